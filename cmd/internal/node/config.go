@@ -1,0 +1,106 @@
+package node
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"regexp"
+	"strconv"
+	"time"
+
+	"github.com/the-block/bursar/messages"
+)
+
+// Role says what a node is for. It weighs in placement; every role votes.
+type Role string
+
+// The roles of a node.
+const (
+	RolePrimary  Role = "primary"  // owns shards; preferred for leader and executor
+	RoleReplica  Role = "replica"  // owns shards
+	RoleObserver Role = "observer" // votes; owns no shards unless it must
+)
+
+// Offsets of a node's ports from its base port.
+const (
+	PortRPC = iota
+	PortGossip
+	PortRaft
+	PortHTTP
+	PortActors
+	portCount
+)
+
+// Config is everything a node is told at its start.
+type Config struct {
+	// Name identifies the node in the cluster and in its data directory: letters,
+	// digits, dots, underscores and dashes, at most 64.
+	Name messages.NodeID
+	// Role weighs in placement.
+	Role Role
+	// Listen is the address all listeners bind to. Without TLS it must be a
+	// loopback address, unless Insecure says otherwise.
+	Listen string
+	// BasePort is the first of five consecutive ports: rpc, gossip, raft, http,
+	// actors.
+	BasePort int
+	// BootstrapExpect is how many voters form a new cluster; 1 makes this node a
+	// complete system.
+	BootstrapExpect int
+	// DataDir holds the log and the snapshots. Its owner is one process.
+	DataDir string
+	// EpochInterval is the least time between two epochs. Shorter makes every
+	// window shorter in wall time.
+	EpochInterval time.Duration
+	// Timing picks Raft's timeouts: "default" (500 ms) or "lan" (200 ms, wired
+	// networks only).
+	Timing string
+	// Insecure lets a node without TLS listen beyond loopback.
+	Insecure bool
+	// Debug serves /debug/pprof.
+	Debug bool
+}
+
+// DefaultConfig returns the configuration of a lone node on loopback.
+func DefaultConfig() Config {
+	return Config{
+		Name:            "n1",
+		Role:            RolePrimary,
+		Listen:          "127.0.0.1",
+		BasePort:        9000,
+		BootstrapExpect: 1,
+		DataDir:         "data",
+		EpochInterval:   10 * time.Second,
+		Timing:          "default",
+	}
+}
+
+var nameRule = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
+
+// Validate reports every rule the configuration breaks, each naming its key.
+func (c Config) Validate() error {
+	var errs []error
+	rule := func(ok bool, format string, args ...any) {
+		if !ok {
+			errs = append(errs, fmt.Errorf(format, args...))
+		}
+	}
+	rule(nameRule.MatchString(string(c.Name)), "name: %q is not 1 to 64 letters, digits, dots, underscores or dashes", c.Name)
+	rule(c.Role == RolePrimary || c.Role == RoleReplica || c.Role == RoleObserver,
+		"role: %q is none of primary, replica, observer", c.Role)
+	ip := net.ParseIP(c.Listen)
+	rule(ip != nil, "listen: %q is not an IP address", c.Listen)
+	rule(ip == nil || ip.IsLoopback() || c.Insecure,
+		"listen: %s is reachable from other machines and there is no TLS; use a loopback address or add --insecure", c.Listen)
+	rule(c.BasePort >= 1 && c.BasePort+portCount-1 <= 65535, "base_port: %d is outside 1..%d", c.BasePort, 65535-portCount+1)
+	rule(c.BootstrapExpect == 1, "bootstrap_expect: %d voters; this version forms a cluster of 1", c.BootstrapExpect)
+	rule(c.DataDir != "", "data: a directory is needed")
+	rule(c.EpochInterval >= 10*time.Millisecond, "epoch_interval: %s is shorter than 10ms", c.EpochInterval)
+	rule(c.Timing == "default" || c.Timing == "lan", "timing: %q is neither default nor lan", c.Timing)
+	return errors.Join(errs...)
+}
+
+// Address is where the listener with the given port offset binds.
+func (c Config) Address(offset int) string {
+	return net.JoinHostPort(c.Listen, strconv.Itoa(c.BasePort+offset))
+}

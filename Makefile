@@ -1,0 +1,68 @@
+# Bursar. Plain `make` lists the targets. Needs Go (see go.mod) and make; `make check`
+# also needs a C compiler for the race detector and python3-msgpack for the Python client.
+
+GO       ?= go
+COUNT    ?= 20
+FUZZTIME ?= 5s
+BENCH    ?= .
+BENCHTIME ?= 1s
+PKG      ?= ./...
+
+# Packages whose own goroutines share memory: the race detector runs on these.
+RACE = ./actors ./actors/treasury ./cluster ./persistence ./supervision/... ./messages/wire ./monitoring ./cmd/internal/node
+
+# Pinned in a module of its own, so that no tool's dependency becomes the program's.
+LINT = $(GO) tool -modfile=tools/go.mod golangci-lint
+
+.DEFAULT_GOAL := help
+.PHONY: help run build test check fmt vet lint cross docs race fuzz bench soak
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: build ## start a treasury on this machine and pay a real DAO's grants; Ctrl-C ends it
+	@./bin/bursar dev --nodes 1 $(ARGS)
+
+build: ## build ./bin/bursar
+	@$(GO) build -o bin/bursar ./cmd/bursar
+
+test: ## run the tests (below five minutes on two cores)
+	$(GO) test -timeout 5m ./...
+
+check: fmt vet lint cross docs ## everything CI runs, `make test` and `make race` included
+	BURSAR_REQUIRE_PYTHON=1 $(MAKE) --no-print-directory test
+	$(MAKE) --no-print-directory race
+
+fmt: ## fail if a file is not formatted
+	@files=$$(gofmt -s -l $$(git ls-files -- '*.go')); \
+	if [ -n "$$files" ]; then echo "not formatted, run gofmt -s -w on:"; echo "$$files"; exit 1; fi
+
+vet: ## go vet
+	$(GO) vet ./...
+
+lint: ## golangci-lint with .golangci.yml (the first build of it takes some minutes)
+	$(LINT) run ./...
+
+cross: ## build and vet for the Macs
+	GOOS=darwin GOARCH=arm64 $(GO) build ./...
+	GOOS=darwin GOARCH=arm64 $(GO) vet ./...
+
+docs: ## fail if a generated document is out of date
+	$(GO) test -count=1 -run 'UpToDate' ./messages/... ./cmd/...
+
+race: ## run the tests of the concurrent packages under the race detector
+	$(GO) test -race -timeout 10m $(RACE)
+
+fuzz: ## fuzz each decoder for a short while: make fuzz FUZZTIME=1m
+	@set -e; for pkg in $$($(GO) list ./...); do \
+		for name in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
+			echo "$$pkg $$name"; \
+			$(GO) test -run '^$$' -fuzz "^$$name$$" -fuzztime $(FUZZTIME) $$pkg; \
+		done; \
+	done
+
+bench: ## run the benchmarks: make bench PKG=./persistence BENCH=Apply
+	$(GO) test -run '^$$' -bench '$(BENCH)' -benchtime $(BENCHTIME) -benchmem $(PKG)
+
+soak: ## repeat the tests to find flakes: make soak COUNT=1000 PKG=./actors
+	$(GO) test -count $(COUNT) -timeout 120m -failfast $(PKG)

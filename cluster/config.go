@@ -1,0 +1,103 @@
+package cluster
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"time"
+
+	"github.com/the-block/bursar/messages"
+)
+
+// Timing names a set of Raft timeouts.
+type Timing string
+
+// The sets of Raft timeouts: heartbeat, election and lease.
+const (
+	// TimingDefault is 500, 500 and 250 ms: any network, and machines that stall.
+	TimingDefault Timing = "default"
+	// TimingLAN is 200, 200 and 150 ms: wired networks only. Failover is three
+	// times as fast; a stall of 200 ms costs an election, never safety.
+	TimingLAN Timing = "lan"
+)
+
+// timeouts are what a Timing stands for.
+type timeouts struct{ heartbeat, election, lease time.Duration }
+
+var timings = map[Timing]timeouts{
+	TimingDefault: {500 * time.Millisecond, 500 * time.Millisecond, 250 * time.Millisecond},
+	TimingLAN:     {200 * time.Millisecond, 200 * time.Millisecond, 150 * time.Millisecond},
+}
+
+// Config says who this node is in the Raft group and how the group behaves.
+type Config struct {
+	// Node is the node's name. It is recorded in Dir, which is refused under any
+	// other name afterwards.
+	Node messages.NodeID
+	// Dir holds the log, the Raft snapshots, the witness and the identity.
+	Dir string
+	// RaftAddr is where other voters reach this node, host:port. Port 0 takes any
+	// free port and suits a lone voter only.
+	RaftAddr string
+	// BootstrapExpect is how many voters form a new cluster. 1 forms a cluster of
+	// this node alone when Dir is new; 0 waits to be added to one.
+	BootstrapExpect int
+	// Timing picks the Raft timeouts.
+	Timing Timing
+	// SnapshotBytes is how much log is written between two Raft snapshots. Raised:
+	// fewer snapshots, a longer replay at boot (about 1 s for each 100 MB).
+	SnapshotBytes int64
+	// TrailingLogs is how many entries are kept behind a Raft snapshot for voters
+	// that lag. With entries of up to 1 MiB it bounds that part of the disk to
+	// TrailingLogs MiB. Lowered: a voter that was away longer gets a whole snapshot.
+	TrailingLogs uint64
+	// SnapshotRetain is how many Raft snapshots stay on disk, 2 or more, so that
+	// one is whole while the next is written.
+	SnapshotRetain int
+	// SegmentBytes is the size of one file of the log.
+	SegmentBytes int
+	// ApplyTimeout is how long a proposal waits to be taken up by the leader.
+	ApplyTimeout time.Duration
+	// WitnessInterval is the longest time between two syncs of the witness. Lowered:
+	// damage to fewer of the newest entries can hide behind a power loss.
+	WitnessInterval time.Duration
+}
+
+// DefaultConfig returns the configuration of a lone voter on loopback. Node and
+// Dir are left to the caller.
+func DefaultConfig() Config {
+	return Config{
+		RaftAddr:        "127.0.0.1:9002",
+		BootstrapExpect: 1,
+		Timing:          TimingDefault,
+		SnapshotBytes:   64 << 20,
+		TrailingLogs:    512,
+		SnapshotRetain:  2,
+		SegmentBytes:    64 << 20,
+		ApplyTimeout:    5 * time.Second,
+		WitnessInterval: time.Second,
+	}
+}
+
+// validate reports every rule the configuration breaks.
+func (c Config) validate() error {
+	var errs []error
+	rule := func(ok bool, format string, args ...any) {
+		if !ok {
+			errs = append(errs, fmt.Errorf(format, args...))
+		}
+	}
+	_, _, addrErr := net.SplitHostPort(c.RaftAddr)
+	_, timingKnown := timings[c.Timing]
+	rule(c.Node != "", "node: a name is needed")
+	rule(c.Dir != "", "dir: a directory is needed")
+	rule(addrErr == nil, "raft_addr: %q is not host:port", c.RaftAddr)
+	rule(c.BootstrapExpect >= 0, "bootstrap_expect: %d is negative", c.BootstrapExpect)
+	rule(timingKnown, "timing: %q is neither default nor lan", c.Timing)
+	rule(c.SnapshotBytes >= 64<<10, "snapshot_bytes: %d is under 64 KiB", c.SnapshotBytes)
+	rule(c.SnapshotRetain >= 2, "snapshot_retain: %d is under 2", c.SnapshotRetain)
+	rule(c.SegmentBytes >= 64<<10 && c.SegmentBytes <= 1<<30, "segment_bytes: %d is outside 64 KiB..1 GiB", c.SegmentBytes)
+	rule(c.ApplyTimeout > 0, "apply_timeout: %s is not positive", c.ApplyTimeout)
+	rule(c.WitnessInterval > 0, "witness_interval: %s is not positive", c.WitnessInterval)
+	return errors.Join(errs...)
+}

@@ -48,6 +48,7 @@ cross: ## build and vet for the Macs
 	GOOS=darwin GOARCH=arm64 $(GO) vet ./...
 
 docs: ## fail if a generated document is out of date
+	$(GO) test -count=1 ./cmd/internal/archtest
 	$(GO) test -count=1 -run 'UpToDate' ./messages/... ./cmd/...
 
 race: ## run the tests of the concurrent packages under the race detector

@@ -1,0 +1,90 @@
+package archtest_test
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// impureImports are what a pure package must not import, subpackages included.
+var impureImports = []string{
+	"os", "net", "log", "io/ioutil", "syscall", "sync", "context", "runtime", "math/rand", "crypto/rand",
+	"github.com/prometheus",
+}
+
+// impureExceptions are harmless parts of the above: one atomic word is neither a
+// lock nor I/O, and a random source may be an argument.
+var impureExceptions = []string{"sync/atomic", "math/rand/v2"}
+
+// clockNames are the parts of package time that read the clock or wait for it.
+var clockNames = []string{"Now", "Since", "Until", "Sleep", "After", "AfterFunc", "Tick", "NewTicker", "NewTimer"}
+
+func TestPurePackagesStayPure(t *testing.T) {
+	table := rules(t)
+	for _, p := range packages(t) {
+		if !table[p.home()].pure {
+			continue
+		}
+		for _, imported := range p.Imports {
+			if isImpure(imported) {
+				t.Errorf("%s is pure and imports %s", p.name(), imported)
+			}
+		}
+		for _, file := range p.GoFiles {
+			reportImpureCode(t, filepath.Join(p.Dir, file))
+		}
+	}
+}
+
+func isImpure(path string) bool {
+	if slices.Contains(impureExceptions, path) {
+		return false
+	}
+	return slices.ContainsFunc(impureImports, func(impure string) bool { return isOf(path, impure) })
+}
+
+// reportImpureCode fails the test for each goroutine the file starts and each use
+// of the clock or of the global random source.
+func reportImpureCode(t *testing.T, path string) {
+	t.Helper()
+	fset := token.NewFileSet()
+	file, err := parser.ParseFile(fset, path, nil, parser.SkipObjectResolution)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ast.Inspect(file, func(n ast.Node) bool {
+		switch n := n.(type) {
+		case *ast.GoStmt:
+			t.Errorf("%s: a pure package starts no goroutine", fset.Position(n.Pos()))
+		case *ast.SelectorExpr:
+			x, ok := n.X.(*ast.Ident)
+			if !ok {
+				return true
+			}
+			if x.Name == "time" && slices.Contains(clockNames, n.Sel.Name) {
+				t.Errorf("%s: a pure package does not read the clock", fset.Position(n.Pos()))
+			}
+			if x.Name == "rand" && isGlobalRandom(file, n.Sel.Name) {
+				t.Errorf("%s: a pure package takes its random source as an argument", fset.Position(n.Pos()))
+			}
+		}
+		return true
+	})
+}
+
+// isGlobalRandom reports whether rand.<name> in the file is a function of
+// math/rand/v2 that draws from the process's own source.
+func isGlobalRandom(file *ast.File, name string) bool {
+	importsRand := slices.ContainsFunc(file.Imports, func(spec *ast.ImportSpec) bool {
+		path, _ := strconv.Unquote(spec.Path.Value)
+		return path == "math/rand/v2"
+	})
+	constructor := strings.HasPrefix(name, "New")
+	isType := slices.Contains([]string{"Rand", "Source", "PCG", "ChaCha8", "Zipf"}, name)
+	return importsRand && !constructor && !isType
+}

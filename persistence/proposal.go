@@ -1,0 +1,64 @@
+package persistence
+
+import "time"
+
+// Proposal is a Txn on its way to the log.
+type Proposal struct {
+	Txn *Txn
+	// Priority Low is for sweeps, which keep at least an eighth of each entry.
+	Priority Priority
+	// Deadline, if not zero, is when the proposer gives up: a Txn still queued then is
+	// not proposed and ends with ErrUnavailable.
+	Deadline time.Time
+	// Sink is told the outcome. It must be comparable, such as a pointer.
+	Sink Sink
+	// Token comes back in the Outcome.
+	Token uint64
+}
+
+// Priority is a class of the journal's queue.
+type Priority byte
+
+// The classes.
+const (
+	High Priority = iota
+	Low
+)
+
+// Outcome is what became of a proposal.
+type Outcome struct {
+	Token  uint64
+	Result Result
+	// Err is nil if the log gave a verdict. errors.Is(Err, ErrUnavailable): certainly
+	// not proposed. errors.Is(Err, ErrUnknown): proposed, and not known.
+	Err error
+}
+
+// Sink receives outcomes. Committed is called once per batch with all outcomes of
+// that batch that belong to the sink, in the order they were proposed within their
+// class, and must not block. The slice belongs to the sink.
+type Sink interface {
+	Committed([]Outcome)
+}
+
+// Log takes entries, in the order of the calls, and has them committed and applied.
+// Apply must not block for longer than it takes to hand the entry over; entry belongs
+// to the Log from then on.
+type Log interface {
+	Apply(entry []byte) Future
+}
+
+// Future is an entry on its way. Results may be called once Done is closed. Its error
+// is ErrUnavailable (wrapped or not) if the entry was certainly not taken; any other
+// error means that it may still commit.
+type Future interface {
+	Done() <-chan struct{}
+	Results() ([]Result, error)
+}
+
+// Watch is told when the oldest entry in flight takes too long: a disk hangs, or the
+// leader is cut off. Both are called once per entry and must not block.
+type Watch interface {
+	Stalled(age time.Duration) // after Config.StallAfter: hand leadership over
+	Stuck(age time.Duration)   // after Config.StuckAfter: stop the process
+}

@@ -1,0 +1,176 @@
+package monitoring
+
+import "github.com/prometheus/client_golang/prometheus"
+
+// Family is one metric family.
+type Family struct {
+	Name   string
+	Help   string
+	Type   string // counter, gauge or histogram
+	Labels []string
+	// SeriesMax is the most series the family can have on one node. A histogram's
+	// buckets, sum and count are series.
+	SeriesMax int
+
+	desc *prometheus.Desc
+}
+
+func newFamily(kind, name, help string, seriesMax int, labels ...string) Family {
+	return Family{
+		Name: name, Help: help, Type: kind, Labels: labels, SeriesMax: seriesMax,
+		desc: prometheus.NewDesc(name, help, labels, nil),
+	}
+}
+
+func counter(name, help string, seriesMax int, labels ...string) Family {
+	return newFamily("counter", name, help, seriesMax, labels...)
+}
+
+func gauge(name, help string, seriesMax int, labels ...string) Family {
+	return newFamily("gauge", name, help, seriesMax, labels...)
+}
+
+// histogram declares a family of one histogram per label value, each with at most
+// BoundsMax bounds.
+func histogram(name, help string, values int, labels ...string) Family {
+	return newFamily("histogram", name, help, values*(BoundsMax+3), labels...)
+}
+
+// The limits that make the families' ceilings.
+const (
+	// SeriesMax is the most series a node exports, whatever is thrown at it.
+	SeriesMax = 2000
+	// BoundsMax is how many bounds of a histogram are exported.
+	BoundsMax = 12
+	// MethodsMax is how many methods have series of their own; the method table is
+	// shorter.
+	MethodsMax = 96
+	// KindsMax is how many kinds of actors have series of their own.
+	KindsMax = 12
+	// BusiestMax is how many single actors have series of their own.
+	BusiestMax = 50
+)
+
+// other replaces a label value outside its list.
+const other = "other"
+
+// restActor is the label of all actors that have no series of their own.
+const restActor = "_other"
+
+// The values of the labels that come from outside this package.
+var (
+	executionReasons = []string{
+		"insufficient_funds", "invalid_target", "stale_dependency", "circular_dependency", "execution_failed",
+		"quorum_not_reached", "epoch_expired",
+	}
+	dependencyFailures = []string{"circular", "missing", "stale", "rolled_back_dependency"}
+	memberStates       = []string{"alive", "suspect", "left", "failed"}
+	roles              = []string{"primary", "replica", "observer"}
+)
+
+// catalog declares every family once. Counters begin at 0 with the process, and
+// what follows from the log is counted on every node: take max, not sum, over nodes.
+type catalog struct {
+	disbursements, executionErrors, balance, backlog, dependencyFailures, epoch Family
+	executorActive, breakerState, breakerFailures, breakerSuccesses, lag, tick  Family
+	executorInFlight                                                            Family
+	rpcRequests, rpcRefusals, rpcInFlight, rpcConnections                       Family
+	journalTxns, journalBatches, journalBytes, journalOverloaded, journalQueued Family
+	journalBatchTxns, journalCommit                                             Family
+	leader, term, appliedIndex, lastIndex, members                              Family
+	kindActive, kindMessages, kindDepth, kindRejected, kindRestarts, kindDead   Family
+	kindWait, kindProcessing, actorDepth, actorMessages, actorProcessing        Family
+	info, ready                                                                 Family
+}
+
+var metrics = catalog{
+	disbursements: counter("governance_disbursements_total",
+		"Moves of disbursements into a status, as applied from the log. Every node counts them: take max over nodes.",
+		7, "status"),
+	executionErrors: counter("treasury_execution_errors_total",
+		"Disbursements that could not be executed, by reason.", len(executionReasons)+1, "reason"),
+	balance: gauge("treasury_balance",
+		"Balance of the treasury in the smallest unit of BLOCK. Every node has it: take max over nodes.", 1),
+	backlog: gauge("treasury_disbursement_backlog",
+		"Disbursements that are not final, by status. Every node has it: take max over nodes.", 5, "status"),
+	dependencyFailures: counter("treasury_dependency_failures_total",
+		"Dependencies that kept a disbursement from being accepted or executed.",
+		len(dependencyFailures)+1, "failure_type"),
+	epoch: gauge("bursar_epoch", "The treasury's clock.", 1),
+
+	executorActive: gauge("treasury_executor_active",
+		"1 if this node runs the executor, by the node's role.", len(roles), "role"),
+	breakerState: gauge("treasury_circuit_breaker_state",
+		"The executor's breaker: 0 closed, 1 open, 2 half-open. Exported by the executor's owner only.", 1),
+	breakerFailures: gauge("treasury_circuit_breaker_failures",
+		"Failures in the window of the executor's breaker.", 1),
+	breakerSuccesses: gauge("treasury_circuit_breaker_successes",
+		"Successes in the window of the executor's breaker.", 1),
+	lag:              histogram("treasury_disbursement_lag_seconds", "Time from due to executed.", 1),
+	tick:             histogram("treasury_executor_tick_duration_seconds", "Time of one round of the executor.", 1),
+	executorInFlight: gauge("bursar_executor_intents_in_flight", "Intents staged and not yet recorded.", 1),
+
+	rpcRequests: counter("bursar_rpc_requests_total", "Requests over both wires, by method and outcome.",
+		3*(MethodsMax+1), "method", "outcome"),
+	rpcRefusals:    counter("bursar_rpc_refusals_total", "Refused requests, by the name of the error.", 40, "code"),
+	rpcInFlight:    gauge("bursar_rpc_in_flight", "Requests being answered.", 1),
+	rpcConnections: gauge("bursar_rpc_connections", "Open MessagePack-RPC connections.", 1),
+
+	journalTxns:       counter("bursar_journal_txns_total", "Txns the journal proposed.", 1),
+	journalBatches:    counter("bursar_journal_batches_total", "Batches the journal proposed, one log entry each.", 1),
+	journalBytes:      counter("bursar_journal_bytes_total", "Bytes of the batches.", 1),
+	journalOverloaded: counter("bursar_journal_overloaded_total", "Txns refused because the queue was full.", 1),
+	journalQueued:     gauge("bursar_journal_queued", "Txns that wait to be proposed.", 1),
+	journalBatchTxns:  histogram("bursar_journal_batch_txns", "Txns in a batch.", 1),
+	journalCommit: histogram("bursar_journal_commit_seconds",
+		"Time from proposing a batch to its outcome: log, fsync, majority and apply.", 1),
+
+	leader:       gauge("bursar_cluster_leader", "1 if this node leads the Raft group.", 1),
+	term:         gauge("bursar_cluster_term", "Raft's term.", 1),
+	appliedIndex: gauge("bursar_cluster_applied_index", "Newest log entry this node has applied.", 1),
+	lastIndex:    gauge("bursar_cluster_last_index", "Newest log entry this node has on disk.", 1),
+	members:      gauge("bursar_cluster_members", "Members as gossip sees them, by state.", len(memberStates)+1, "state"),
+
+	kindActive:   gauge("bursar_actors_active", "Loaded actors, by kind.", KindsMax+1, "kind"),
+	kindMessages: counter("bursar_actors_messages_total", "Messages processed, by kind.", KindsMax+1, "kind"),
+	kindDepth:    gauge("bursar_actors_mailbox_depth", "Messages that wait in mailboxes, by kind.", KindsMax+1, "kind"),
+	kindRejected: counter("bursar_actors_rejected_total",
+		"Messages refused because the mailbox was full or the breaker open, by kind.", KindsMax+1, "kind"),
+	kindRestarts: counter("bursar_actors_restarts_total", "Restarts by supervisors, by kind.", KindsMax+1, "kind"),
+	kindDead:     counter("bursar_actors_dead_letters_total", "Messages nobody took, by kind.", KindsMax+1, "kind"),
+	kindWait: histogram("bursar_actors_wait_seconds",
+		"Time of messages in mailboxes, by kind. Sampled.", KindsMax+1, "kind"),
+	kindProcessing: histogram("bursar_actors_processing_seconds",
+		"Time actors take for a message, by kind. Sampled.", KindsMax+1, "kind"),
+	actorDepth: gauge("bursar_actor_mailbox_depth",
+		`Messages that wait for one of the busiest actors; "_other" sums the rest.`, BusiestMax+1, "actor"),
+	actorMessages: counter("bursar_actor_messages_total",
+		`Messages processed by one of the busiest actors; "_other" sums the rest.`, BusiestMax+1, "actor"),
+	actorProcessing: counter("bursar_actor_processing_seconds_total",
+		`Time spent by one of the busiest actors; "_other" sums the rest. Extrapolated from samples.`,
+		BusiestMax+1, "actor"),
+
+	info:  gauge("bursar_info", "Always 1; says which node and version this is.", 1, "node", "role", "version"),
+	ready: gauge("bursar_ready", "1 if the node serves linearizable reads and writes.", 1),
+}
+
+// Families lists every family this package exports, in the order of the page they
+// are documented on. Go's and the process's own families are extra: RuntimeSeriesMax.
+func Families() []Family {
+	m := &metrics
+	return []Family{
+		m.disbursements, m.executionErrors, m.balance, m.backlog, m.dependencyFailures, m.epoch,
+		m.executorActive, m.breakerState, m.breakerFailures, m.breakerSuccesses, m.lag, m.tick, m.executorInFlight,
+		m.rpcRequests, m.rpcRefusals, m.rpcInFlight, m.rpcConnections,
+		m.journalTxns, m.journalBatches, m.journalBytes, m.journalOverloaded, m.journalQueued,
+		m.journalBatchTxns, m.journalCommit,
+		m.leader, m.term, m.appliedIndex, m.lastIndex, m.members,
+		m.kindActive, m.kindMessages, m.kindDepth, m.kindRejected, m.kindRestarts, m.kindDead,
+		m.kindWait, m.kindProcessing, m.actorDepth, m.actorMessages, m.actorProcessing,
+		m.info, m.ready,
+	}
+}
+
+// RuntimeSeriesMax is the most series of Go's runtime and of the process that are
+// exported beside Families.
+const RuntimeSeriesMax = 60

@@ -38,7 +38,7 @@ func newServer(t *testing.T, sources monitoring.Sources) *monitoring.Server {
 
 func get(server *monitoring.Server, path string) *httptest.ResponseRecorder {
 	answer := httptest.NewRecorder()
-	server.Handler().ServeHTTP(answer, httptest.NewRequest(http.MethodGet, path, nil))
+	server.Handler().ServeHTTP(answer, httptest.NewRequestWithContext(context.Background(), http.MethodGet, path, nil))
 	return answer
 }
 
@@ -111,9 +111,11 @@ func hostile() monitoring.Sources {
 		actors = append(actors, monitoring.Actor{Path: garbage(i), Messages: 1})
 	}
 	return monitoring.Sources{
-		Node:     monitoring.Node{Name: "n1", Role: "observer"},
-		Ready:    func() error { return errors.New("never") },
-		Treasury: func() monitoring.Treasury { return monitoring.Treasury{ExecutionErrors: counts, DependencyFailures: counts} },
+		Node:  monitoring.Node{Name: "n1", Role: "observer"},
+		Ready: func() error { return errors.New("never") },
+		Treasury: func() monitoring.Treasury {
+			return monitoring.Treasury{ExecutionErrors: counts, DependencyFailures: counts}
+		},
 		Executor: func() (monitoring.Executor, bool) { return monitoring.Executor{Lag: wide, Tick: wide}, true },
 		RPC:      func() monitoring.RPC { return monitoring.RPC{Methods: methods, Refusals: codes} },
 		Journal:  func() monitoring.Journal { return monitoring.Journal{BatchTxns: wide, CommitSeconds: wide} },
@@ -268,7 +270,11 @@ func TestRunServesUntilItsContextEnds(t *testing.T) {
 
 	client := &http.Client{Transport: &http.Transport{}}
 	defer client.CloseIdleConnections()
-	answer, err := client.Get("http://" + server.Addr().String() + "/healthz")
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+server.Addr().String()+"/healthz", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer, err := client.Do(request)
 	if err != nil {
 		t.Fatal(err)
 	}

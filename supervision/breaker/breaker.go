@@ -85,7 +85,7 @@ func newBreaker(path string, scope Scope, cfg *Config, now time.Time) *Breaker {
 		width:  cfg.Window / buckets,
 		origin: now,
 		state:  Closed,
-		run:    run{times: make([]time.Duration, cfg.FailureThreshold)},
+		run:    run{limit: cfg.FailureThreshold},
 	}
 	b.window.clear(0, b.width)
 	return b
@@ -146,7 +146,7 @@ func (b *Breaker) Success(tok Token, now time.Time) *Event {
 	case Closed:
 		b.window.advance(at, b.width)
 		b.window.success()
-		b.run.count = 0
+		b.run.success()
 	case HalfOpen:
 		return b.probeSucceeded(tok, at)
 	case Open, ForcedOpen, ForcedClosed:
@@ -217,19 +217,14 @@ func (b *Breaker) Trip(reason Reason, now time.Time) *Event {
 	return b.move(Open, reason, at)
 }
 
-// ForceOpen refuses every call until Reset. It returns the transition, or nil
-// where the breaker was forced open already.
-func (b *Breaker) ForceOpen(now time.Time) *Event { return b.force(ForcedOpen, now) }
-
-// ForceClosed admits every call, whatever its outcome, until Reset. It returns the
-// transition, or nil where the breaker was forced closed already.
-func (b *Breaker) ForceClosed(now time.Time) *Event { return b.force(ForcedClosed, now) }
-
-func (b *Breaker) force(to State, now time.Time) *Event {
+// Force puts the breaker under an operator's force until Reset: ForcedOpen refuses
+// every call, ForcedClosed admits every call whatever its outcome. It returns the
+// transition, or nil where to is no forced state or in force already.
+func (b *Breaker) Force(to State, now time.Time) *Event {
 	at := now.Sub(b.origin)
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.state == to {
+	if !to.Forced() || b.state == to {
 		return nil
 	}
 	return b.move(to, ByOperator, at)
@@ -273,7 +268,7 @@ func (b *Breaker) move(to State, reason Reason, at time.Duration) *Event {
 	b.state = to
 	b.generation++
 	b.since = at
-	b.run.count = 0
+	b.run.success()
 	b.window.clear(at, b.width)
 	switch to {
 	case Open:

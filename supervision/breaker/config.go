@@ -8,7 +8,7 @@ import (
 // The limits of a Config. They bound what a breaker keeps: FailureThreshold
 // times and SuccessThreshold probes.
 const (
-	failureThresholdMax = 1_000
+	failureThresholdMax = 1_000_000
 	successThresholdMax = 100
 	windowMin           = buckets * time.Millisecond
 )
@@ -19,7 +19,7 @@ type Config struct {
 	// many, being at least half of the window's calls, do so too. It is also how
 	// many different children must fail within the window to open their
 	// supervisor's own breaker. Higher tolerates more, lower trips sooner.
-	// 1 to 1,000.
+	// 1 to 1,000,000.
 	FailureThreshold int
 
 	// SuccessThreshold is how many probes a half-open breaker lets pass; it closes

@@ -123,3 +123,25 @@ func (b *Breaker) freeProbes() {
 	}
 	clear(b.probes)
 }
+
+// forget ends the breaker of a child that nothing was heard of for a window, and
+// reports whether it may go: not while it is open, forced, or a probe is out. Who
+// still holds it finds it closed.
+func (b *Breaker) forget(now time.Time) (*Event, bool) {
+	at := now.Sub(b.origin)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	switch b.state {
+	case Closed:
+		return nil, true
+	case Open, ForcedOpen, ForcedClosed:
+		return nil, false
+	case HalfOpen:
+	}
+	for _, p := range b.probes {
+		if p.state == probeInFlight {
+			return nil, false
+		}
+	}
+	return b.move(Closed, Forgotten, at), true
+}

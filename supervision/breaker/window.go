@@ -53,29 +53,36 @@ func (w *window) failure() {
 }
 
 // run remembers the times of the latest failures without a success between them,
-// as many as its capacity: a ring.
+// at most limit of them: a ring that grows with its first failures.
 type run struct {
+	limit int
 	times []time.Duration
-	count int // failures since the last success, at most len(times)
-	next  int
+	count int // failures since the last success, at most limit
+	next  int // where the next time goes
 }
 
 // failure notes one more and reports whether the run is full and began less than
 // span ago, so that no failure older than span counts.
 func (r *run) failure(at, span time.Duration) bool {
+	if len(r.times) < r.limit && r.next == len(r.times) {
+		r.times = append(r.times, at)
+	}
 	r.times[r.next] = at
-	r.next = (r.next + 1) % len(r.times)
-	r.count = min(r.count+1, len(r.times))
-	return r.count == len(r.times) && at-r.times[r.next] < span
+	r.next = (r.next + 1) % r.limit
+	r.count = min(r.count+1, r.limit)
+	return r.count == r.limit && at-r.times[r.next] < span
 }
 
 // within counts the failures of the run that are younger than span.
 func (r *run) within(at, span time.Duration) int {
 	young := 0
 	for i := 1; i <= r.count; i++ {
-		if at-r.times[(r.next-i+len(r.times))%len(r.times)] < span {
+		if at-r.times[(r.next-i+r.limit)%r.limit] < span {
 			young++
 		}
 	}
 	return young
 }
+
+// success ends the run.
+func (r *run) success() { r.count, r.next = 0, 0 }

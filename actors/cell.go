@@ -1,0 +1,503 @@
+package actors
+
+import (
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
+)
+
+// State is where an actor is in its life.
+type State uint8
+
+// The states of an actor.
+const (
+	Starting   State = iota + 1 // its incarnation is being made
+	Running                     // it handles messages
+	Suspended                   // it failed and waits for its supervisor's verdict
+	Restarting                  // it will start anew; its mailbox waits
+	Stopping                    // it finishes what it accepted and takes nothing new
+	Ended                       // it is gone
+)
+
+var stateNames = [...]string{
+	Starting: "starting", Running: "running", Suspended: "suspended",
+	Restarting: "restarting", Stopping: "stopping", Ended: "ended",
+}
+
+// String gives the state as trees show it.
+func (s State) String() string {
+	if int(s) < len(stateNames) && s > 0 {
+		return stateNames[s]
+	}
+	return fmt.Sprintf("state(%d)", uint8(s))
+}
+
+// End says why an actor has ended.
+type End uint8
+
+// The ends of an actor.
+const (
+	EndStopped    End = iota + 1 // asked to stop
+	EndPassivated                // idle for as long as it had set
+	EndFailed                    // its supervisor gave it up
+)
+
+// String gives the end as events show it.
+func (e End) String() string {
+	switch e {
+	case EndStopped:
+		return "stopped"
+	case EndPassivated:
+		return "passivated"
+	case EndFailed:
+		return "failed"
+	default:
+		return fmt.Sprintf("end(%d)", uint8(e))
+	}
+}
+
+// Terminated tells a watcher that an actor has ended.
+type Terminated struct {
+	Ref Ref
+	End End
+}
+
+// phase says which of the actor's own functions is running, so that a panic or
+// a Goexit in it, seen only when the stack is gone, can be put down to it.
+type phase uint8
+
+const (
+	phaseNone phase = iota
+	phaseReceive
+	phaseStart
+	phaseStop
+	phaseSupervise
+)
+
+// sequel says what follows once an actor's children have ended.
+type sequel uint8
+
+const (
+	sequelNone sequel = iota
+	sequelRestart
+	sequelEnd
+)
+
+// The system messages of our own; the others are protoactor's.
+type (
+	restartOrder struct{}
+	resumeOrder  struct{}
+	stopOrder    struct{ end End }
+	idleOrder    struct{}
+	executeOrder struct{ do func() }
+	proceedOrder struct{}
+)
+
+// cell is an actor's body: its mailbox, its place in the tree, its incarnation.
+// It lives from Spawn to the actor's end; restarts replace only the incarnation.
+// Except for mailbox, state and counters, it belongs to the worker running it.
+type cell struct {
+	box  mailbox
+	sys  *System
+	kind *kind
+
+	parent  *cell
+	pid     *actor.PID
+	process actor.MessageInvoker // protoactor's context for this actor
+	name    string
+	create  func() Actor
+	index   int // place in the parent's order; guarded by the parent's family.mu
+
+	behaviour Actor // the incarnation; nil before the first start
+	context   Context
+	current   item // the message in hand
+	lifecycle []any
+	phase     phase
+	sequel    sequel
+	end       End
+	held      bool // only system messages are served
+	started   bool // the incarnation's Start has succeeded
+	stopping  bool
+	answered  bool // the message in hand was answered, stashed or its Replier kept
+	counts    bool // the message in hand is a user message
+	timing    time.Time
+
+	state    atomic.Uint32
+	restarts atomic.Uint32
+
+	// more holds what most actors never need.
+	more   *extras
+	family *family
+}
+
+// extras is what few actors use; it belongs to the worker.
+type extras struct {
+	stash    []kept
+	timers   map[*Timer]struct{}
+	watching map[string]Ref
+
+	idleFor  time.Duration
+	idleDone uint64
+	idle     *time.Timer
+}
+
+func (c *cell) extras() *extras {
+	if c.more == nil {
+		c.more = &extras{}
+	}
+	return c.more
+}
+
+func (c *cell) path() string {
+	if c.parent == nil {
+		return "/"
+	}
+	return c.pid.Id
+}
+
+func (c *cell) ref() Ref            { return Ref{cell: c} }
+func (c *cell) set(s State)         { c.state.Store(uint32(s)) }
+func (c *cell) currentState() State { return State(c.state.Load()) }
+
+// post puts a user message in, or refuses it.
+func (c *cell) post(it item) error {
+	if err := c.check(); err != nil {
+		return err
+	}
+	why, wake := c.box.offer(it, c.sys.coarse.Load())
+	if wake {
+		c.sys.pool.schedule(c)
+	}
+	switch why {
+	case 0:
+		return nil
+	case MailboxFull:
+		c.kind.refused.Add(1)
+		return refusedFull
+	default:
+		c.kind.refused.Add(1)
+		c.sys.dead.add(DeadLetter{Path: c.path(), Type: typeName(it.msg), Reason: Stopped})
+		return refusedStopped
+	}
+}
+
+func (c *cell) postInternal(it item) error {
+	why, wake := c.box.offerInternal(it)
+	if wake {
+		c.sys.pool.schedule(c)
+	}
+	if why == 0 {
+		return nil
+	}
+	c.sys.dead.add(DeadLetter{Path: c.path(), Type: typeName(it.msg), Reason: why})
+	return refusedStopped
+}
+
+func (c *cell) postSystem(msg any) {
+	if c.box.offerSystem(msg) {
+		c.sys.pool.schedule(c)
+	}
+}
+
+// run handles up to quota messages on the calling worker and reports whether the
+// actor should be scheduled again. It returns normally after a panic of the
+// actor's; after a Goexit it does not return at all.
+func (c *cell) run(quota int) (again bool) {
+	returned := false
+	done := c.box.done.Load()
+	defer func() {
+		if n := c.box.done.Load() - done; n > 0 {
+			c.kind.messages.Add(n)
+		}
+		if !returned {
+			again = true
+			c.broke(recover())
+		}
+	}()
+	for range quota {
+		if (c.box.urgent.Load() || len(c.lifecycle) > 0) && c.serveLifecycle() {
+			continue
+		}
+		if !c.step() {
+			returned = true
+			return !c.box.park()
+		}
+	}
+	returned = true
+	return true
+}
+
+// step handles one message and reports whether there was one.
+func (c *cell) step() bool {
+	if c.held {
+		return false
+	}
+	it, counts, ok := c.box.next()
+	if !ok {
+		return c.stopping && c.sequel == sequelNone && c.drained()
+	}
+	c.deliver(it, counts)
+	return true
+}
+
+// serveLifecycle handles one system message and reports whether there was one.
+func (c *cell) serveLifecycle() bool {
+	if c.box.urgent.Load() {
+		c.lifecycle = append(c.lifecycle, c.box.takeUrgent()...)
+	}
+	if len(c.lifecycle) == 0 {
+		return false
+	}
+	msg := c.lifecycle[0]
+	c.lifecycle[0] = nil
+	if c.lifecycle = c.lifecycle[1:]; len(c.lifecycle) == 0 {
+		c.lifecycle = nil
+	}
+	switch msg := msg.(type) {
+	case *actor.Started:
+		c.incarnate()
+	case *actor.SuspendMailbox:
+		c.hold(true)
+	case *actor.ResumeMailbox, resumeOrder:
+		c.resume()
+	case *actor.Restart, restartOrder:
+		c.beginRestart()
+	case *actor.Stop:
+		c.beginStop(EndStopped)
+	case stopOrder:
+		c.beginStop(msg.end)
+	case *actor.Terminated:
+		c.process.InvokeSystemMessage(msg)
+		c.noteEnd(msg.Who.Id)
+	case executeOrder:
+		msg.do()
+	case idleOrder:
+		c.checkIdle()
+	case proceedOrder:
+		c.proceed()
+	default: // Watch, Unwatch, Failure
+		c.process.InvokeSystemMessage(msg)
+	}
+	return true
+}
+
+// deliver hands one message to the incarnation.
+func (c *cell) deliver(it item, counts bool) {
+	if t, ok := it.msg.(*Timer); ok && !counts {
+		if !c.elapsed(t) {
+			return
+		}
+		it.msg = t.msg
+	}
+	if it.call.call != nil && !it.call.open() {
+		c.sys.dead.add(DeadLetter{Path: c.path(), Type: typeName(it.msg), Reason: DeadlinePassed})
+		c.settle(counts)
+		return
+	}
+	c.current, c.counts, c.answered = it, counts, false
+	c.beginTiming()
+	c.phase = phaseReceive
+	err := c.behaviour.Receive(&c.context, it.msg)
+	c.phase = phaseNone
+	if err != nil {
+		c.fail(err)
+		return
+	}
+	if !c.answered {
+		it.call.reply(ErrNoReply)
+	}
+	c.finish()
+}
+
+// finish closes the books on the message in hand.
+func (c *cell) finish() {
+	c.endTiming()
+	c.settle(c.counts)
+	c.current, c.counts = item{}, false
+}
+
+func (c *cell) settle(counts bool) {
+	if counts {
+		c.box.done.Store(c.box.done.Load() + 1)
+	}
+}
+
+// beginTiming notes the time if the message in hand is the sampled one.
+func (c *cell) beginTiming() {
+	if c.box.timed == 0 || !c.counts || c.box.taken != c.box.timed {
+		return
+	}
+	c.timing = time.Now()
+	c.kind.waits.observe(c.timing.Sub(c.box.timedSince))
+	c.box.timed = 0
+}
+
+func (c *cell) endTiming() {
+	if !c.timing.IsZero() {
+		c.kind.turns.observe(time.Since(c.timing))
+		c.timing = time.Time{}
+	}
+}
+
+// incarnate makes and starts a new incarnation, then opens the mailbox.
+func (c *cell) incarnate() {
+	if c.stopping {
+		return
+	}
+	c.set(Starting)
+	c.started, c.behaviour = false, nil
+	c.phase = phaseStart
+	b := c.create()
+	if b == nil {
+		c.phase = phaseNone
+		c.fail(ErrNilActor)
+		return
+	}
+	c.behaviour = b
+	if s, ok := b.(Starter); ok {
+		if err := s.Start(&c.context); err != nil {
+			c.phase = phaseNone
+			c.fail(fmt.Errorf("start: %w", err))
+			return
+		}
+	}
+	c.phase = phaseNone
+	c.started = true
+	if !c.stopping {
+		c.set(Running)
+	}
+	c.hold(false)
+}
+
+// hold suspends the service of messages, or takes it up.
+func (c *cell) hold(on bool) {
+	c.held = on
+	c.box.suspend(on)
+}
+
+// resume goes on with the incarnation there is.
+func (c *cell) resume() {
+	if c.behaviour == nil || c.stopping || c.sequel != sequelNone {
+		return
+	}
+	c.set(Running)
+	c.hold(false)
+}
+
+// beginRestart ends the children, then replaces the incarnation.
+func (c *cell) beginRestart() {
+	if c.stopping || c.sequel != sequelNone {
+		return
+	}
+	c.set(Restarting)
+	c.hold(true)
+	c.endChildren(sequelRestart)
+}
+
+// beginStop shuts the door; what was accepted is still handled, unless the actor
+// is down and cannot.
+func (c *cell) beginStop(end End) {
+	if c.stopping {
+		return
+	}
+	c.stopping, c.end = true, end
+	c.set(Stopping)
+	c.box.shut(doorDraining)
+	switch {
+	case c.sequel == sequelRestart: // its children are ending already
+		c.sequel = sequelEnd
+	case c.held || end == EndFailed:
+		c.hold(true)
+		c.endChildren(sequelEnd)
+	}
+}
+
+// drained begins the end of an actor whose mailbox has become empty, and reports
+// whether it did.
+func (c *cell) drained() bool {
+	if d, ok := c.behaviour.(Drainer); ok {
+		c.phase = phaseReceive
+		drained := d.Drained()
+		c.phase = phaseNone
+		if !drained {
+			return false
+		}
+	}
+	c.endChildren(sequelEnd)
+	return true
+}
+
+// endChildren stops the children, if any, and goes on with the sequel when none
+// is left.
+func (c *cell) endChildren(then sequel) {
+	c.sequel = then
+	if c.family.stopNext() {
+		return
+	}
+	c.proceed()
+}
+
+// proceed carries out the sequel. The incarnation's Stop comes first; if that
+// breaks, broke goes on here.
+func (c *cell) proceed() {
+	c.dropTimers()
+	if c.started {
+		c.started = false
+		if s, ok := c.behaviour.(Stopper); ok {
+			c.phase = phaseStop
+			s.Stop(&c.context)
+			c.phase = phaseNone
+		}
+	}
+	then := c.sequel
+	c.sequel = sequelNone
+	switch then {
+	case sequelRestart:
+		c.restarts.Add(1)
+		c.kind.restarts.Add(1)
+		c.unstash()
+		c.incarnate()
+	case sequelEnd:
+		c.close()
+	case sequelNone:
+	}
+}
+
+// close ends the actor: what still waits becomes dead letters, and protoactor
+// tells parent and watchers.
+func (c *cell) close() {
+	c.hold(true)
+	c.unstash()
+	for _, it := range c.box.empty() {
+		it.call.reply(refusedStopped)
+		c.sys.dead.add(DeadLetter{Path: c.path(), Type: typeName(it.msg), Reason: Stopped})
+	}
+	c.stopIdle()
+	c.set(Ended)
+	c.behaviour = nil
+	c.kind.active.Add(-1)
+	c.sys.live.Add(-1)
+	c.process.InvokeSystemMessage(&actor.Stop{})
+	c.sys.tellEnded(c)
+}
+
+// requestStop asks the actor to drain and end.
+func (c *cell) requestStop(end End) {
+	c.box.shut(doorDraining)
+	c.postSystem(stopOrder{end})
+}
+
+// noteEnd takes an ended child or watched actor off the books.
+func (c *cell) noteEnd(path string) {
+	if c.more != nil {
+		if ref, ok := c.more.watching[path]; ok {
+			delete(c.more.watching, path)
+			_ = c.postInternal(item{msg: Terminated{Ref: ref, End: ref.cell.end}})
+		}
+	}
+	if c.family.remove(path) && c.sequel != sequelNone && !c.family.stopNext() {
+		c.proceed()
+	}
+}

@@ -1,0 +1,305 @@
+package actors
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	// mailboxLimitMax is the highest admission limit a spec may ask for.
+	mailboxLimitMax = 1 << 20
+	// bufferKept is the capacity, in messages, that an idle mailbox may hold on to.
+	bufferKept = 128
+	// sampleEvery says that one user message in so many is timed: reading the
+	// clock costs as much as handling a message.
+	sampleEvery = 64
+)
+
+// item is a queued message. The zero call marks a tell.
+type item struct {
+	msg  any
+	call handle
+}
+
+// kept is a stashed message; counts says that it is a user message.
+type kept struct {
+	item
+	counts bool
+}
+
+// door says what a mailbox still lets in.
+type door uint8
+
+const (
+	doorOpen     door = iota // everything
+	doorDraining             // system messages and outcomes of the actor's own work
+	doorClosed               // system messages
+)
+
+// mailbox is an actor's bounded queue with three lanes, served in this order:
+// system (life cycle), internal (outcomes of the actor's own work, never
+// refused), user (refused beyond the limit).
+//
+// Producers append to a buffer under the lock; the one consumer swaps that
+// buffer for its own emptied one and works through it without the lock. So both
+// sides pay for the lock once per burst, and order within a lane is kept.
+type mailbox struct {
+	mu        sync.Mutex
+	user      []item
+	internal  []item
+	system    []any
+	accepted  uint64 // user messages let in so far
+	settled   uint64 // done, as it was at the last swap: spares producers the shared counter
+	refused   uint64
+	since     int64  // when user stopped being empty, nanoseconds by the coarse clock
+	batchEnd  uint64 // accepted at the last swap
+	batchFrom int64  // since, as it was then
+	timedSeq  uint64
+	timedAt   time.Time
+	limit     uint32
+	door      door
+	scheduled bool // a worker has the mailbox, or it is in the run queue
+	suspended bool // only system messages are served
+
+	// urgent tells the consumer that the system or internal lane has something.
+	urgent atomic.Bool
+	// done counts user messages taken and finished; only the consumer writes it.
+	done atomic.Uint64
+
+	// What follows belongs to the consumer.
+	batch      []item
+	pos        int
+	outcomes   []item
+	outcomePos int
+	replay     []kept // unstashed messages, served before the batch
+	taken      uint64 // user messages taken from batches
+	timed      uint64 // sequence of the message to be timed, 0 if none in this batch
+	timedSince time.Time
+}
+
+// offer puts a user message in, or says why not. wake tells the caller to
+// schedule the actor.
+func (m *mailbox) offer(it item, now int64) (why Reason, wake bool) {
+	m.mu.Lock()
+	if m.door != doorOpen {
+		m.refused++
+		m.mu.Unlock()
+		return Stopped, false
+	}
+	if m.accepted-m.settled >= uint64(m.limit) {
+		m.settled = m.done.Load()
+		if m.accepted-m.settled >= uint64(m.limit) {
+			m.refused++
+			m.mu.Unlock()
+			return MailboxFull, false
+		}
+	}
+	if len(m.user) == 0 {
+		m.since = now
+	}
+	m.user = append(m.user, it)
+	m.accepted++
+	if m.accepted%sampleEvery == 1 && m.timedSeq == 0 {
+		m.timedSeq, m.timedAt = m.accepted, time.Now()
+	}
+	wake = !m.scheduled && !m.suspended
+	if wake {
+		m.scheduled = true
+	}
+	m.mu.Unlock()
+	return 0, wake
+}
+
+// offerInternal puts an outcome of the actor's own work in.
+func (m *mailbox) offerInternal(it item) (why Reason, wake bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.door == doorClosed {
+		return Stopped, false
+	}
+	m.internal = append(m.internal, it)
+	m.urgent.Store(true)
+	wake = !m.scheduled && !m.suspended
+	m.scheduled = m.scheduled || wake
+	return 0, wake
+}
+
+// offerSystem puts a life cycle message in; it is always taken.
+func (m *mailbox) offerSystem(msg any) (wake bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.system = append(m.system, msg)
+	m.urgent.Store(true)
+	wake = !m.scheduled
+	m.scheduled = true
+	return wake
+}
+
+// takeUrgent hands the consumer the waiting system messages and moves the
+// waiting outcomes to where next finds them.
+func (m *mailbox) takeUrgent() []any {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.urgent.Store(false)
+	system := m.system
+	m.system = nil
+	if m.outcomePos == len(m.outcomes) {
+		m.outcomes, m.internal = m.internal, m.outcomes[:0]
+		m.outcomePos = 0
+	} else {
+		m.outcomes = append(m.outcomes, m.internal...)
+		clear(m.internal)
+		m.internal = m.internal[:0]
+	}
+	return system
+}
+
+// next gives the consumer its next message: outcomes, then unstashed, then user
+// messages. counted says that the message counts as a user message.
+func (m *mailbox) next() (it item, counted, ok bool) {
+	switch {
+	case m.outcomePos < len(m.outcomes):
+		it, m.outcomes[m.outcomePos] = m.outcomes[m.outcomePos], item{}
+		m.outcomePos++
+		return it, false, true
+	case len(m.replay) > 0:
+		k := m.replay[0]
+		m.replay[0] = kept{}
+		if m.replay = m.replay[1:]; len(m.replay) == 0 {
+			m.replay = nil
+		}
+		return k.item, k.counts, true
+	case m.pos == len(m.batch) && !m.swap():
+		return item{}, false, false
+	}
+	it, m.batch[m.pos] = m.batch[m.pos], item{}
+	m.pos++
+	m.taken++
+	return it, true, true
+}
+
+// swap trades the worked-off batch for what producers have put in since.
+func (m *mailbox) swap() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if len(m.user) == 0 {
+		return false
+	}
+	m.batch, m.user = m.user, m.batch[:0]
+	m.pos = 0
+	m.settled = m.done.Load()
+	m.batchEnd, m.batchFrom = m.accepted, m.since
+	m.timed, m.timedSince, m.timedSeq = m.timedSeq, m.timedAt, 0
+	return true
+}
+
+// park gives the mailbox back when there is nothing to serve and reports whether
+// it did; if not, the consumer goes on.
+func (m *mailbox) park() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if len(m.system) > 0 {
+		return false
+	}
+	if !m.suspended && (len(m.internal) > 0 || len(m.user) > 0 || m.holds()) {
+		return false
+	}
+	m.scheduled = false
+	if !m.holds() {
+		m.shrink()
+	}
+	return true
+}
+
+// holds reports whether the consumer's side still has messages.
+func (m *mailbox) holds() bool {
+	return m.pos < len(m.batch) || m.outcomePos < len(m.outcomes) || len(m.replay) > 0
+}
+
+// shrink lets go of the memory of a burst.
+func (m *mailbox) shrink() {
+	if cap(m.batch) > bufferKept {
+		m.batch, m.pos = nil, 0
+	}
+	if cap(m.user) > bufferKept && len(m.user) == 0 {
+		m.user = nil
+	}
+	if cap(m.outcomes) > bufferKept {
+		m.outcomes, m.outcomePos = nil, 0
+	}
+	if cap(m.internal) > bufferKept && len(m.internal) == 0 {
+		m.internal = nil
+	}
+}
+
+// suspend stops the service of all but system messages, or takes it up again.
+func (m *mailbox) suspend(on bool) {
+	m.mu.Lock()
+	m.suspended = on
+	m.mu.Unlock()
+}
+
+// shut narrows the door; it never widens it.
+func (m *mailbox) shut(to door) {
+	m.mu.Lock()
+	m.door = max(m.door, to)
+	m.mu.Unlock()
+}
+
+// shutIfIdle starts draining only if no message waits, so that a passivated
+// actor loses none.
+func (m *mailbox) shutIfIdle() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.accepted != m.done.Load() || len(m.internal) > 0 || m.door != doorOpen {
+		return false
+	}
+	m.door = doorDraining
+	return true
+}
+
+// empty closes the mailbox and gives up all that waits, in order.
+func (m *mailbox) empty() []item {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.door = doorClosed
+	var left []item
+	left = append(left, m.outcomes[m.outcomePos:]...)
+	left = append(left, m.internal...)
+	for _, k := range m.replay {
+		left = append(left, k.item)
+	}
+	left = append(left, m.batch[m.pos:]...)
+	left = append(left, m.user...)
+	m.outcomes, m.outcomePos, m.internal = nil, 0, nil
+	m.replay, m.batch, m.pos, m.user = nil, nil, 0, nil
+	return left
+}
+
+// load is a mailbox as others see it.
+type load struct {
+	depth           int    // accepted and not finished
+	accepted, done  uint64 // user messages
+	refused         uint64
+	since           int64 // no waiting message is older than this; 0 if none waits
+	door            door
+	scheduled, held bool
+}
+
+func (m *mailbox) load() load {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	done := m.done.Load()
+	l := load{
+		depth: int(m.accepted - done), accepted: m.accepted, done: done,
+		refused: m.refused, door: m.door, scheduled: m.scheduled, held: m.suspended,
+	}
+	switch {
+	case done < m.batchEnd:
+		l.since = m.batchFrom
+	case l.depth > 0:
+		l.since = m.since
+	}
+	return l
+}

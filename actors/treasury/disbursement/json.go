@@ -1,269 +1,236 @@
 package disbursement
 
-import (
-	"strings"
-	"unicode"
-	"unicode/utf8"
-)
+import "strings"
 
 // malformed is the position after something that is not JSON.
 const malformed = -1
 
-// jsonScanner validates a JSON object in one pass, without recursion, and picks
-// out the array under depends_on. It accepts exactly what encoding/json does:
-// RFC 8259, with invalid UTF-8 and lone surrogates allowed inside strings, where
-// they read as U+FFFD. A memo cannot nest deeper than it is long, so the kinds
-// of the open containers fit in one bit a byte.
+// jsonScanner validates a JSON object in one pass, without recursion, and notes
+// where the items of the array under its top-level key depends_on start. It
+// accepts exactly what encoding/json does: RFC 8259, with invalid UTF-8 and lone
+// surrogates allowed inside strings, where they read as U+FFFD.
 //
 // The methods take the position where something starts and give the one after
 // it, or malformed.
 type jsonScanner struct {
-	text    string
-	objects [MemoBytesMax / 64]uint64 // bit d: the container at depth d is an object
+	text string
+	keys int // how often the top-level key depends_on came up
+
+	// The value of the last such key.
+	array  bool                    // it is an array
+	items  int                     // of so many items
+	starts [DependenciesMax]uint16 // the first of which start here
+
+	// outer[k] holds the kinds of the 64 containers around the one at depth
+	// 64*k. A memo cannot nest deeper than it is long.
+	outer [MemoBytesMax/64 + 1]uint64
 }
 
-// at gives the byte at i, or 0, which is valid nowhere in JSON, past the end.
-func (s *jsonScanner) at(i int) byte {
-	if i < len(s.text) {
-		return s.text[i]
-	}
-	return 0
-}
-
-// space skips white space.
-func (s *jsonScanner) space(i int) int {
-	for i < len(s.text) && s.text[i] <= ' ' {
-		switch s.text[i] {
-		case ' ', '\t', '\n', '\r':
-			i++
-		default:
-			return i
-		}
-	}
-	return i
-}
-
-// members reads the whole text, an object, and leaves in l the list under its
-// last key depends_on. It gives how often that key came up, and whether all of
-// the text is well formed.
-func (s *jsonScanner) members(l *memoList) (keys int, ok bool) {
-	i := s.space(1)
-	if s.at(i) == '}' {
-		return 0, i+1 == len(s.text)
-	}
+// object reads the whole text, which starts with an opening brace, and reports
+// whether it is one well-formed object.
+func (s *jsonScanner) object() bool {
+	const isObject = 1 // the bit of an object in kinds; the ASCII of { and } has bit 5 set, that of [ and ] has not
+	var (
+		text  = s.text
+		i     = 0
+		depth = uint(0)
+		kinds uint64 // of the innermost 64 open containers, the innermost in bit 0
+		ours  bool   // the last top-level key was depends_on
+	)
+next:
 	for {
-		start := i
-		if i = s.key(i); i == malformed {
-			return keys, false
+		// At i, the text starts or an item or member of the innermost container does.
+		if kinds&isObject != 0 {
+			key := i
+			if i = s.key(i); i == malformed {
+				return false
+			}
+			if depth == 1 {
+				ours = i-key > len(dependsOn) && s.enter(key, i)
+			}
+		} else if ours && depth == 2 {
+			s.note(i)
 		}
-		if !s.isDependsOn(start) {
-			i = s.value(i)
-		} else {
-			keys++
-			l.reset()
-			i = s.dependencies(i, l)
-		}
-		if i == malformed {
-			return keys, false
-		}
-		i = s.space(i)
-		switch s.at(i) {
-		case ',':
-			i = s.space(i + 1)
-		case '}':
-			return keys, i+1 == len(s.text)
-		default:
-			return keys, false
-		}
-	}
-}
-
-// dependencies reads the value of a key depends_on into l, if it is an array.
-func (s *jsonScanner) dependencies(i int, l *memoList) int {
-	if s.at(i) != '[' {
-		return s.value(i)
-	}
-	l.listed = true
-	i = s.space(i + 1)
-	if s.at(i) == ']' {
-		return i + 1
-	}
-	for {
-		start := i
-		if i = s.value(i); i == malformed {
-			return malformed
-		}
-		l.add(itemID(s.text[start:i]))
-		i = s.space(i)
-		switch s.at(i) {
-		case ',':
-			i = s.space(i + 1)
-		case ']':
-			return i + 1
-		default:
-			return malformed
-		}
-	}
-}
-
-// value skips one value of any kind, however deep.
-func (s *jsonScanner) value(i int) int {
-	depth := 0
-	for {
-		switch c := s.at(i); c {
+		switch c := at(text, i); c {
 		case '{', '[':
-			s.push(depth, c == '{')
-			depth++
-			i = s.space(i + 1)
-			if s.at(i) == c+2 { // an empty container: } is {+2, ] is [+2
-				depth--
+			i = skipJSONSpace(text, i+1)
+			if at(text, i) == c+2 { // its closing bracket
 				i++
 				break
 			}
-			if c == '{' {
-				if i = s.key(i); i == malformed {
-					return malformed
+			if depth%64 == 0 {
+				s.outer[depth/64] = kinds
+			}
+			kinds = kinds<<1 | uint64(c>>5&1)
+			depth++
+			if depth > uint(len(text)-i) {
+				return false // too deep to be closed
+			}
+			continue next
+		case '"':
+			i = skipString(text, i)
+		case '-', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9':
+			if follows := at(text, i+1); c != '-' && (follows == ',' || follows == ']') {
+				i++ // one digit: what most lists are made of
+				break
+			}
+			i = skipNumber(text, i)
+		default:
+			i = skipLiteral(text, i)
+		}
+		if i == malformed {
+			return false
+		}
+		// A value has ended: so may the containers around it.
+		for {
+			if depth == 0 {
+				return i == len(text)
+			}
+			i = skipJSONSpace(text, i)
+			switch c := at(text, i); c {
+			case ',':
+				i = skipJSONSpace(text, i+1)
+				continue next
+			case '}', ']':
+				if kinds&isObject != uint64(c>>5&1) {
+					return false
 				}
-			}
-			continue
-		default:
-			if i = s.scalar(i); i == malformed {
-				return malformed
+				i++
+				depth--
+				kinds >>= 1
+				if depth%64 == 0 {
+					kinds = s.outer[depth/64]
+				}
+			default:
+				return false
 			}
 		}
-		if i, depth = s.closers(i, depth); depth == 0 {
-			return i
-		}
 	}
-}
-
-// closers reads what may follow a value at the given depth: closing brackets,
-// then a comma, and in an object the next key. It stops where the next value
-// starts, or at depth 0.
-func (s *jsonScanner) closers(i, depth int) (next, left int) {
-	for depth > 0 {
-		object := s.object(depth - 1)
-		i = s.space(i)
-		switch c := s.at(i); {
-		case c == ',':
-			i = s.space(i + 1)
-			if !object {
-				return i, depth
-			}
-			if i = s.key(i); i == malformed {
-				return malformed, 0
-			}
-			return i, depth
-		case object && c == '}', !object && c == ']':
-			depth--
-			i++
-		default:
-			return malformed, 0
-		}
-	}
-	return i, 0
-}
-
-// push notes the kind of the container at the given depth.
-func (s *jsonScanner) push(depth int, object bool) {
-	bit := uint64(1) << (depth % 64)
-	if object {
-		s.objects[depth/64] |= bit
-	} else {
-		s.objects[depth/64] &^= bit
-	}
-}
-
-// object tells the kind of the container at the given depth.
-func (s *jsonScanner) object(depth int) bool {
-	return s.objects[depth/64]>>(depth%64)&1 == 1
 }
 
 // key skips a key and its colon, up to where the value starts.
 func (s *jsonScanner) key(i int) int {
-	if s.at(i) != '"' {
+	if at(s.text, i) != '"' {
 		return malformed
 	}
-	if i = s.string(i); i == malformed {
+	if i = skipString(s.text, i); i == malformed {
 		return malformed
 	}
-	i = s.space(i)
-	if s.at(i) != ':' {
+	i = skipJSONSpace(s.text, i)
+	if at(s.text, i) != ':' {
 		return malformed
 	}
-	return s.space(i + 1)
+	return skipJSONSpace(s.text, i+1)
 }
 
-// scalar skips a string, a number or a literal.
-func (s *jsonScanner) scalar(i int) int {
-	switch c := s.at(i); {
-	case c == '"':
-		return s.string(i)
-	case c == '-' || isDigit(c):
-		return s.number(i)
-	case c == 't':
-		return s.literal(i, "true")
-	case c == 'f':
-		return s.literal(i, "false")
-	case c == 'n':
-		return s.literal(i, "null")
+// enter looks at a valid top-level key and reports whether it reads depends_on.
+// If so it forgets what an equal key held before.
+func (s *jsonScanner) enter(key, value int) bool {
+	if !equalsString(dependsOn, s.text, key+1) {
+		return false
+	}
+	s.keys++
+	s.items = 0
+	s.array = at(s.text, value) == '['
+	return true
+}
+
+// note takes in the start of the list's next item.
+func (s *jsonScanner) note(i int) {
+	if s.items < len(s.starts) {
+		s.starts[s.items] = uint16(i)
+	}
+	s.items++
+}
+
+// itemID reads the item that starts at i of a list in well-formed JSON as an id.
+func itemID(text string, i int) (uint64, bool) {
+	if text[i] == '"' {
+		return stringID(text, i+1)
+	}
+	id, end, ok := scanID(text, i)
+	return id, ok && (text[end] == ',' || text[end] == ']')
+}
+
+// at gives the byte at i or, past the end, 0, which is valid nowhere in JSON.
+func at(text string, i int) byte {
+	if i < len(text) {
+		return text[i]
+	}
+	return 0
+}
+
+// skipJSONSpace skips the white space that JSON allows between its tokens.
+func skipJSONSpace(text string, i int) int {
+	if i < len(text) && text[i] > ' ' { // hardly ever is there any
+		return i
+	}
+	return skipJSONSpaces(text, i)
+}
+
+func skipJSONSpaces(text string, i int) int {
+	for i < len(text) && (text[i] == ' ' || text[i] == '\t' || text[i] == '\n' || text[i] == '\r') {
+		i++
+	}
+	return i
+}
+
+func skipLiteral(text string, i int) int {
+	rest := text[i:]
+	switch {
+	case strings.HasPrefix(rest, "true"), strings.HasPrefix(rest, "null"):
+		return i + 4
+	case strings.HasPrefix(rest, "false"):
+		return i + 5
 	}
 	return malformed
 }
 
-func (s *jsonScanner) literal(i int, word string) int {
-	if !strings.HasPrefix(s.text[i:], word) {
-		return malformed
-	}
-	return i + len(word)
-}
-
-func (s *jsonScanner) number(i int) int {
-	if s.at(i) == '-' {
+// skipNumber skips a number that starts with a digit or a minus. A zero ends its
+// integer part: that no digit follows is for the caller to see.
+func skipNumber(text string, i int) int {
+	if text[i] == '-' {
 		i++
 	}
-	switch c := s.at(i); {
-	case c == '0':
+	if at(text, i) == '0' {
 		i++
-	case isDigit(c):
-		i = s.digits(i)
-	default:
+	} else if i = skipDigits(text, i); i == malformed {
 		return malformed
 	}
-	if s.at(i) == '.' {
-		if i++; !isDigit(s.at(i)) {
+	if at(text, i) == '.' {
+		if i = skipDigits(text, i+1); i == malformed {
 			return malformed
 		}
-		i = s.digits(i)
 	}
-	if c := s.at(i); c == 'e' || c == 'E' {
-		i++
-		if c := s.at(i); c == '+' || c == '-' {
+	if at(text, i)|0x20 == 'e' {
+		if c := at(text, i+1); c == '+' || c == '-' {
 			i++
 		}
-		if !isDigit(s.at(i)) {
-			return malformed
-		}
-		i = s.digits(i)
+		return skipDigits(text, i+1)
 	}
 	return i
 }
 
-func (s *jsonScanner) digits(i int) int {
-	for i < len(s.text) && isDigit(s.text[i]) {
+// skipDigits skips one digit or more.
+func skipDigits(text string, i int) int {
+	start := i
+	for i < len(text) && isDigit(text[i]) {
 		i++
 	}
+	if i == start {
+		return malformed
+	}
 	return i
 }
 
-// string skips a string from its opening to its closing quote.
-func (s *jsonScanner) string(i int) int {
-	for i++; i < len(s.text); {
-		switch c := s.text[i]; {
+// skipString skips a string from its opening to its closing quote.
+func skipString(text string, i int) int {
+	for i++; i < len(text); {
+		switch c := text[i]; {
 		case c == '"':
 			return i + 1
 		case c == '\\':
-			if i = s.escape(i); i == malformed {
+			if i = skipEscape(text, i); i == malformed {
 				return malformed
 			}
 		case c < ' ':
@@ -275,126 +242,17 @@ func (s *jsonScanner) string(i int) int {
 	return malformed
 }
 
-// escape skips an escape sequence from its backslash on.
-func (s *jsonScanner) escape(i int) int {
-	switch s.at(i + 1) {
+// skipEscape skips an escape sequence from its backslash on.
+func skipEscape(text string, i int) int {
+	switch at(text, i+1) {
 	case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
 		return i + 2
 	case 'u':
-		if _, ok := hex4(s.text[i+2:]); ok {
+		if _, ok := hex4(text[i+2:]); ok {
 			return i + 6
 		}
 	}
 	return malformed
 }
 
-// isDependsOn tells whether the valid string that starts at i reads depends_on,
-// with or without escapes.
-func (s *jsonScanner) isDependsOn(i int) bool {
-	rest := s.text[i+1:]
-	for k := range len(dependsOn) {
-		r, size := decodedRune(rest)
-		if r != rune(dependsOn[k]) {
-			return false
-		}
-		rest = rest[size:]
-	}
-	return rest[0] == '"'
-}
-
-// itemID reads an item of a list, a valid JSON value, as an id.
-func itemID(value string) (uint64, bool) {
-	if value[0] != '"' {
-		return parseID(value)
-	}
-	text := value[1 : len(value)-1]
-	if strings.IndexByte(text, '\\') < 0 {
-		return parseID(strings.TrimSpace(text))
-	}
-	return escapedID(text)
-}
-
-// escapedID reads an id between white space in the inside of a valid JSON
-// string, any character of which may be an escape.
-func escapedID(text string) (id uint64, ok bool) {
-	const (
-		before = iota
-		inside
-		after
-	)
-	part := before
-	for len(text) > 0 {
-		r, size := decodedRune(text)
-		text = text[size:]
-		switch {
-		case unicode.IsSpace(r):
-			if part == inside {
-				part = after
-			}
-		case part == after || r > '9':
-			return 0, false
-		default:
-			part = inside
-			if id, ok = appendDigit(id, byte(r)); !ok {
-				return 0, false
-			}
-		}
-	}
-	return id, part != before
-}
-
-// decodedRune reads the first character of the inside of a valid JSON string,
-// and how many bytes it takes there. Every surrogate reads as U+FFFD, also one
-// of a pair: no caller looks for characters that need a pair.
-func decodedRune(text string) (rune, int) {
-	switch c := text[0]; {
-	case c >= utf8.RuneSelf:
-		return utf8.DecodeRuneInString(text)
-	case c != '\\':
-		return rune(c), 1
-	}
-	switch c := text[1]; c {
-	case 'b':
-		return '\b', 2
-	case 'f':
-		return '\f', 2
-	case 'n':
-		return '\n', 2
-	case 'r':
-		return '\r', 2
-	case 't':
-		return '\t', 2
-	case 'u':
-		r, _ := hex4(text[2:])
-		if r >= 0xD800 && r <= 0xDFFF {
-			r = utf8.RuneError
-		}
-		return r, 6
-	default:
-		return rune(c), 2
-	}
-}
-
-// hex4 reads four hexadecimal digits.
-func hex4(text string) (r rune, ok bool) {
-	if len(text) < 4 {
-		return 0, false
-	}
-	for i := range 4 {
-		c := text[i]
-		switch {
-		case isDigit(c):
-			c -= '0'
-		case c >= 'a' && c <= 'f':
-			c -= 'a' - 10
-		case c >= 'A' && c <= 'F':
-			c -= 'A' - 10
-		default:
-			return 0, false
-		}
-		r = r<<4 | rune(c)
-	}
-	return r, true
-}
-
-func isDigit(c byte) bool { return c >= '0' && c <= '9' }
+func isDigit(c byte) bool { return c-'0' <= 9 }

@@ -56,72 +56,80 @@ const (
 
 // memoList is what a scan finds in a memo.
 type memoList struct {
-	ids    [DependenciesMax]uint64 // as written, among the first DependenciesMax items
-	n      int                     // how many of ids are set
-	items  int                     // all items of the list; counting stops above DependenciesMax in a plain list
-	badAt  int                     // position, from 1, of the first item that is no id; 0 if none
-	fault  memoFault
-	listed bool // whether there is a list at all, be it empty
+	ids   [DependenciesMax]uint64 // as written, among the first DependenciesMax items
+	n     int                     // how many of ids are set
+	items int                     // of the whole list; of a plain one not counted beyond the first too many
+	badAt int                     // position, from 1, of the first item looked at that is no id; 0 if none
+	fault memoFault
 }
 
 // scan reads a whole memo into an empty list.
 func (l *memoList) scan(memo string) {
-	memo = strings.TrimSpace(memo)
+	memo = trimSpace(memo)
 	switch {
 	case memo == "" || len(memo) > MemoBytesMax:
 	case memo[0] == '{':
 		l.scanJSON(memo)
-	case strings.HasPrefix(memo, dependsOn) && len(memo) > len(dependsOn):
-		if sign := memo[len(dependsOn)]; sign == '=' || sign == ':' {
-			l.scanPlain(memo[len(dependsOn)+1:])
+	case strings.HasPrefix(memo, dependsOn+"="), strings.HasPrefix(memo, dependsOn+":"):
+		l.scanPlain(memo, len(dependsOn)+1)
+	}
+}
+
+// scanPlain reads items between commas from i on. A blank item is no id.
+func (l *memoList) scanPlain(memo string, i int) {
+	for {
+		id, end, ok := scanID(memo, i)
+		if end < len(memo) && memo[end] != ',' {
+			ok = false
+			if next := strings.IndexByte(memo[end:], ','); next >= 0 {
+				end += next
+			} else {
+				end = len(memo)
+			}
 		}
-	}
-}
-
-// scanPlain reads items between commas. A blank item is an item, and no id.
-func (l *memoList) scanPlain(rest string) {
-	l.listed = true
-	for more := true; more && l.items <= DependenciesMax; {
-		var item string
-		item, rest, more = strings.Cut(rest, ",")
-		id, ok := parseID(strings.TrimSpace(item))
 		l.add(id, ok)
+		if end == len(memo) {
+			return
+		}
+		if l.items == DependenciesMax {
+			l.items++ // the item behind this comma
+			return
+		}
+		i = end + 1
 	}
 }
 
-// scanJSON reads a memo that starts with an opening brace. A malformed one
-// leaves no list, whatever stood before the fault.
+// scanJSON reads a memo that starts with an opening brace. A malformed one has
+// no list, whatever stands before the fault.
 func (l *memoList) scanJSON(memo string) {
 	s := jsonScanner{text: memo}
-	keys, ok := s.members(l)
-	switch {
-	case !ok:
-		l.reset()
-		if keys > 0 || strings.Contains(memo, dependsOn) {
+	if !s.object() {
+		if s.keys > 0 || strings.Contains(memo, dependsOn) {
 			l.fault = memoMalformed
 		}
-	case keys > 1:
+		return
+	}
+	switch {
+	case s.keys > 1:
 		l.fault = memoKeyTwice
-	case keys == 1 && !l.listed:
+	case s.keys == 1 && !s.array:
 		l.fault = memoNoArray
 	}
+	for _, start := range s.starts[:min(s.items, DependenciesMax)] {
+		l.add(itemID(memo, int(start)))
+	}
+	l.items = s.items
 }
 
 // add takes in the next item, an id if ok.
 func (l *memoList) add(id uint64, ok bool) {
 	l.items++
-	switch {
-	case !ok && l.badAt == 0:
-		l.badAt = l.items
-	case ok && l.items <= DependenciesMax:
+	if ok {
 		l.ids[l.n] = id
 		l.n++
+	} else if l.badAt == 0 {
+		l.badAt = l.items
 	}
-}
-
-// reset forgets the list: of equal keys only the last counts.
-func (l *memoList) reset() {
-	l.n, l.items, l.badAt, l.listed = 0, 0, 0, false
 }
 
 // found gives the ids as written. They live in l.
@@ -138,29 +146,23 @@ func sortedSet(ids []uint64) []uint64 {
 	return slices.Compact(set)
 }
 
-// parseID reads plain digits, any number of leading zeros among them, that fit
-// in 64 bits.
-func parseID(digits string) (uint64, bool) {
-	if digits == "" {
-		return 0, false
-	}
-	var id uint64
-	for i := range len(digits) {
-		var ok bool
-		if id, ok = appendDigit(id, digits[i]); !ok {
-			return 0, false
+// scanID reads white space, digits and white space from i on, and gives the
+// position where it met something else. It is ok if there were digits, any number
+// of leading zeros among them, and what they say fits in 64 bits.
+func scanID(text string, i int) (id uint64, end int, ok bool) {
+	i = skipSpace(text, i)
+	start := i
+	for ok = true; i < len(text) && isDigit(text[i]); i++ {
+		if ok {
+			id, ok = appendDigit(id, text[i])
 		}
 	}
-	return id, true
+	return id, skipSpace(text, i), ok && i > start
 }
 
-// appendDigit gives 10*id + c, unless c is no digit or the result exceeds 64 bits.
-func appendDigit(id uint64, c byte) (uint64, bool) {
+// appendDigit gives 10*id plus a digit, unless that exceeds 64 bits.
+func appendDigit(id uint64, digit byte) (sum uint64, ok bool) {
 	const cutoff = (1<<64 - 1) / 10
-	d := uint64(c - '0')
-	if d > 9 || id > cutoff {
-		return 0, false
-	}
-	sum := id*10 + d
-	return sum, sum >= d
+	sum = id*10 + uint64(digit-'0')
+	return sum, id < cutoff || id == cutoff && sum >= id
 }

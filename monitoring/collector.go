@@ -223,17 +223,18 @@ func (s sink) putClosed(family Family, counts map[string]uint64, allowed []strin
 	}
 }
 
-// putHistogram sends a histogram's first BoundsMax buckets; the rest count as
-// larger. It sends nothing for the zero Histogram.
+// putHistogram sends a histogram, its buckets merged until at most BoundsMax bounds
+// remain. It sends nothing for the zero Histogram.
 func (s sink) putHistogram(family Family, h Histogram, labels ...string) {
 	if len(h.Counts) == 0 || len(h.Counts) != len(h.Bounds)+1 {
 		return
 	}
-	var total uint64
+	step := (len(h.Bounds) + BoundsMax - 1) / BoundsMax
 	buckets := make(map[float64]uint64, BoundsMax)
+	var total uint64
 	for i, n := range h.Counts {
 		total += n
-		if i < len(h.Bounds) && i < BoundsMax {
+		if i < len(h.Bounds) && (i+1)%step == 0 {
 			buckets[h.Bounds[i]] = total
 		}
 	}

@@ -40,7 +40,7 @@ func histogram(name, help string, values int, labels ...string) Family {
 const (
 	// SeriesMax is the most series a node exports, whatever is thrown at it.
 	SeriesMax = 2000
-	// BoundsMax is how many bounds of a histogram are exported.
+	// BoundsMax is how many bounds of a histogram are exported; more are merged.
 	BoundsMax = 12
 	// MethodsMax is how many methods have series of their own; the method table is
 	// shorter.

@@ -200,6 +200,31 @@ func TestSumsOverActorsAndMethodsStayExact(t *testing.T) {
 	}
 }
 
+func TestHistogramsMergeBucketsAndKeepTheirSums(t *testing.T) {
+	commit := monitoring.Histogram{Sum: 99}
+	for i := range 30 {
+		commit.Bounds = append(commit.Bounds, float64(i+1))
+		commit.Counts = append(commit.Counts, 1)
+	}
+	commit.Counts = append(commit.Counts, 5)
+	sources := monitoring.Sources{Journal: func() monitoring.Journal { return monitoring.Journal{CommitSeconds: commit} }}
+	text := get(newServer(t, sources), "/metrics").Body.String()
+	for _, line := range []string{
+		`bursar_journal_commit_seconds_bucket{le="3"} 3`,
+		`bursar_journal_commit_seconds_bucket{le="30"} 30`,
+		`bursar_journal_commit_seconds_bucket{le="+Inf"} 35`,
+		`bursar_journal_commit_seconds_sum 99`,
+		`bursar_journal_commit_seconds_count 35`,
+	} {
+		if !strings.Contains(text, line+"\n") {
+			t.Errorf("/metrics lacks the line %s", line)
+		}
+	}
+	if n := strings.Count(text, "bursar_journal_commit_seconds_bucket"); n > monitoring.BoundsMax+1 {
+		t.Errorf("%d buckets are exported, over %d and +Inf", n, monitoring.BoundsMax)
+	}
+}
+
 func TestPageShowsTheNodeAndEscapesWhatUsersWrote(t *testing.T) {
 	server := newServer(t, monitoring.Sources{
 		Node:     monitoring.Node{Name: "n1", Role: "primary", Version: "v1", Started: time.Now()},

@@ -2,63 +2,267 @@ package cluster
 
 import (
 	"context"
-	"io"
+	"errors"
+	"fmt"
 	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
 
+	"github.com/hashicorp/go-hclog"
+	"github.com/hashicorp/raft"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/the-block/bursar/cluster/internal/raftlog"
 	"github.com/the-block/bursar/messages"
 )
 
-// StateMachine is what the log drives: on every node the same entries in the
-// same order. Apply, Snapshot and Restore are called from one goroutine.
-type StateMachine interface {
-	// Apply carries out one entry. data may be kept. An error means that this node
-	// can no longer follow the log: the process is stopped.
-	Apply(index uint64, data []byte) (result any, err error)
-	// Snapshot pins the state as it is now, without copying it.
-	Snapshot() (Snapshot, error)
-	// Restore replaces the state by a snapshot's, or leaves an error: the process is
-	// stopped, or refuses to start.
-	Restore(io.Reader) error
-	// AppliedIndex is the index of the newest entry in the state, 0 for none.
-	AppliedIndex() uint64
-}
-
-// Snapshot is a pinned state. Persist may run while later entries are applied;
-// Release is called once, after it.
-type Snapshot interface {
-	Persist(io.Writer) error
-	Release()
-}
-
 // Consensus is this node's part of the Raft group.
-type Consensus struct{}
-
-// OpenConsensus opens the log in cfg.Dir and joins the group it belongs to, or
-// forms one. fatal is called at most once, when the node can no longer follow the
-// log; it must end the process.
-func OpenConsensus(cfg Config, machine StateMachine, fatal func(error), log *slog.Logger) (*Consensus, error) {
-	return nil, cfg.validate()
+type Consensus struct {
+	cfg       Config
+	log       *slog.Logger
+	fatal     func(error)
+	failed    sync.Once
+	lock      *os.File
+	store     *raftlog.Log
+	entries   *raft.LogCache // store with the newest entries in memory
+	snapshots *raftlog.Snapshots
+	machine   *machine
+	transport *raft.NetworkTransport
+	raft      *raft.Raft
+	observed  chan raft.Observation // a change to look at; one is as good as many
+	state     atomic.Pointer[stateVersion]
+	reads     reads
+	calls     gate
 }
 
-// Run takes Raft snapshots and watches leadership until ctx ends.
-func (c *Consensus) Run(ctx context.Context) error { return nil }
+// OpenConsensus opens the log in cfg.Dir, verifies it, restores state from the
+// newest Raft snapshot, and joins the group the node belongs to; with
+// BootstrapExpect 1 a new directory becomes a cluster of its own. The entries
+// behind the snapshot are applied once a leader is known, which State tells.
+//
+// fatal is called at most once, from any goroutine, when this node can no longer
+// follow the log: it must end the process. It must not wait for Close, and may
+// return before the process has ended; nothing is applied any more.
+//
+// Errors are ErrInUse, ErrForeign, ErrDamaged, or the system's; each says what to
+// do. A damaged node is rebuilt from the others: remove its directory and let it
+// join again. A lone one is restored from a backup.
+func OpenConsensus(cfg Config, state StateMachine, network Network, fatal func(error), log *slog.Logger) (*Consensus, error) {
+	if err := cfg.validate(); err != nil {
+		return nil, err
+	}
+	c := &Consensus{
+		cfg: cfg, fatal: fatal, log: log.With("component", "consensus", "node", string(cfg.Node)),
+		observed: make(chan raft.Observation, 1),
+	}
+	c.machine = newMachine(state, c.fail)
+	c.state.Store(&stateVersion{State: State{Node: cfg.Node, Since: time.Now()}, changed: make(chan struct{})})
+	if err := c.open(network); err != nil {
+		return nil, errors.Join(explain(cfg.Dir, err), c.release())
+	}
+	return c, nil
+}
 
-// Close stops Raft, then the log, and gives the data directory back.
-func (c *Consensus) Close(ctx context.Context) error { return nil }
+// explain adds what to do about damage.
+func explain(dir string, err error) error {
+	if !errors.Is(err, ErrDamaged) {
+		return err
+	}
+	return fmt.Errorf("%w; the node does not start with it: keep %s aside, then let the node join again with an empty "+
+		"directory, or restore a backup if it was the only one", err, dir)
+}
 
-// Apply proposes one entry. It returns at once; entry must not be changed after.
-func (c *Consensus) Apply(entry []byte) Future { return Future{} }
+func (c *Consensus) open(network Network) (err error) {
+	raftLog := newRaftLogger(c.log)
+	if c.lock, err = lockDir(c.cfg.Dir); err != nil {
+		return err
+	}
+	if err = c.openStores(raftLog); err != nil {
+		return err
+	}
+	if err = claimNode(c.store, c.cfg.Dir, c.cfg.Node); err != nil {
+		return err
+	}
+	if c.transport, err = openTransport(network, c.cfg.RaftAddr, raftLog); err != nil {
+		return err
+	}
+	if c.cfg.BootstrapExpect == 1 {
+		if err = c.bootstrapAlone(); err != nil {
+			return err
+		}
+	}
+	return c.startRaft(raftLog)
+}
 
-// Future is the outcome of a proposal to come.
-type Future struct{}
+// openStores opens and verifies log and snapshots.
+func (c *Consensus) openStores(raftLog hclog.Logger) (err error) {
+	options := raftlog.Options{SegmentBytes: c.cfg.SegmentBytes, OnFailure: c.fail}
+	if c.store, err = raftlog.Open(filepath.Join(c.cfg.Dir, logDir), options, raftLog); err != nil {
+		return err
+	}
+	if c.snapshots, err = raftlog.OpenSnapshots(filepath.Join(c.cfg.Dir, snapshotsDir), c.cfg.SnapshotRetain); err != nil {
+		return err
+	}
+	newest, err := c.snapshots.NewestIndex()
+	if err != nil {
+		return err
+	}
+	return c.store.Verify(newest)
+}
 
-// Wait blocks until the entry is committed and applied here, and returns what the
-// state machine answered. Errors are ErrUnavailable or ErrOutcomeUnknown.
-func (f Future) Wait() (index uint64, result any, err error) { return 0, nil, nil }
+// startRaft restores the newest Raft snapshot and starts Raft's goroutines.
+func (c *Consensus) startRaft(raftLog hclog.Logger) (err error) {
+	if c.entries, err = raft.NewLogCache(logCacheEntries, c.store); err != nil {
+		return err
+	}
+	cfg := c.raftConfig(raftLog)
+	settled := *cfg
+	cfg.HeartbeatTimeout += time.Millisecond // room for wake to shorten it
+	cfg.ElectionTimeout += time.Millisecond
+	if c.raft, err = raft.NewRaft(cfg, c.machine, c.entries, c.store, c.snapshots, c.transport); err != nil {
+		return fmt.Errorf("%w: %w", ErrDamaged, err)
+	}
+	c.raft.RegisterObserver(raft.NewObserver(c.observed, false, isLeadership))
+	return c.wake(&settled)
+}
 
-// ReadIndex returns an index such that a state that has applied it answers
-// linearizably. It fails with ErrUnavailable where this node does not lead.
-func (c *Consensus) ReadIndex(ctx context.Context) (uint64, error) { return 0, nil }
+// wake settles the timeouts. Shortening the heartbeat timeout makes Raft look at
+// its clock at once; a lone voter, which has nobody to wait for, then elects itself
+// within milliseconds instead of one to two timeouts. Others keep the timeouts they
+// were started with, one millisecond longer.
+func (c *Consensus) wake(settled *raft.Config) error {
+	if !c.alone() {
+		return nil
+	}
+	reload := c.raft.ReloadableConfig()
+	reload.HeartbeatTimeout, reload.ElectionTimeout = settled.HeartbeatTimeout, settled.ElectionTimeout
+	return c.raft.ReloadConfig(reload)
+}
+
+// alone reports whether this node is the only voter.
+func (c *Consensus) alone() bool {
+	voters := c.raft.GetConfiguration().Configuration().Servers
+	return len(voters) == 1 && voters[0].ID == raft.ServerID(c.cfg.Node) && voters[0].Suffrage == raft.Voter
+}
+
+const (
+	// logCacheEntries is how many of the newest entries stay in memory for voters
+	// that are a little behind; at most 64 MiB with entries of 1 MiB.
+	logCacheEntries = 64
+	// appendEntriesMax is how many entries go to a voter, or into one fsync, at once.
+	appendEntriesMax = 64
+	// commitTimeout is how late a voter learns of the last commit when nothing
+	// follows: at most twice this.
+	commitTimeout = 10 * time.Millisecond
+	// neverInterval and neverEntries keep Raft from taking snapshots by itself.
+	neverInterval = 24 * time.Hour
+	neverEntries  = 1 << 62
+)
+
+func (c *Consensus) raftConfig(raftLog hclog.Logger) *raft.Config {
+	timing := timings[c.cfg.Timing]
+	cfg := raft.DefaultConfig()
+	cfg.LocalID = raft.ServerID(c.cfg.Node)
+	cfg.HeartbeatTimeout, cfg.ElectionTimeout, cfg.LeaderLeaseTimeout = timing.heartbeat, timing.election, timing.lease
+	cfg.CommitTimeout = commitTimeout
+	cfg.MaxAppendEntries = appendEntriesMax
+	cfg.BatchApplyCh = true
+	cfg.TrailingLogs = c.cfg.TrailingLogs
+	cfg.SnapshotInterval, cfg.SnapshotThreshold = neverInterval, neverEntries // takeSnapshots does
+	cfg.NoLegacyTelemetry = true
+	cfg.Logger = raftLog
+	return cfg
+}
+
+// Run watches leadership, takes Raft snapshots and syncs the witness until ctx
+// ends. It is to be running for State to move.
+func (c *Consensus) Run(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return c.watchLeadership(ctx) })
+	group.Go(func() error { return c.takeSnapshots(ctx) })
+	group.Go(func() error { return c.syncWitness(ctx) })
+	return group.Wait()
+}
+
+// Close ends the calls under way, then Raft, then the log, and gives the data
+// directory back. If ctx ends first, what hangs is left behind. It is called once,
+// after Run has returned.
+func (c *Consensus) Close(ctx context.Context) error {
+	drained := c.calls.close(ctx)
+	stopped := make(chan error, 1)
+	go func() { stopped <- c.raft.Shutdown().Error() }()
+	select {
+	case err := <-stopped:
+		return errors.Join(drained, err, c.release())
+	case <-ctx.Done():
+		return errors.Join(drained, fmt.Errorf("raft does not stop: %w", ctx.Err()))
+	}
+}
+
+// release closes the files, in the reverse order of open.
+func (c *Consensus) release() error {
+	var errs []error
+	if c.transport != nil {
+		errs = append(errs, c.transport.Close())
+	}
+	if c.store != nil {
+		errs = append(errs, c.store.Close())
+	}
+	if c.lock != nil {
+		errs = append(errs, c.lock.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// fail reports the one error that ends the process.
+func (c *Consensus) fail(err error) {
+	c.failed.Do(func() { c.fatal(err) })
+}
+
+// syncWitness makes the witness survive a power loss, once an interval.
+func (c *Consensus) syncWitness(ctx context.Context) error {
+	return every(ctx, c.cfg.WitnessInterval, c.store.SyncWitness)
+}
+
+// every calls do at each tick until ctx ends or do fails.
+func every(ctx context.Context, interval time.Duration, do func() error) error {
+	tick := time.NewTicker(interval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+			if err := do(); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// AppliedIndex is the index of the newest entry in this node's state.
+func (c *Consensus) AppliedIndex() uint64 { return c.machine.applied.Load() }
+
+// Term is Raft's current term.
+func (c *Consensus) Term() uint64 { return c.raft.CurrentTerm() }
 
 // Leader names the leader as far as this node knows.
-func (c *Consensus) Leader() (messages.NodeID, bool) { return "", false }
+func (c *Consensus) Leader() (messages.NodeID, bool) {
+	state := c.State()
+	return state.Leader, state.Leader != ""
+}
+
+// ClusterID is the identity of the cluster, "" before the node belongs to one.
+func (c *Consensus) ClusterID() string {
+	id, err := c.store.Get(keyCluster)
+	if err != nil {
+		return ""
+	}
+	return string(id)
+}
+
+// RaftAddr is the address this node listens on for the other voters.
+func (c *Consensus) RaftAddr() string { return string(c.transport.LocalAddr()) }

@@ -1,0 +1,77 @@
+package cluster
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"github.com/the-block/bursar/cluster/internal/raftlog"
+	"github.com/the-block/bursar/messages"
+)
+
+// What a data directory holds.
+const (
+	lockFile     = "lock"
+	logDir       = "log"
+	snapshotsDir = "snapshots"
+)
+
+// Keys beside Raft's own in the log's stable store.
+var (
+	keyNode    = []byte("bursar.node")
+	keyCluster = []byte("bursar.cluster")
+)
+
+// lockDir makes this process the only one that uses dir, for as long as the file
+// stays open. The kernel frees it however the process ends.
+func lockDir(dir string) (*os.File, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
+	path := filepath.Join(dir, lockFile)
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	err = syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	if errors.Is(err, syscall.EWOULDBLOCK) {
+		owner, _ := os.ReadFile(path) // only to name it
+		return nil, errors.Join(fmt.Errorf("%w: another bursar process (pid %s) uses %s; stop it, or name another directory",
+			ErrInUse, strings.TrimSpace(string(owner)), dir), file.Close())
+	}
+	if err == nil {
+		err = file.Truncate(0)
+	}
+	if err == nil {
+		_, err = file.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0)
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("lock %s: %w", dir, err), file.Close())
+	}
+	return file, nil
+}
+
+// claimNode records the node's name in a new data directory and refuses another
+// name afterwards: a node that took over another's log would vote twice.
+func claimNode(log *raftlog.Log, dir string, node messages.NodeID) error {
+	owner, err := log.Get(keyNode)
+	if err != nil {
+		return err
+	}
+	switch {
+	case len(owner) == 0:
+		return log.Set(keyNode, []byte(node))
+	case string(owner) != string(node):
+		return fmt.Errorf("%w: %s belongs to node %q, not %q; start it under that name, or name another directory",
+			ErrForeign, dir, owner, node)
+	}
+	return nil
+}
+
+// newClusterID makes an identity no two clusters share.
+func newClusterID() string { return strings.ToLower(rand.Text()) }

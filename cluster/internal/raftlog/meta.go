@@ -1,0 +1,166 @@
+package raftlog
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+
+	"github.com/google/renameio/v2"
+	"github.com/hashicorp/raft-wal/types"
+)
+
+// metaFile holds the list of segments, Raft's term and its vote.
+const metaFile = "meta"
+
+// metaMagic begins the file; its last byte is the version of what follows: four
+// bytes CRC-32C of the rest, then the rest, a JSON object.
+var metaMagic = [8]byte{'b', 'u', 'r', 'm', 'e', 't', 'a', 1}
+
+// metaState is everything the meta file says.
+type metaState struct {
+	types.PersistentState
+	Stable map[string][]byte
+}
+
+// meta implements raft-wal's MetaStore in one small file that is replaced whole
+// (write, fsync, rename, fsync of the directory). It is written when a segment is
+// sealed and a few times in an election.
+type meta struct {
+	// onTerm hears of each new term once it is durable.
+	onTerm func(term uint64) error
+
+	mu    sync.Mutex
+	path  string
+	state metaState
+}
+
+// Load reads the file in dir; a missing one is an empty state.
+func (m *meta) Load(dir string) (types.PersistentState, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.path = filepath.Join(dir, metaFile)
+	state, err := readMeta(m.path)
+	if err != nil {
+		return types.PersistentState{}, err
+	}
+	m.state = state
+	return state.PersistentState, nil
+}
+
+func (m *meta) CommitState(s types.PersistentState) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	next := m.state
+	next.PersistentState = s
+	next.Segments = slices.Clone(s.Segments)
+	for i := range next.Segments {
+		next.Segments[i].Codec = codecID // see filer
+	}
+	return m.replaceLocked(next)
+}
+
+func (m *meta) GetStable(key []byte) ([]byte, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.state.Stable[string(key)], nil
+}
+
+func (m *meta) SetStable(key, value []byte) error {
+	m.mu.Lock()
+	next := m.state
+	next.Stable = maps.Clone(m.state.Stable)
+	if next.Stable == nil {
+		next.Stable = make(map[string][]byte)
+	}
+	next.Stable[string(key)] = append([]byte(nil), value...)
+	err := m.replaceLocked(next)
+	m.mu.Unlock()
+	if err == nil && string(key) == keyCurrentTerm && m.onTerm != nil {
+		err = m.onTerm(termOf(value))
+	}
+	return err
+}
+
+func (m *meta) Close() error { return nil }
+
+// term is Raft's current term as last stored.
+func (m *meta) term() uint64 {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return termOf(m.state.Stable[keyCurrentTerm])
+}
+
+func (m *meta) replaceLocked(next metaState) error {
+	body, err := json.Marshal(next)
+	if err != nil {
+		return fmt.Errorf("encode %s: %w", m.path, err)
+	}
+	file := append([]byte(nil), metaMagic[:]...)
+	file = binary.LittleEndian.AppendUint32(file, crc32.Checksum(body, castagnoli))
+	file = append(file, body...)
+	if err := replaceFile(m.path, file); err != nil {
+		return fmt.Errorf("replace %s: %w", m.path, err)
+	}
+	m.state = next
+	return nil
+}
+
+// readMeta reads a meta file without opening the log.
+func readMeta(path string) (metaState, error) {
+	file, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return metaState{}, nil
+	}
+	if err != nil {
+		return metaState{}, err
+	}
+	head := len(metaMagic) + crc32.Size
+	if len(file) < head || [8]byte(file[:8]) != metaMagic {
+		return metaState{}, fmt.Errorf("%w: %s is not a meta file of this version", ErrDamaged, path)
+	}
+	body := file[head:]
+	if crc32.Checksum(body, castagnoli) != binary.LittleEndian.Uint32(file[len(metaMagic):]) {
+		return metaState{}, fmt.Errorf("%w: %s: %w", ErrDamaged, path, errChecksum)
+	}
+	var state metaState
+	if err := json.Unmarshal(body, &state); err != nil {
+		return metaState{}, fmt.Errorf("%w: %s: %w", ErrDamaged, path, err)
+	}
+	return state, nil
+}
+
+// keyCurrentTerm is where Raft keeps its term, eight bytes little-endian.
+const keyCurrentTerm = "CurrentTerm"
+
+func termOf(value []byte) uint64 {
+	if len(value) != 8 {
+		return 0
+	}
+	return binary.LittleEndian.Uint64(value)
+}
+
+// replaceFile puts data under path so that after a power loss either the old
+// content or the new one is there.
+func replaceFile(path string, data []byte) error {
+	if err := renameio.WriteFile(path, data, 0o600); err != nil {
+		return err
+	}
+	return syncDir(filepath.Dir(path))
+}
+
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = d.Close() }()
+	return d.Sync()
+}

@@ -1,0 +1,178 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/hashicorp/raft"
+
+	"github.com/the-block/bursar/messages"
+)
+
+// State is how this node stands in the group.
+type State struct {
+	Node messages.NodeID
+	// Leader is the leader this node knows of, "" for none.
+	Leader messages.NodeID
+	// Leading says that this node is the leader.
+	Leading bool
+	// Term is the term in which that holds.
+	Term uint64
+	// Ready says that proposals and reads are served: a leader is known and, if it
+	// is this node, it has applied an entry of its own term and so everything any
+	// leader before it acknowledged.
+	Ready bool
+	// Since is when Ready last changed.
+	Since time.Time
+}
+
+// String says how the node stands, in the words used everywhere for it.
+func (s State) String() string { return s.Describe(time.Now()) }
+
+// Describe is String as of now.
+func (s State) Describe(now time.Time) string {
+	switch {
+	case s.Ready && s.Leading:
+		return fmt.Sprintf("leading in term %d", s.Term)
+	case s.Ready:
+		return fmt.Sprintf("following %s in term %d", s.Leader, s.Term)
+	case s.Leading:
+		return fmt.Sprintf("catching up to lead in term %d", s.Term)
+	}
+	return fmt.Sprintf("no quorum since %d s", int(now.Sub(s.Since).Seconds()))
+}
+
+// stateVersion is a State that knows when it is outdated.
+type stateVersion struct {
+	State
+	changed chan struct{}
+}
+
+// State is how this node stands now.
+func (c *Consensus) State() State { return c.state.Load().State }
+
+// Watch returns the state and a channel that is closed once it has changed.
+func (c *Consensus) Watch() (State, <-chan struct{}) {
+	v := c.state.Load()
+	return v.State, v.changed
+}
+
+// TransferLeadership hands leadership to another voter and returns when it is gone.
+// A node that does not lead has nothing to hand over.
+func (c *Consensus) TransferLeadership(ctx context.Context) error {
+	if !c.State().Leading {
+		return nil
+	}
+	if c.alone() {
+		return ErrNoSuccessor
+	}
+	err := c.await(ctx, func() raft.Future { return c.raft.LeadershipTransfer() })
+	if errors.Is(err, raft.ErrNotLeader) {
+		return nil
+	}
+	return err
+}
+
+// await waits for what Raft was asked, or for ctx. The question outlives ctx.
+func (c *Consensus) await(ctx context.Context, ask func() raft.Future) error {
+	if !c.calls.enter() {
+		return raft.ErrRaftShutdown
+	}
+	answer := make(chan error, 1)
+	go func() {
+		defer c.calls.leave()
+		answer <- ask().Error()
+	}()
+	select {
+	case err := <-answer:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// isLeadership picks the observations after which the state may be another.
+func isLeadership(o *raft.Observation) bool {
+	switch o.Data.(type) {
+	case raft.LeaderObservation, raft.RaftState:
+		return true
+	}
+	return false
+}
+
+// barrierRetry is how often a new leader asks again when its own-term entry was not
+// applied, and how late a missed observation is noticed.
+const barrierRetry = 500 * time.Millisecond
+
+// watchLeadership keeps the state current until ctx ends.
+func (c *Consensus) watchLeadership(ctx context.Context) error {
+	tick := time.NewTicker(barrierRetry)
+	defer tick.Stop()
+	caughtUp := make(chan uint64, 1) // a term whose barrier is applied, 0 for none
+	asking := false
+	var term uint64 // newest caught-up term
+	for {
+		next := c.observe(term)
+		c.publish(next)
+		if next.Leading && !next.Ready && !asking {
+			asking = true
+			go func() { caughtUp <- c.catchUp(ctx, next.Term) }()
+		}
+		select {
+		case <-ctx.Done():
+			if asking {
+				<-caughtUp
+			}
+			return nil
+		case <-c.observed:
+		case <-tick.C:
+		case done := <-caughtUp:
+			asking, term = false, max(term, done)
+		}
+	}
+}
+
+// observe reads the state off Raft; caughtUp is the newest term in which this node
+// has applied an entry as its leader.
+func (c *Consensus) observe(caughtUp uint64) State {
+	s := State{Node: c.cfg.Node, Term: c.raft.CurrentTerm(), Leading: c.raft.State() == raft.Leader}
+	_, leader := c.raft.LeaderWithID()
+	s.Leader = messages.NodeID(leader)
+	if !s.Leading && s.Leader == s.Node {
+		s.Leader = "" // it has just stepped down
+	}
+	s.Ready = s.Leader != "" && (!s.Leading || s.Term == caughtUp)
+	return s
+}
+
+// publish makes next the state, and logs a transition.
+func (c *Consensus) publish(next State) {
+	last := c.state.Load()
+	next.Since = last.Since
+	if next.Ready != last.Ready {
+		next.Since = time.Now()
+	}
+	if next == last.State {
+		return
+	}
+	c.state.Store(&stateVersion{State: next, changed: make(chan struct{})})
+	close(last.changed)
+	if next.Leader != last.Leader {
+		c.log.Info("leader changed", "from", string(last.Leader), "to", string(next.Leader), "term", next.Term)
+	}
+	if next.Ready != last.Ready && next.Ready {
+		c.log.Info("ready", "term", next.Term, "index", c.AppliedIndex())
+	}
+}
+
+// catchUp has an entry of its own term applied and returns that term, 0 if it was
+// not to be.
+func (c *Consensus) catchUp(ctx context.Context, term uint64) uint64 {
+	err := c.await(ctx, func() raft.Future { return c.raft.Barrier(c.cfg.ApplyTimeout) })
+	if err != nil || c.raft.CurrentTerm() != term {
+		return 0
+	}
+	return term
+}

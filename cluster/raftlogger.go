@@ -1,0 +1,53 @@
+package cluster
+
+import (
+	"context"
+	"io"
+	"log/slog"
+
+	"github.com/hashicorp/go-hclog"
+)
+
+// newRaftLogger turns Raft's lines into ours. What it calls an error is a warning
+// here - a peer out of reach, say - since whatever a person must act on is logged
+// by Consensus itself; everything else is for debugging.
+func newRaftLogger(log *slog.Logger) hclog.Logger {
+	logger := hclog.NewInterceptLogger(&hclog.LoggerOptions{Output: io.Discard, Level: hclog.Off})
+	logger.RegisterSink(raftSink{log})
+	return logger
+}
+
+// raftSink receives every line of Raft, its transport and its log.
+type raftSink struct{ log *slog.Logger }
+
+// raftKeys maps the attributes worth keeping to the keys of our logs.
+var raftKeys = map[string]string{
+	"error":     "err",
+	"err":       "err",
+	"term":      "term",
+	"index":     "index",
+	"server-id": "member",
+	"target":    "member",
+	"peer":      "member",
+	"from":      "from",
+	"to":        "to",
+}
+
+// Accept takes one line. args alternate keys and values.
+func (s raftSink) Accept(_ string, level hclog.Level, msg string, args ...any) {
+	at := slog.LevelDebug
+	if level >= hclog.Error {
+		at = slog.LevelWarn
+	}
+	ctx := context.Background()
+	if !s.log.Enabled(ctx, at) {
+		return
+	}
+	var attrs []slog.Attr
+	for i := 0; i+1 < len(args); i += 2 {
+		if name, ok := args[i].(string); ok && raftKeys[name] != "" {
+			attrs = append(attrs, slog.Any(raftKeys[name], args[i+1]))
+		}
+	}
+	s.log.LogAttrs(ctx, at, msg, attrs...)
+}

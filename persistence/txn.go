@@ -3,7 +3,7 @@ package persistence
 import "github.com/the-block/bursar/messages"
 
 // Txn is one all-or-nothing change. The FSM judges it in this order: request id,
-// fences (and assigns), conditions, adds, deletes; the first that fails decides the
+// fences and assigns, conditions, deletes, adds; the first that fails decides the
 // Result and nothing of the Txn happens. The FSM knows no treasury rules: what a
 // Txn must not break is written into its conditions and adds.
 type Txn struct {
@@ -112,7 +112,8 @@ type Row struct {
 	Reference uint64 // an id, SlotID(k), or 0
 }
 
-// Assign makes Owner the owner of a shard and raises its fence by one. From is the
+// Assign makes Owner the owner of a shard and raises its fence by one. A Txn names a
+// shard at most once. From is the
 // fence the shard must have before, 0 if it never had an owner; otherwise the Txn is
 // Fenced.
 type Assign struct {

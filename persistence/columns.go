@@ -1,0 +1,200 @@
+package persistence
+
+// ColumnsMax is how many columns a table may have.
+const ColumnsMax = 16
+
+// Columns are numbers kept in memory for each record of a numbered table, beside its
+// tag: an epoch, an amount, the hash of a name. Select filters by them, newest first,
+// at about a nanosecond a record, where an ordered index per field would cost more
+// than the whole of Apply may take.
+type Columns struct {
+	Count int
+	// Extract fills into, of length Count, from a record. It must be pure and fast, must
+	// not keep data, and must not fail: it runs while entries are applied.
+	Extract func(tag byte, data []byte, into []uint64)
+}
+
+// Selection asks for record numbers of one table, newest first.
+type Selection struct {
+	Table  Table
+	Before uint64 // numbers below this one; 0 begins with the newest
+	Limit  int    // numbers wanted
+	// Tags are those accepted; none accepts every tag.
+	Tags []byte
+	// Ranges must all hold.
+	Ranges []Range
+	// Examine bounds the records looked at; 0 is SelectRowsMax.
+	Examine int
+}
+
+// Range holds if the column's number is from Min to Max, both included.
+type Range struct {
+	Column   int
+	Min, Max uint64
+}
+
+// SelectRowsMax is how many records one Select looks at.
+const SelectRowsMax = 1 << 21
+
+// Select gives the numbers of records that match, newest first, and the Before of the
+// next page, 0 if there is none. Without Columns for the table it finds nothing. The
+// records are read with Get afterwards and may have changed by then: who must know
+// judges the record again.
+func (s *Store) Select(q Selection) (numbers []uint64, next uint64) {
+	left := q.Examine
+	if left <= 0 || left > SelectRowsMax {
+		left = SelectRowsMax
+	}
+	m := newMatcher(&q, left)
+	next = q.Before
+	for first := true; (first || next > 0) && m.left > 0 && len(m.found) < q.Limit; first = false {
+		next = s.selectPage(&q, m, next)
+	}
+	return m.found, next
+}
+
+// selectPage looks at one page of the table, holding the lock for some microseconds,
+// and gives the number before which to go on.
+func (s *Store) selectPage(q *Selection, m *matcher, before uint64) (next uint64) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	t := s.derived.columns[q.Table]
+	if t == nil {
+		return 0
+	}
+	end := t.rows // places below it are looked at; the record at place p has number p+1
+	if before > 0 {
+		end = min(end, before-1)
+	}
+	if end == 0 {
+		return 0
+	}
+	page := (end - 1) / columnPageRows
+	base := page * columnPageRows
+	end = base + m.match(t.pages[page], base, end-base)
+	if end == 0 {
+		return 0
+	}
+	return end + 1
+}
+
+// matcher carries a Selection through the pages.
+type matcher struct {
+	found  []uint64
+	limit  int
+	left   int
+	any    bool // every tag is accepted
+	tags   [256]bool
+	ranges []Range
+}
+
+func newMatcher(q *Selection, left int) *matcher {
+	m := &matcher{limit: q.Limit, left: left, any: len(q.Tags) == 0, ranges: q.Ranges}
+	for _, tag := range q.Tags {
+		m.tags[tag] = true
+	}
+	return m
+}
+
+// match looks at the places of p below end, downwards, and gives the place above which
+// all were looked at.
+func (m *matcher) match(p *columnPage, base, end uint64) uint64 {
+	if !p.mayMatch(m.ranges) {
+		return 0
+	}
+	for ; end > 0 && m.left > 0 && len(m.found) < m.limit; end-- {
+		m.left--
+		i := end - 1
+		state := p.states[i]
+		if state == 0 || !m.any && !m.tags[byte(state-1)] {
+			continue
+		}
+		if p.holds(m.ranges, i) {
+			m.found = append(m.found, base+i+1)
+		}
+	}
+	return end
+}
+
+// columnPageRows keeps pages small enough to be made without a stall and skipped as a
+// whole.
+const columnPageRows = 1 << 12
+
+type columnTable struct {
+	Columns
+	pages   []*columnPage
+	rows    uint64
+	scratch []uint64
+}
+
+// columnPage holds columnPageRows records.
+type columnPage struct {
+	states  [columnPageRows]uint16 // tag + 1, 0 where there is no record
+	columns []*[columnPageRows]uint64
+	// low and high enclose every number each column ever held.
+	low, high []uint64
+}
+
+func newColumnTable(c Columns) *columnTable {
+	return &columnTable{Columns: c, scratch: make([]uint64, c.Count)}
+}
+
+func newColumnPage(count int) *columnPage {
+	p := &columnPage{
+		columns: make([]*[columnPageRows]uint64, count),
+		low:     make([]uint64, count),
+		high:    make([]uint64, count),
+	}
+	for i := range p.columns {
+		p.columns[i] = new([columnPageRows]uint64)
+		p.low[i] = ^uint64(0)
+	}
+	return p
+}
+
+// set notes the record with the given number, from 1.
+func (t *columnTable) set(number uint64, tag byte, data []byte) {
+	place := number - 1
+	for uint64(len(t.pages)) <= place/columnPageRows {
+		t.pages = append(t.pages, newColumnPage(t.Count))
+	}
+	t.rows = max(t.rows, number)
+	p, i := t.pages[place/columnPageRows], place%columnPageRows
+	p.states[i] = uint16(tag) + 1
+	if t.Count == 0 {
+		return
+	}
+	clear(t.scratch)
+	t.Extract(tag, data, t.scratch)
+	for c, v := range t.scratch {
+		p.columns[c][i] = v
+		p.low[c] = min(p.low[c], v)
+		p.high[c] = max(p.high[c], v)
+	}
+}
+
+func (t *columnTable) remove(number uint64) {
+	place := number - 1
+	if place/columnPageRows < uint64(len(t.pages)) {
+		t.pages[place/columnPageRows].states[place%columnPageRows] = 0
+	}
+}
+
+func (p *columnPage) mayMatch(ranges []Range) bool {
+	for _, r := range ranges {
+		if r.Column < 0 || r.Column >= len(p.columns) || r.Max < p.low[r.Column] || r.Min > p.high[r.Column] {
+			return false
+		}
+	}
+	return true
+}
+
+func (p *columnPage) holds(ranges []Range, i uint64) bool {
+	for k := range ranges {
+		r := &ranges[k]
+		if v := p.columns[r.Column][i]; v < r.Min || v > r.Max {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,293 @@
+package persistence
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+)
+
+// Journal gathers the Txns of many proposers into log entries: one fsync and one round
+// for all of them. While InFlight entries are on their way the next one fills itself;
+// there is no waiting for company.
+//
+// Every accepted proposal gets exactly one Outcome.
+type Journal struct {
+	cfg   JournalConfig
+	log   Log
+	watch Watch
+	stats JournalStats
+
+	mu     sync.Mutex
+	queue  queue
+	closed bool
+	wake   chan struct{} // of capacity 1
+}
+
+// NewJournal gives a journal that proposes to log. watch may be nil.
+func NewJournal(cfg JournalConfig, log Log, watch Watch) (*Journal, error) {
+	if err := cfg.validate(); err != nil {
+		return nil, err
+	}
+	return &Journal{cfg: cfg, log: log, watch: watch, wake: make(chan struct{}, 1)}, nil
+}
+
+// Stats counts what the journal did.
+func (j *Journal) Stats() *JournalStats { return &j.stats }
+
+// Propose queues p and returns at once. It keeps nothing of p.Txn. An error means that
+// there will be no Outcome: ErrInvalid and ErrTooLarge for the Txn, ErrOverloaded, or
+// ErrClosed.
+func (j *Journal) Propose(p Proposal) error {
+	txn, err := AppendTxn(make([]byte, 0, encodedHint), p.Txn)
+	if err != nil {
+		return err
+	}
+	q := queued{txn: txn, deadline: p.Deadline, sink: p.Sink, token: p.Token}
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.closed {
+		return ErrClosed
+	}
+	if !j.queue.hasRoom(&j.cfg, p.Priority, len(txn)) {
+		j.stats.Overloaded.Add(1)
+		return ErrOverloaded
+	}
+	if p.Priority == Low {
+		j.queue.low.push(q)
+	} else {
+		j.queue.high.push(q)
+	}
+	j.note()
+	j.ring()
+	return nil
+}
+
+// encodedHint is the size of an ordinary Txn.
+const encodedHint = 512
+
+// note mirrors the queue in the stats, under mu.
+func (j *Journal) note() {
+	j.stats.Queued.Store(int64(j.queue.len()))
+	j.stats.QueuedBytes.Store(int64(j.queue.bytes()))
+}
+
+func (j *Journal) ring() {
+	select {
+	case j.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Close refuses new proposals and lets Run return once all accepted ones have their
+// outcome.
+func (j *Journal) Close() {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.closed = true
+	j.ring()
+}
+
+// entry is a batch on its way.
+type entry struct {
+	items   []queued
+	future  Future
+	since   time.Time
+	stalled bool
+	stuck   bool
+}
+
+// Run proposes and delivers until Close was called and everything accepted is settled.
+// If ctx ends first, what waits ends as ErrUnavailable and what is in flight as
+// ErrUnknown, and Run returns ctx's error.
+func (j *Journal) Run(ctx context.Context) error {
+	var flight []*entry // oldest first
+	watchdog := time.NewTimer(time.Hour)
+	defer watchdog.Stop()
+	for {
+		for len(flight) < j.cfg.InFlight {
+			e := j.propose()
+			if e == nil {
+				break
+			}
+			flight = append(flight, e)
+		}
+		j.stats.InFlight.Store(int64(len(flight)))
+		var done <-chan struct{}
+		if len(flight) > 0 {
+			done = flight[0].future.Done()
+			watchdog.Reset(j.untilAlarm(flight[0]))
+		} else if j.drained() {
+			return nil
+		}
+		select {
+		case <-done:
+			j.settle(flight[0])
+			flight = append(flight[:0], flight[1:]...)
+		case <-j.wake:
+		case <-watchdog.C:
+			if len(flight) > 0 {
+				j.alarm(flight[0])
+			}
+		case <-ctx.Done():
+			j.abandon(flight)
+			return ctx.Err()
+		}
+	}
+}
+
+func (j *Journal) drained() bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.closed && j.queue.len() == 0
+}
+
+// propose hands the next entry to the log; nil if nothing waits.
+func (j *Journal) propose() *entry {
+	for {
+		items := j.take()
+		if len(items) == 0 {
+			return nil
+		}
+		now := time.Now()
+		items = j.expire(items, now)
+		if len(items) == 0 {
+			continue
+		}
+		j.stats.Batch.observe(uint64(len(items)))
+		return &entry{items: items, future: j.log.Apply(encode(items)), since: now}
+	}
+}
+
+func (j *Journal) take() []queued {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	items := j.queue.next(&j.cfg)
+	j.note()
+	return items
+}
+
+func encode(items []queued) []byte {
+	txns := make([][]byte, len(items))
+	size := batchOverheadMax
+	for i := range items {
+		txns[i] = items[i].txn
+		size += len(items[i].txn) + 4
+	}
+	return AppendBatch(make([]byte, 0, size), txns...)
+}
+
+// expire settles the proposals whose deadline has passed and gives the others.
+func (j *Journal) expire(items []queued, now time.Time) []queued {
+	live, late := items[:0], []queued(nil)
+	for _, q := range items {
+		if !q.deadline.IsZero() && now.After(q.deadline) {
+			late = append(late, q)
+		} else {
+			live = append(live, q)
+		}
+	}
+	if len(late) > 0 {
+		j.fail(late, fmt.Errorf("%w: deadline passed in the journal's queue", ErrUnavailable))
+	}
+	return live
+}
+
+func (j *Journal) settle(e *entry) {
+	results, err := e.future.Results()
+	j.stats.Commit.observeTime(time.Since(e.since))
+	switch {
+	case err == nil && len(results) == len(e.items):
+		deliver(e.items, func(i int) (Result, error) { return results[i], nil })
+	case err == nil:
+		j.fail(e.items, fmt.Errorf("%w: %d results for %d transactions", ErrUnknown, len(results), len(e.items)))
+	case errors.Is(err, ErrUnavailable), errors.Is(err, ErrUnknown):
+		j.fail(e.items, err)
+	default:
+		j.fail(e.items, fmt.Errorf("%w: %w", ErrUnknown, err))
+	}
+}
+
+// fail settles items with err, which is ErrUnavailable or ErrUnknown.
+func (j *Journal) fail(items []queued, err error) {
+	if errors.Is(err, ErrUnavailable) {
+		j.stats.Unavailable.Add(uint64(len(items)))
+	} else {
+		j.stats.Unknown.Add(uint64(len(items)))
+	}
+	deliver(items, func(int) (Result, error) { return Result{}, err })
+}
+
+// abandon settles everything when there is no time to drain.
+func (j *Journal) abandon(flight []*entry) {
+	for _, e := range flight {
+		select {
+		case <-e.future.Done():
+			j.settle(e)
+		default:
+			j.fail(e.items, fmt.Errorf("%w: journal stopped", ErrUnknown))
+		}
+	}
+	j.mu.Lock()
+	j.closed = true
+	var waiting []queued
+	for j.queue.high.len() > 0 {
+		waiting = append(waiting, j.queue.high.pop())
+	}
+	for j.queue.low.len() > 0 {
+		waiting = append(waiting, j.queue.low.pop())
+	}
+	j.note()
+	j.mu.Unlock()
+	j.stats.InFlight.Store(0)
+	if len(waiting) > 0 {
+		j.fail(waiting, fmt.Errorf("%w: journal stopped", ErrUnavailable))
+	}
+}
+
+// deliver tells each sink all its outcomes of a batch in one call, sinks in the order
+// of their first proposal.
+func deliver(items []queued, outcome func(i int) (Result, error)) {
+	places := make(map[Sink]int)
+	var sinks []Sink
+	var outcomes [][]Outcome
+	for i := range items {
+		place, known := places[items[i].sink]
+		if !known {
+			place = len(sinks)
+			places[items[i].sink] = place
+			sinks = append(sinks, items[i].sink)
+			outcomes = append(outcomes, nil)
+		}
+		result, err := outcome(i)
+		outcomes[place] = append(outcomes[place], Outcome{Token: items[i].token, Result: result, Err: err})
+	}
+	for i, sink := range sinks {
+		sink.Committed(outcomes[i])
+	}
+}
+
+func (j *Journal) untilAlarm(e *entry) time.Duration {
+	switch {
+	case j.watch == nil || e.stuck:
+		return time.Hour
+	case e.stalled:
+		return time.Until(e.since.Add(j.cfg.StuckAfter))
+	default:
+		return time.Until(e.since.Add(j.cfg.StallAfter))
+	}
+}
+
+func (j *Journal) alarm(e *entry) {
+	age := time.Since(e.since)
+	switch {
+	case j.watch == nil:
+	case !e.stuck && age >= j.cfg.StuckAfter:
+		e.stalled, e.stuck = true, true
+		j.watch.Stuck(age)
+	case !e.stalled && age >= j.cfg.StallAfter:
+		e.stalled = true
+		j.watch.Stalled(age)
+	}
+}

@@ -1,0 +1,133 @@
+package persistence
+
+import (
+	"encoding/binary"
+	"fmt"
+)
+
+// row is a stored value taken apart:
+//
+//	tag 1 | flags 1 | version uvarint | [origin] | data
+//
+// Its parts share the stored string.
+type row struct {
+	tag     byte
+	version uint64
+	origin  string // the encoded origin, "" if the row keeps no request id
+	data    string
+}
+
+const rowHasOrigin byte = 1
+
+func parseRow(value string) (row, error) {
+	if len(value) < 3 {
+		return row{}, fmt.Errorf("%w: row of %d bytes", ErrCorrupt, len(value))
+	}
+	r := row{tag: value[0]}
+	rest := value[2:]
+	var n int
+	if r.version, n = stringUvarint(rest); n == 0 {
+		return row{}, fmt.Errorf("%w: row version", ErrCorrupt)
+	}
+	r.data = rest[n:]
+	if value[1]&rowHasOrigin == 0 {
+		return r, nil
+	}
+	_, size, err := parseOrigin(r.data)
+	if err != nil {
+		return row{}, err
+	}
+	r.origin, r.data = r.data[:size], r.data[size:]
+	return r, nil
+}
+
+func appendRowHeader(dst []byte, tag byte, version uint64, origin string) []byte {
+	var flags byte
+	if origin != "" {
+		flags = rowHasOrigin
+	}
+	dst = append(dst, tag, flags)
+	dst = binary.AppendUvarint(dst, version)
+	return append(dst, origin...)
+}
+
+// origin is what a record remembers of the request that created it:
+//
+//	id length 1 | id | payload hash 16 | count uvarint | index uvarint
+//
+// The first number is the record's own.
+type origin struct {
+	id    string
+	hash  string
+	count uint64
+	index uint64
+}
+
+func appendOrigin(dst []byte, id string, hash *[16]byte, count int, index uint64) []byte {
+	dst = append(dst, byte(len(id)))
+	dst = append(dst, id...)
+	dst = append(dst, hash[:]...)
+	dst = binary.AppendUvarint(dst, uint64(count))
+	return binary.AppendUvarint(dst, index)
+}
+
+// parseOrigin reads the origin s begins with and gives its size.
+func parseOrigin(s string) (o origin, size int, err error) {
+	rest, err := o.parseID(s)
+	if err != nil {
+		return o, 0, err
+	}
+	var n, m int
+	if o.count, n = stringUvarint(rest); n > 0 {
+		o.index, m = stringUvarint(rest[n:])
+	}
+	if n == 0 || m == 0 {
+		return o, 0, fmt.Errorf("%w: origin of a record", ErrCorrupt)
+	}
+	return o, len(s) - len(rest) + n + m, nil
+}
+
+func (o *origin) parseID(s string) (rest string, err error) {
+	if s == "" || len(s) < 1+int(s[0])+16 {
+		return "", fmt.Errorf("%w: request id of a row", ErrCorrupt)
+	}
+	n := 1 + int(s[0])
+	o.id, o.hash = s[1:n], s[n:n+16]
+	return s[n+16:], nil
+}
+
+// A request row remembers a request that appended nothing:
+//
+//	id length 1 | id | payload hash 16 | index uvarint | reply
+func appendRequestRow(dst []byte, id string, hash *[16]byte, index uint64, reply []byte) []byte {
+	dst = append(dst, byte(len(id)))
+	dst = append(dst, id...)
+	dst = append(dst, hash[:]...)
+	dst = binary.AppendUvarint(dst, index)
+	return append(dst, reply...)
+}
+
+func parseRequestRow(s string) (o origin, reply string, err error) {
+	rest, err := o.parseID(s)
+	if err != nil {
+		return o, "", err
+	}
+	var n int
+	if o.index, n = stringUvarint(rest); n == 0 {
+		return o, "", fmt.Errorf("%w: index of a request row", ErrCorrupt)
+	}
+	return o, rest[n:], nil
+}
+
+// stringUvarint is binary.Uvarint over a string; n is 0 where there is none.
+func stringUvarint(s string) (v uint64, n int) {
+	for shift := uint(0); n < len(s) && shift < 64; shift += 7 {
+		b := s[n]
+		n++
+		v |= uint64(b&0x7f) << shift
+		if b < 0x80 {
+			return v, n
+		}
+	}
+	return 0, 0
+}

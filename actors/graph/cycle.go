@@ -107,20 +107,20 @@ func (t *tarjan) leave(i int) {
 	}
 }
 
+// nowhere marks an item that has no place in a search.
+const nowhere = -1
+
 // shortest finds the shortest cycle through the first item of a group, breadth
 // first.
 func shortest(waits [][]int, group []int) []int {
 	start := group[0]
-	before := make(map[int]int, len(group))
+	before := slices.Repeat([]int{nowhere}, len(waits))
 	for queue := []int{start}; ; queue = queue[1:] {
 		for _, to := range waits[queue[0]] {
 			if to == start {
 				return trace(before, start, queue[0])
 			}
-			if _, met := before[to]; met {
-				continue
-			}
-			if _, in := slices.BinarySearch(group, to); in {
+			if _, in := slices.BinarySearch(group, to); in && before[to] == nowhere {
 				before[to] = queue[0]
 				queue = append(queue, to)
 			}
@@ -129,7 +129,7 @@ func shortest(waits [][]int, group []int) []int {
 }
 
 // trace follows before from end back to start and gives the way in order.
-func trace(before map[int]int, start, end int) []int {
+func trace(before []int, start, end int) []int {
 	way := []int{end}
 	for end != start {
 		end = before[end]
@@ -143,14 +143,14 @@ func trace(before map[int]int, start, end int) []int {
 // one among its items. An edge that skips ahead would have made it shorter, so
 // only edges that lead back are left to try.
 func tighten(waits [][]int, cycle []int) []int {
-	place := make(map[int]int, len(cycle))
+	place := slices.Repeat([]int{nowhere}, len(waits))
 	for p, item := range cycle {
 		place[item] = p
 	}
 	best := cycle
 	for p, item := range cycle {
 		for _, to := range waits[item] {
-			if q, in := place[to]; in && q <= p && p-q+1 < len(best) {
+			if q := place[to]; q != nowhere && q <= p && p-q+1 < len(best) {
 				best = cycle[q : p+1]
 			}
 		}

@@ -96,11 +96,16 @@ func (t *twin) reach(n id) []id {
 	return list
 }
 
-func (t *twin) sum(of []id) graph.Sum {
+func (t *twin) total(of []id) *big.Int {
 	total := new(big.Int)
 	for _, n := range of {
 		total.Add(total, new(big.Int).SetUint64(uint64(t.amount[n])))
 	}
+	return total
+}
+
+func (t *twin) sum(of []id) graph.Sum {
+	total := t.total(of)
 	if total.Cmp(new(big.Int).SetUint64(uint64(messages.AmountMax))) > 0 {
 		return graph.Sum{Amount: messages.AmountMax, Capped: true}
 	}
@@ -160,35 +165,36 @@ func (t *twin) waves(chosen []id) [][]id {
 	return list
 }
 
-// criticalPath compares chains from their ends: by sum, then by lowest id.
+// criticalPath keeps, for each node, the best chain of chosen nodes that ends at or
+// before it: by sum, then by length; equal ones by the lowest dependency, the
+// lowest end.
 func (t *twin) criticalPath(chosen []id) []id {
-	worth := func(n id) *big.Int {
-		if slices.Contains(chosen, n) {
-			return new(big.Int).SetUint64(uint64(t.amount[n]))
+	better := func(a, b []id) bool {
+		if c := t.total(a).Cmp(t.total(b)); c != 0 {
+			return c > 0
 		}
-		return new(big.Int)
+		return len(a) > len(b)
 	}
-	// Between chosen nodes, ways through others may matter; beyond them none does.
-	low, high := slices.Min(chosen), slices.Max(chosen)
-	best := map[id][]id{}
-	total := map[id]*big.Int{}
+	chains := map[id][]id{}
 	for _, n := range t.order(t.ids()) {
-		total[n] = worth(n)
-		best[n] = []id{n}
-		first := true
+		var best []id
 		for _, dep := range t.deps[n] {
-			if through := new(big.Int).Add(total[dep], worth(n)); first || through.Cmp(total[n]) > 0 {
-				first, total[n], best[n] = false, through, append(slices.Clone(best[dep]), n)
+			if better(chains[dep], best) {
+				best = chains[dep]
 			}
 		}
+		if slices.Contains(chosen, n) {
+			best = append(slices.Clone(best), n)
+		}
+		chains[n] = best
 	}
-	var end id
-	for n := low; n <= high; n++ {
-		if slices.Contains(chosen, n) && (end == 0 || total[n].Cmp(total[end]) > 0) {
-			end = n
+	var longest []id
+	for _, n := range distinct(chosen) {
+		if better(chains[n], longest) {
+			longest = chains[n]
 		}
 	}
-	return slices.DeleteFunc(best[end], func(n id) bool { return !slices.Contains(chosen, n) })
+	return longest
 }
 
 func distinct(list []id) []id {

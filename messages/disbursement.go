@@ -12,14 +12,14 @@ type Payload struct {
 // Proposal is what the two houses vote on. The windows are in epochs; a decoder
 // fills in the defaults for fields that are absent, never for an explicit 0.
 type Proposal struct {
-	Title                string
-	Summary              string
-	Deps                 []DisbursementID
-	Attachments          []Attachment
-	Quorum               Quorum
-	VoteWindowEpochs     Epoch
-	TimelockEpochs       Epoch
-	RollbackWindowEpochs Epoch
+	Title                string           `msgpack:"title"`
+	Summary              string           `msgpack:"summary"`
+	Deps                 []DisbursementID `msgpack:"deps"`
+	Attachments          []Attachment     `msgpack:"attachments"`
+	Quorum               Quorum           `msgpack:"quorum"`
+	VoteWindowEpochs     Epoch            `msgpack:"vote_window_epochs"`
+	TimelockEpochs       Epoch            `msgpack:"timelock_epochs"`
+	RollbackWindowEpochs Epoch            `msgpack:"rollback_window_epochs"`
 }
 
 // Defaults of a proposal's windows, in epochs.
@@ -31,14 +31,14 @@ const (
 
 // Attachment points at a document beside a proposal.
 type Attachment struct {
-	Name string
-	URI  string
+	Name string `msgpack:"name"`
+	URI  string `msgpack:"uri"`
 }
 
 // Quorum is the approval each house must reach, in parts per million.
 type Quorum struct {
-	OperatorsPPM PPM
-	BuildersPPM  PPM
+	OperatorsPPM PPM `msgpack:"operators_ppm"`
+	BuildersPPM  PPM `msgpack:"builders_ppm"`
 }
 
 // Disbursement is the payment itself.
@@ -52,6 +52,6 @@ type Disbursement struct {
 
 // Receipt is one share of a disbursement that its payee is expected to confirm.
 type Receipt struct {
-	Account string
-	Amount  Amount
+	Account string `msgpack:"account"`
+	Amount  Amount `msgpack:"amount"`
 }

@@ -2,6 +2,8 @@ package messages
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 )
 
@@ -117,4 +119,9 @@ func (e *Error) Error() string { return e.Code.String() + ": " + e.Message }
 func (e *Error) Is(target error) bool {
 	t, ok := target.(*Error)
 	return ok && t.Code == e.Code
+}
+
+// Codes lists every code that has a name, ascending.
+func Codes() []Code {
+	return slices.Sorted(maps.Keys(names))
 }

@@ -1,0 +1,36 @@
+package messages
+
+import "github.com/the-block/bursar/messages/internal/pack"
+
+// WireLimits bound every message before anything is decoded from it: 1 MiB, 32
+// levels, and elements enough for a plan of PlanItemsMax items that each have 100
+// dependencies.
+var WireLimits = pack.Limits{Bytes: 1 << 20, Depth: 32, Elements: 1 << 18}
+
+// The limits of messages, beside those of the wire. What exceeds one is
+// validation_failed unless it says otherwise.
+const (
+	// RequestIDMax is the longest request_id in bytes.
+	RequestIDMax = 64
+	// DefaultDeadlineMS is how long a call may take, in milliseconds, where it does
+	// not say; DeadlineMSMax is the longest, more is taken for that.
+	DefaultDeadlineMS = 5_000
+	DeadlineMSMax     = 60_000
+	// PlanItemsMax is the most items of a plan.
+	PlanItemsMax = 1_000
+	// RefMax is the longest ref of a plan's item in bytes, so that the ids of a
+	// whole plan fit one reply.
+	RefMax = 128
+	// IDsMax is the most ids in any list of ids, duplicates counted; a proposal's
+	// deps over it are too_many_dependencies.
+	IDsMax = 10_000
+	// AttachmentsMax and ReceiptsMax bound a payload's other lists.
+	AttachmentsMax = 256
+	ReceiptsMax    = 4_096
+	// DefaultLimit is a page's length where the call does not say, LimitMax the
+	// longest; a higher limit is taken for that.
+	DefaultLimit = 100
+	LimitMax     = 1_000
+	// ReplyMax is where a list in a reply stops, in bytes, and next_cursor begins.
+	ReplyMax = 512 << 10
+)

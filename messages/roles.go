@@ -1,0 +1,64 @@
+package messages
+
+// Role is what a caller may do. A caller holds a set of them.
+type Role byte
+
+// The roles. Without TLS a loopback peer holds all; any other holds Reader and
+// Submitter.
+const (
+	Reader    Role = 1 << iota // reads
+	Submitter                  // submits proposals
+	Voter                      // votes
+	Operator                   // moves money or state beyond a proposal
+)
+
+// RolesAll holds every role.
+const RolesAll = Reader | Submitter | Voter | Operator
+
+// Has reports whether the set holds all of want.
+func (r Role) Has(want Role) bool { return r&want == want }
+
+// String names a single role.
+func (r Role) String() string {
+	switch r {
+	case Reader:
+		return "reader"
+	case Submitter:
+		return "submitter"
+	case Voter:
+		return "voter"
+	case Operator:
+		return "operator"
+	default:
+		return "roles"
+	}
+}
+
+// Allowed judges whether a caller with these roles may make this call. It is asked
+// once, at the ingress. It returns nil or an unauthorized error that names the role
+// that is missing.
+func Allowed(m *Method, p Params, roles Role) *Error {
+	need := m.Who
+	if bypassesVote(p) && m.Who == Submitter {
+		need = Operator
+	}
+	if roles.Has(need) {
+		return nil
+	}
+	return Errorf(CodeUnauthorized, "%s needs the role %s", m.Name, need)
+}
+
+// bypassesVote reports whether p submits a payment that no house votes on.
+func bypassesVote(p Params) bool {
+	switch p := p.(type) {
+	case *SubmitDisbursementParams:
+		return p.Payload.Proposal == nil
+	case *PlanParams:
+		for i := range p.Items {
+			if p.Items[i].Payload.Proposal == nil {
+				return true
+			}
+		}
+	}
+	return false
+}

@@ -1,0 +1,71 @@
+package wire
+
+import (
+	"sync/atomic"
+	"time"
+
+	"github.com/the-block/bursar/messages"
+)
+
+// Peer is who made a call.
+type Peer struct {
+	// Addr is the far end as host:port.
+	Addr string
+	// Loopback is set where it is this machine.
+	Loopback bool
+	// Roles are what it may do.
+	Roles messages.Role
+}
+
+// Call is one request on its way to an answer. Its fields are not changed after the
+// Handler has got it.
+type Call struct {
+	Method *messages.Method
+	// Params point to the method's params struct.
+	Params messages.Params
+	// RequestID is the caller's, or was stamped at the ingress; empty only where the
+	// method changes nothing.
+	RequestID string
+	// Stamped says that the ingress made up the RequestID: nobody can repeat it.
+	Stamped bool
+	// Received is when the call was read, Deadline when the caller stops waiting.
+	Received time.Time
+	Deadline time.Time
+	Peer     Peer
+
+	answered atomic.Bool
+	id       uint32
+	notify   bool
+	bytes    int
+	to       replier
+}
+
+// replier takes the answer of a call to the caller: exactly one of result and err is
+// set.
+type replier interface {
+	answer(c *Call, result messages.Result, err *messages.Error)
+}
+
+// Reply answers with a result, a pointer to the method's result struct, which is
+// encoded before Reply returns. Only a call's first answer counts. It never waits for
+// the network and may be called from any goroutine.
+func (c *Call) Reply(result messages.Result) {
+	if c.answered.CompareAndSwap(false, true) {
+		c.to.answer(c, result, nil)
+	}
+}
+
+// Fail answers with an error, under the rules of Reply.
+func (c *Call) Fail(err *messages.Error) {
+	if c.answered.CompareAndSwap(false, true) {
+		c.to.answer(c, nil, err)
+	}
+}
+
+// Handler serves calls.
+type Handler interface {
+	// Serve takes one burst of one connection, in the order of arrival. It must not
+	// block and must see to it that every call is answered once, by Reply or Fail,
+	// after its deadline at the latest. The slice is its own to keep.
+	Serve(calls []*Call)
+}

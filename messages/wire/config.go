@@ -1,0 +1,86 @@
+package wire
+
+import (
+	"errors"
+	"time"
+)
+
+// Config bounds what callers may ask of a Server.
+type Config struct {
+	// ConnectionsMax is the most MessagePack connections at a time; one more is
+	// answered overloaded and closed. Each idle one costs about 12 KiB.
+	ConnectionsMax int
+	// InFlightMax is the most unanswered requests of one connection; one more is
+	// answered overloaded. Raised, one caller can fill more of the node's queues.
+	InFlightMax int
+	// InFlightBytesMax is the most bytes of unanswered requests of one connection;
+	// beyond it requests are answered overloaded.
+	InFlightBytesMax int
+	// BurstMax is the most calls handed to the Handler at once.
+	BurstMax int
+	// OutBytesMax is the most bytes of replies that wait to be written to one
+	// connection. From a quarter of it on nothing is read from the connection; a
+	// reader that lets it fill up is cut off.
+	OutBytesMax int
+	// WriteTimeout is how long one write may take before the reader is cut off.
+	WriteTimeout time.Duration
+	// IdleTimeout closes a connection that has sent nothing and awaits nothing for so
+	// long; 0 is never.
+	IdleTimeout time.Duration
+	// FrameTimeout is how long a message may take from its first byte to its last.
+	FrameTimeout time.Duration
+	// DrainTimeout is how long a stopping Server waits for the answers it owes.
+	DrainTimeout time.Duration
+	// RetryAfter is the advice given with overloaded.
+	RetryAfter time.Duration
+	// BatchMax is the most calls of one JSON-RPC batch.
+	BatchMax int
+	// HTTPInFlightMax is the most unanswered JSON-RPC calls of all callers.
+	HTTPInFlightMax int
+	// Hosts are the names by which browsers may address the HTTP side, beside IP
+	// addresses and localhost.
+	Hosts []string
+	// TrustLoopback gives loopback peers every role; for a node without TLS.
+	TrustLoopback bool
+}
+
+// DefaultConfig suits a node without TLS.
+func DefaultConfig() Config {
+	return Config{
+		ConnectionsMax:   4096,
+		InFlightMax:      4096,
+		InFlightBytesMax: 16 << 20,
+		BurstMax:         256,
+		OutBytesMax:      8 << 20,
+		WriteTimeout:     10 * time.Second,
+		IdleTimeout:      10 * time.Minute,
+		FrameTimeout:     30 * time.Second,
+		DrainTimeout:     10 * time.Second,
+		RetryAfter:       100 * time.Millisecond,
+		BatchMax:         1000,
+		HTTPInFlightMax:  8192,
+		TrustLoopback:    true,
+	}
+}
+
+func (c *Config) validate() error {
+	switch {
+	case c.ConnectionsMax < 1:
+		return errors.New("wire: ConnectionsMax must be at least 1")
+	case c.InFlightMax < 1:
+		return errors.New("wire: InFlightMax must be at least 1")
+	case c.InFlightBytesMax < 1<<20:
+		return errors.New("wire: InFlightBytesMax must be at least one message, 1 MiB")
+	case c.BurstMax < 1:
+		return errors.New("wire: BurstMax must be at least 1")
+	case c.OutBytesMax < 4<<20:
+		return errors.New("wire: OutBytesMax must be at least 4 MiB")
+	case c.WriteTimeout <= 0 || c.FrameTimeout <= 0 || c.DrainTimeout <= 0:
+		return errors.New("wire: WriteTimeout, FrameTimeout and DrainTimeout must be positive")
+	case c.IdleTimeout < 0 || c.RetryAfter < 0:
+		return errors.New("wire: IdleTimeout and RetryAfter must not be negative")
+	case c.BatchMax < 1 || c.HTTPInFlightMax < 1:
+		return errors.New("wire: BatchMax and HTTPInFlightMax must be at least 1")
+	}
+	return nil
+}

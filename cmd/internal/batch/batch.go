@@ -1,0 +1,153 @@
+package batch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/the-block/bursar/messages"
+)
+
+// Client calls a method of a node. Calls may run at the same time.
+type Client interface {
+	Call(ctx context.Context, method string, params messages.Params, result messages.Result) error
+}
+
+// Item is one disbursement to submit. A repeat with the same RequestID submits
+// nothing.
+type Item struct {
+	RequestID string
+	Payload   messages.Payload
+}
+
+// Outcome is what became of an item: refused, or submitted under ID now or
+// (Duplicate) earlier.
+type Outcome struct {
+	ID        messages.DisbursementID
+	Duplicate bool
+	Refused   *messages.Error
+}
+
+// Config bounds a batch.
+type Config struct {
+	// InFlight is how many items wait for their answers at the same time. Raised,
+	// the node commits larger groups; lowered, less waits when something fails.
+	InFlight int
+	// Patience is how long one item is tried again while the node is overloaded,
+	// moving or unsure, before the whole batch gives up.
+	Patience time.Duration
+}
+
+// DefaultConfig fills a node's group commit without crowding out other callers.
+func DefaultConfig() Config { return Config{InFlight: 256, Patience: 30 * time.Second} }
+
+func (c Config) validate() error {
+	if c.InFlight < 1 || c.Patience <= 0 {
+		return fmt.Errorf("batch: in flight %d and patience %s must be positive", c.InFlight, c.Patience)
+	}
+	return nil
+}
+
+// Submit submits the items and tells done each one's outcome, by its place in
+// items; done is called by one goroutine at a time, in the order of the answers. A
+// refusal is an outcome. The error is the first thing that is none: then some items
+// have no outcome yet, and running the same batch again is safe.
+func Submit(ctx context.Context, client Client, items []Item, cfg Config, done func(i int, o Outcome)) error {
+	if err := cfg.validate(); err != nil {
+		return err
+	}
+	group, running := errgroup.WithContext(ctx)
+	group.SetLimit(cfg.InFlight)
+	var mu sync.Mutex // orders the calls of done
+	for i := range items {
+		if running.Err() != nil {
+			break
+		}
+		group.Go(func() error {
+			outcome, err := settle(running, client, items[i], cfg.Patience)
+			if err != nil {
+				return fmt.Errorf("submit %s: %w", items[i].RequestID, err)
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			done(i, outcome)
+			return nil
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	return context.Cause(ctx)
+}
+
+// settle calls until the item has an outcome or patience ends.
+func settle(ctx context.Context, client Client, item Item, patience time.Duration) (Outcome, error) {
+	params := &messages.SubmitDisbursementParams{
+		Options: messages.Options{RequestID: item.RequestID},
+		Payload: item.Payload,
+	}
+	until := time.Now().Add(patience)
+	for wait := pauseMin; ; wait = min(2*wait, pauseMax) {
+		var result messages.SubmitDisbursementResult
+		err := client.Call(ctx, messages.MethodSubmitDisbursement, params, &result)
+		var answer *messages.Error
+		switch {
+		case err == nil:
+			return Outcome{ID: result.ID, Duplicate: result.Duplicate}, nil
+		case !errors.As(err, &answer):
+			return Outcome{}, err
+		case !passing(answer.Code):
+			return Outcome{Refused: answer}, nil
+		case time.Now().Add(wait).After(until):
+			return Outcome{}, fmt.Errorf("no outcome within %s: %w", patience, err)
+		}
+		if err := pause(ctx, max(wait, retryAfter(answer))); err != nil {
+			return Outcome{}, err
+		}
+	}
+}
+
+// The pause before an item is tried again doubles from the one to the other.
+const (
+	pauseMin = 10 * time.Millisecond
+	pauseMax = time.Second
+)
+
+// passing reports whether the code says that the same call may do better later.
+func passing(code messages.Code) bool {
+	switch code {
+	case messages.CodeOverloaded, messages.CodeCircuitOpen, messages.CodeUnavailable, messages.CodeOutcomeUnknown:
+		return true
+	default:
+		return false
+	}
+}
+
+// retryAfter is how long the node asked to be left alone, at most pauseMax.
+func retryAfter(answer *messages.Error) time.Duration {
+	var ms int64
+	switch n := answer.Data["retry_after_ms"].(type) {
+	case int64:
+		ms = n
+	case uint64:
+		ms = int64(min(n, uint64(pauseMax/time.Millisecond)))
+	case int:
+		ms = int64(n)
+	}
+	return min(time.Duration(ms)*time.Millisecond, pauseMax)
+}
+
+func pause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}

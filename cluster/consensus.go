@@ -58,7 +58,7 @@ func OpenConsensus(cfg Config, state StateMachine, network Network, fatal func(e
 		cfg: cfg, fatal: fatal, log: log.With("component", "consensus", "node", string(cfg.Node)),
 		observed: make(chan raft.Observation, 1),
 	}
-	c.machine = newMachine(state, c.fail)
+	c.machine = newMachine(state, c.fail, c.log)
 	c.state.Store(&stateVersion{State: State{Node: cfg.Node, Since: time.Now()}, changed: make(chan struct{})})
 	if err := c.open(network); err != nil {
 		return nil, errors.Join(explain(cfg.Dir, err), c.release())

@@ -15,11 +15,13 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/the-block/bursar/cluster"
-	"github.com/the-block/bursar/messages"
 	"github.com/the-block/bursar/persistence"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// buntdb ends a goroutine of its own up to a second after Close.
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/tidwall/buntdb.(*DB).backgroundManager"))
+}
 
 // journalled is a state machine that keeps every entry, which makes what was
 // applied, and in what order, easy to compare.
@@ -82,16 +84,15 @@ type journalledSnapshot struct {
 	entries []string
 }
 
-func (s journalledSnapshot) Persist(w io.Writer) error {
+func (s journalledSnapshot) WriteTo(w io.Writer) (int64, error) {
 	b := binary.LittleEndian.AppendUint64(nil, s.index)
 	for _, e := range s.entries {
 		b = append(binary.LittleEndian.AppendUint32(b, uint32(len(e))), e...)
 	}
-	_, err := io.Copy(w, bytes.NewReader(b))
-	return err
+	return io.Copy(w, bytes.NewReader(b))
 }
 
-func (s journalledSnapshot) Release() {}
+func (s journalledSnapshot) Release() error { return nil }
 
 // node is a Consensus with its machine, running until stop.
 type node struct {
@@ -353,5 +354,3 @@ func TestRaftSnapshotsAreTakenByBytes(t *testing.T) {
 }
 
 const snapshotLook = 20 * time.Millisecond
-
-var _ = messages.NodeID("")

@@ -3,6 +3,7 @@ package cluster
 import (
 	"fmt"
 	"io"
+	"log/slog"
 	"sync"
 	"sync/atomic"
 
@@ -15,8 +16,8 @@ import (
 // order. Apply, Snapshot and Restore are called from one goroutine at a time.
 type StateMachine interface {
 	// Apply carries out one entry and keeps nothing of data, which Raft uses again.
-	// An error means that this node cannot follow the log any further: the process is
-	// stopped.
+	// An error, which names the entry, means that this node cannot follow the log any
+	// further: the process is stopped.
 	Apply(index uint64, data []byte) ([]persistence.Result, error)
 	// Snapshot pins the state as it is now, without copying it.
 	Snapshot() (Snapshot, error)
@@ -26,18 +27,28 @@ type StateMachine interface {
 	AppliedIndex() uint64
 }
 
-// Snapshot is a pinned state. Persist may run while later entries are applied;
+// Snapshot is a pinned state. WriteTo may run while later entries are applied;
 // Release is called once, after it.
 type Snapshot interface {
-	Persist(io.Writer) error
-	Release()
+	io.WriterTo
+	Release() error
 }
+
+// ForFSM shows the state machine of package persistence as that of the log.
+func ForFSM(fsm *persistence.FSM) StateMachine { return fsmMachine{fsm} }
+
+type fsmMachine struct{ *persistence.FSM }
+
+func (m fsmMachine) Snapshot() (Snapshot, error) { return m.FSM.Snapshot() }
+
+func (m fsmMachine) AppliedIndex() uint64 { return m.Store().Applied() }
 
 // machine shows a StateMachine to Raft. After the first error it takes nothing
 // any more, whatever Raft still hands it.
 type machine struct {
 	state   StateMachine
 	fatal   func(error)
+	log     *slog.Logger
 	applied atomic.Uint64 // index of the newest applied entry
 
 	mu      sync.Mutex
@@ -45,8 +56,8 @@ type machine struct {
 	failed  error         // touched by Raft's goroutine only
 }
 
-func newMachine(state StateMachine, fatal func(error)) *machine {
-	m := &machine{state: state, fatal: fatal}
+func newMachine(state StateMachine, fatal func(error), log *slog.Logger) *machine {
+	m := &machine{state: state, fatal: fatal, log: log}
 	m.applied.Store(state.AppliedIndex())
 	return m
 }
@@ -70,7 +81,7 @@ func (m *machine) Apply(entry *raft.Log) any {
 	}
 	results, err := m.state.Apply(entry.Index, entry.Data)
 	if err != nil {
-		m.failed = fmt.Errorf("apply entry %d of term %d: %w", entry.Index, entry.Term, err)
+		m.failed = fmt.Errorf("the log cannot be followed: %w", err)
 		m.fatal(m.failed)
 		return m.failed
 	}
@@ -87,7 +98,7 @@ func (m *machine) Snapshot() (raft.FSMSnapshot, error) {
 	if err != nil {
 		return nil, err
 	}
-	return machineSnapshot{pinned}, nil
+	return machineSnapshot{pinned, m.log}, nil
 }
 
 // Restore replaces the state.
@@ -123,8 +134,21 @@ func (m *machine) advanced() <-chan struct{} {
 }
 
 // machineSnapshot shows a Snapshot to Raft, which closes the sink itself.
-type machineSnapshot struct{ Snapshot }
+type machineSnapshot struct {
+	pinned Snapshot
+	log    *slog.Logger
+}
 
-func (s machineSnapshot) Persist(sink raft.SnapshotSink) error { return s.Snapshot.Persist(sink) }
+func (s machineSnapshot) Persist(sink raft.SnapshotSink) error {
+	_, err := s.pinned.WriteTo(sink)
+	return err
+}
+
+// Release cannot tell Raft of an error; the snapshot is written by then.
+func (s machineSnapshot) Release() {
+	if err := s.pinned.Release(); err != nil {
+		s.log.Warn("a pinned state was not let go", "err", err)
+	}
+}
 
 var _ raft.BatchingFSM = (*machine)(nil)

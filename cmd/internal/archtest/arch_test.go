@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -21,6 +22,7 @@ const (
 // rule is one row of the package table.
 type rule struct {
 	pure       bool
+	mayLock    bool
 	mayImport  []string
 	lineNumber int
 }
@@ -36,13 +38,17 @@ type pkg struct {
 // name is the path inside the module: "actors/treasury".
 func (p pkg) name() string { return strings.TrimPrefix(p.ImportPath, module+"/") }
 
-// home is the row that p belongs to: a folder internal/x belongs to the package
-// around it, but below cmd each internal package has its own row.
+// home is the row that p belongs to.
 func (p pkg) home() string { return homeOf(p.name()) }
 
+// homeOf finds the row of a package: folders internal/x and xtest belong to the
+// package around them, but below cmd each internal package has its own row.
 func homeOf(name string) string {
 	if before, _, found := strings.Cut(name, "/internal/"); found && before != "cmd" {
 		return before
+	}
+	if parent := path.Dir(name); path.Base(name) == path.Base(parent)+"test" {
+		return parent
 	}
 	return name
 }
@@ -88,7 +94,7 @@ func rules(t *testing.T) map[string]rule {
 	t.Helper()
 	table := make(map[string]rule)
 	for i, cells := range tableRows(t, "Packages") {
-		table[cells[0]] = rule{pure: cells[1] == "●", mayImport: list(cells[3]), lineNumber: i}
+		table[cells[0]] = rule{pure: strings.HasPrefix(cells[1], "●"), mayLock: cells[1] == "● locks", mayImport: list(cells[3]), lineNumber: i}
 	}
 	return table
 }
@@ -158,7 +164,7 @@ func TestLibrariesStayAtHome(t *testing.T) {
 	}
 }
 
-// isOf reports whether the package path belongs to the library.
-func isOf(path, library string) bool {
-	return path == library || strings.HasPrefix(path, library+"/")
+// isOf reports whether the imported package belongs to the library.
+func isOf(imported, library string) bool {
+	return imported == library || strings.HasPrefix(imported, library+"/")
 }

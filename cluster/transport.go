@@ -2,7 +2,9 @@ package cluster
 
 import (
 	"context"
+	"errors"
 	"net"
+	"sync"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -34,17 +36,74 @@ const (
 	transportRPCsFlying = 2
 )
 
-// streams is Raft's stream layer over a Network.
+// streams is Raft's stream layer over a Network. It closes what Raft leaves open
+// when it is shut down, on either side.
 type streams struct {
 	net.Listener
 	network Network
+
+	mu     sync.Mutex
+	open   map[*stream]struct{}
+	closed bool
+}
+
+// stream is a connection that streams knows of.
+type stream struct {
+	net.Conn
+	of *streams
 }
 
 // Dial connects to another voter.
-func (s streams) Dial(addr raft.ServerAddress, timeout time.Duration) (net.Conn, error) {
+func (s *streams) Dial(addr raft.ServerAddress, timeout time.Duration) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
-	return s.network.Dial(ctx, string(addr))
+	conn, err := s.network.Dial(ctx, string(addr))
+	if err != nil {
+		return nil, err
+	}
+	return s.track(conn)
+}
+
+// Accept waits for another voter to connect.
+func (s *streams) Accept() (net.Conn, error) {
+	conn, err := s.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return s.track(conn)
+}
+
+// Close ends the listener and every stream.
+func (s *streams) Close() error {
+	s.mu.Lock()
+	s.closed = true
+	open := s.open
+	s.open = nil
+	s.mu.Unlock()
+	err := s.Listener.Close()
+	for c := range open {
+		err = errors.Join(err, c.Conn.Close())
+	}
+	return err
+}
+
+func (s *streams) track(conn net.Conn) (net.Conn, error) {
+	c := &stream{conn, s}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return nil, errors.Join(net.ErrClosed, conn.Close())
+	}
+	s.open[c] = struct{}{}
+	return c, nil
+}
+
+// Close ends the stream.
+func (c *stream) Close() error {
+	c.of.mu.Lock()
+	delete(c.of.open, c)
+	c.of.mu.Unlock()
+	return c.Conn.Close()
 }
 
 // openTransport listens on addr and speaks Raft there.
@@ -54,7 +113,7 @@ func openTransport(network Network, addr string, log hclog.Logger) (*raft.Networ
 		return nil, err
 	}
 	return raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
-		Stream:                  streams{listener, network},
+		Stream:                  &streams{Listener: listener, network: network, open: make(map[*stream]struct{})},
 		Logger:                  log,
 		MaxPool:                 transportPool,
 		MaxRPCsInFlight:         transportRPCsFlying,

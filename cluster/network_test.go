@@ -1,0 +1,112 @@
+package cluster_test
+
+import (
+	"context"
+	"errors"
+	"net"
+	"sync"
+)
+
+// fabric is a network without sockets, so that it works in virtual time. A node can
+// be cut off: its streams break and new ones are refused.
+type fabric struct {
+	mu        sync.Mutex
+	listeners map[string]*fabricListener
+	streams   []fabricStream
+	cut       map[string]bool
+}
+
+var errUnreachable = errors.New("unreachable")
+
+func newFabric() *fabric {
+	return &fabric{listeners: make(map[string]*fabricListener), cut: make(map[string]bool)}
+}
+
+// fabricPort is the fabric as the node at self sees it.
+type fabricPort struct {
+	*fabric
+	self string
+}
+
+type fabricStream struct {
+	near, far net.Conn
+	ends      [2]string
+}
+
+func (p fabricPort) Listen(addr string) (net.Listener, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	l := &fabricListener{fabric: p.fabric, addr: addr, streams: make(chan net.Conn), closed: make(chan struct{})}
+	p.listeners[addr] = l
+	return l, nil
+}
+
+func (p fabricPort) Dial(ctx context.Context, addr string) (net.Conn, error) {
+	p.mu.Lock()
+	l := p.listeners[addr]
+	refused := l == nil || p.cut[addr] || p.cut[p.self]
+	near, far := net.Pipe()
+	if !refused {
+		p.streams = append(p.streams, fabricStream{near, far, [2]string{p.self, addr}})
+	}
+	p.mu.Unlock()
+	if refused {
+		return nil, errUnreachable
+	}
+	select {
+	case l.streams <- far:
+		return near, nil
+	case <-l.closed:
+		return nil, errUnreachable
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// isolate cuts addr off, or brings it back.
+func (f *fabric) isolate(addr string, cut bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.cut[addr] = cut
+	if !cut {
+		return
+	}
+	kept := f.streams[:0]
+	for _, s := range f.streams {
+		if s.ends[0] != addr && s.ends[1] != addr {
+			kept = append(kept, s)
+			continue
+		}
+		_, _ = s.near.Close(), s.far.Close()
+	}
+	f.streams = kept
+}
+
+type fabricListener struct {
+	fabric  *fabric
+	addr    string
+	streams chan net.Conn
+	closed  chan struct{}
+	once    sync.Once
+}
+
+func (l *fabricListener) Accept() (net.Conn, error) {
+	select {
+	case stream := <-l.streams:
+		return stream, nil
+	case <-l.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+func (l *fabricListener) Close() error {
+	l.once.Do(func() { close(l.closed) })
+	return nil
+}
+
+func (l *fabricListener) Addr() net.Addr { return fabricAddr(l.addr) }
+
+type fabricAddr string
+
+func (a fabricAddr) Network() string { return "fabric" }
+func (a fabricAddr) String() string  { return string(a) }

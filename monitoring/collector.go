@@ -55,6 +55,7 @@ func collectTreasury(out sink, t Treasury) {
 	out.put(metrics.epoch, float64(t.Epoch))
 	for _, state := range messages.States() {
 		out.put(metrics.disbursements, float64(t.Entered[state]), state.String())
+		out.put(metrics.states, float64(t.States[state]), state.String())
 		if !state.Final() {
 			out.put(metrics.backlog, float64(t.States[state]), state.String())
 		}

@@ -71,16 +71,16 @@ var (
 // catalog declares every family once. Counters begin at 0 with the process, and
 // what follows from the log is counted on every node: take max, not sum, over nodes.
 type catalog struct {
-	disbursements, executionErrors, balance, backlog, dependencyFailures, epoch Family
-	executorActive, breakerState, breakerFailures, breakerSuccesses, lag, tick  Family
-	executorInFlight                                                            Family
-	rpcRequests, rpcRefusals, rpcInFlight, rpcConnections                       Family
-	journalTxns, journalBatches, journalBytes, journalOverloaded, journalQueued Family
-	journalBatchTxns, journalCommit                                             Family
-	leader, term, appliedIndex, lastIndex, members                              Family
-	kindActive, kindMessages, kindDepth, kindRejected, kindRestarts, kindDead   Family
-	kindWait, kindProcessing, actorDepth, actorMessages, actorProcessing        Family
-	info, ready                                                                 Family
+	disbursements, executionErrors, balance, backlog, states, dependencyFailures, epoch Family
+	executorActive, breakerState, breakerFailures, breakerSuccesses, lag, tick          Family
+	executorInFlight                                                                    Family
+	rpcRequests, rpcRefusals, rpcInFlight, rpcConnections                               Family
+	journalTxns, journalBatches, journalBytes, journalOverloaded, journalQueued         Family
+	journalBatchTxns, journalCommit                                                     Family
+	leader, term, appliedIndex, lastIndex, members                                      Family
+	kindActive, kindMessages, kindDepth, kindRejected, kindRestarts, kindDead           Family
+	kindWait, kindProcessing, actorDepth, actorMessages, actorProcessing                Family
+	info, ready                                                                         Family
 }
 
 var metrics = catalog{
@@ -93,6 +93,9 @@ var metrics = catalog{
 		"Balance of the treasury in the smallest unit of BLOCK. Every node has it: take max over nodes.", 1),
 	backlog: gauge("treasury_disbursement_backlog",
 		"Disbursements that are not final, by status. Every node has it: take max over nodes.", 5, "status"),
+	states: gauge("bursar_treasury_disbursements",
+		"Disbursements by the status they are in now, final ones included. Every node has it: take max over nodes.",
+		7, "status"),
 	dependencyFailures: counter("treasury_dependency_failures_total",
 		"Dependencies that kept a disbursement from being accepted or executed.",
 		len(dependencyFailures)+1, "failure_type"),
@@ -159,7 +162,7 @@ var metrics = catalog{
 func Families() []Family {
 	m := &metrics
 	return []Family{
-		m.disbursements, m.executionErrors, m.balance, m.backlog, m.dependencyFailures, m.epoch,
+		m.disbursements, m.executionErrors, m.balance, m.backlog, m.states, m.dependencyFailures, m.epoch,
 		m.executorActive, m.breakerState, m.breakerFailures, m.breakerSuccesses, m.lag, m.tick, m.executorInFlight,
 		m.rpcRequests, m.rpcRefusals, m.rpcInFlight, m.rpcConnections,
 		m.journalTxns, m.journalBatches, m.journalBytes, m.journalOverloaded, m.journalQueued,

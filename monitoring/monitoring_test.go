@@ -79,6 +79,7 @@ func TestMetricsHoldTheSourcesFigures(t *testing.T) {
 		`governance_disbursements_total{status="finalized"} 7`,
 		`governance_disbursements_total{status="voting"} 0`,
 		`treasury_disbursement_backlog{status="draft"} 3`,
+		`bursar_treasury_disbursements{status="finalized"} 1`,
 		`treasury_execution_errors_total{reason="insufficient_funds"} 2`,
 		`treasury_execution_errors_total{reason="other"} 5`,
 	} {

@@ -161,7 +161,11 @@ func (r *reader) proposal() *messages.Proposal {
 }
 
 func (r *reader) votes() []Vote {
-	votes := make([]Vote, r.count(3))
+	n := r.count(3)
+	if n == 0 {
+		return nil
+	}
+	votes := make([]Vote, n)
 	for i := range votes {
 		b := r.byte()
 		house := House(b &^ approvedBit)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"sync"
 	"sync/atomic"
 
@@ -68,8 +69,15 @@ func Open(dir string, opts Options, log hclog.Logger) (*Log, error) {
 }
 
 // openWitness opens the witness, or creates it for a log that does not exist yet.
+// A log without its meta file is refused here: raft-wal would take it for a new one
+// and remove its segments.
 func (l *Log) openWitness() (err error) {
 	l.witness, err = openWitness(l.dir)
+	if err == nil && l.witness.mark() != newMark {
+		if _, err := os.Stat(filepath.Join(l.dir, metaFile)); err != nil {
+			return errors.Join(fmt.Errorf("%w: %w", ErrDamaged, err), l.witness.close())
+		}
+	}
 	if !missing(err) {
 		return err
 	}

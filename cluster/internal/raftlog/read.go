@@ -30,7 +30,7 @@ func Read(dir string, from uint64, fn func(*raft.Log) error) error {
 			return err
 		}
 	}
-	if len(state.Segments) > 0 && r.last < witnessed.index && witnessed.index >= from && !r.emptied(state.Segments) {
+	if r.last < witnessed.index && witnessed.index >= from && !r.emptied(state.Segments) {
 		return fmt.Errorf("%w: the log ends at entry %d, but entry %d was fsynced", ErrDamaged, r.last, witnessed.index)
 	}
 	return nil

@@ -95,9 +95,12 @@ type Params interface {
 }
 
 // AppendParams appends p as a MessagePack map.
-func AppendParams(b []byte, p Params) []byte {
+func AppendParams(b []byte, p Params) []byte { return AppendParamsWith(b, p, *p.Shared()) }
+
+// AppendParamsWith appends p with these options in place of its own.
+func AppendParamsWith(b []byte, p Params, opts Options) []byte {
 	obj := openObject(b)
-	p.Shared().append(&obj)
+	opts.append(&obj)
 	p.appendFields(&obj)
 	return obj.close()
 }

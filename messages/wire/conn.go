@@ -1,0 +1,399 @@
+package wire
+
+import (
+	"errors"
+	"io"
+	"net"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/the-block/bursar/messages"
+	"github.com/the-block/bursar/messages/internal/pack"
+)
+
+// The sizes of a connection's read buffer: what an idle one holds, what one that
+// sends bursts is given, and what the longest message needs.
+const (
+	bufferIdle  = 4 << 10
+	bufferBurst = 64 << 10
+	bufferMax   = 1<<20 + bufferIdle
+)
+
+// lingerMax is how long a connection whose caller sends no more is kept for the
+// answers it is owed: longer than any call's deadline.
+const lingerMax = (messages.DeadlineMSMax + 5_000) * time.Millisecond
+
+// conn is one caller's connection. Its reader goroutine owns the read side, its
+// writer goroutine takes what answers have put into out.
+type conn struct {
+	hall   *hall
+	server *Server
+	nc     net.Conn
+	peer   Peer
+
+	buf     []byte // buf[r:w] is read and not handled yet
+	r, w    int
+	scanner pack.Scanner
+	decoder pack.Decoder
+	calls   []*Call
+	// rejected is set when the caller's bytes made no sense.
+	rejected bool
+
+	wake chan struct{} // tells a sleeping writer of something to do; holds one
+
+	mu      sync.Mutex
+	room    sync.Cond // out has become shorter, or the connection is cut
+	out     []byte    // replies to be written
+	writing int       // bytes of replies being written
+	owed    int       // calls not answered yet
+	owedIn  int       // their bytes
+	asleep  bool      // the writer waits for wake
+	ended   bool      // nothing more will be read
+	dead    bool      // the connection is cut: answers are dropped
+}
+
+func newConn(h *hall, nc net.Conn) *conn {
+	c := &conn{
+		hall: h, server: h.server, nc: nc,
+		peer: h.server.peerOf(nc.RemoteAddr().String()),
+		buf:  make([]byte, bufferIdle),
+		wake: make(chan struct{}, 1),
+	}
+	c.room.L = &c.mu
+	return c
+}
+
+// run serves the connection until it is over and every answer is written or lost.
+func (c *conn) run() {
+	var writer sync.WaitGroup
+	writer.Go(c.write)
+	c.read()
+	c.mu.Lock()
+	c.ended = true
+	c.rouse()
+	c.mu.Unlock()
+	late := time.AfterFunc(lingerMax, c.cut)
+	writer.Wait()
+	late.Stop()
+	if c.rejected {
+		c.partWays()
+	}
+	_ = c.nc.Close()
+}
+
+// The most that is still read from a caller whose bytes made no sense, and for how
+// long.
+const (
+	partingMax  = 4 << 20
+	partingTime = time.Second
+)
+
+// partWays lets the last error reach its caller: closing a connection that holds
+// unread bytes would reset it, and the error would be lost on the way.
+func (c *conn) partWays() {
+	half, ok := c.nc.(interface{ CloseWrite() error })
+	if !ok || half.CloseWrite() != nil {
+		return
+	}
+	_ = c.nc.SetReadDeadline(time.Now().Add(partingTime))
+	if c.hall.draining.Load() {
+		return
+	}
+	_, _ = io.CopyN(io.Discard, c.nc, partingMax)
+}
+
+// read handles what arrives until the caller ends, breaks a rule, or the server
+// drains.
+func (c *conn) read() {
+	var first time.Time // when the message that is still incomplete began
+	for {
+		if !c.awaitRoom() || c.hall.draining.Load() {
+			return
+		}
+		if c.r == c.w {
+			first = time.Time{}
+		}
+		n, err := c.fill(first)
+		if n == 0 && err != nil {
+			if c.waits(err) {
+				continue
+			}
+			return
+		}
+		now := time.Now()
+		if first.IsZero() {
+			first = now
+		}
+		c.w += n
+		c.server.metrics.BytesIn.Add(uint64(n))
+		handled, ok := c.handle(now)
+		if handled {
+			first = now
+		}
+		if !ok {
+			return
+		}
+	}
+}
+
+// fill reads once, into a buffer with room for more.
+func (c *conn) fill(first time.Time) (int, error) {
+	c.makeRoom()
+	deadline := time.Time{}
+	switch {
+	case !first.IsZero():
+		deadline = first.Add(c.server.cfg.FrameTimeout)
+	case c.server.cfg.IdleTimeout > 0:
+		deadline = time.Now().Add(c.server.cfg.IdleTimeout)
+	}
+	_ = c.nc.SetReadDeadline(deadline)
+	if c.hall.draining.Load() { // it may have set its own deadline before ours
+		return 0, os.ErrDeadlineExceeded
+	}
+	return c.nc.Read(c.buf[c.w:])
+}
+
+// waits reports whether a read that timed out found the caller waiting for answers,
+// which is not idle.
+func (c *conn) waits(err error) bool {
+	if !errors.Is(err, os.ErrDeadlineExceeded) || c.hall.draining.Load() || c.r != c.w {
+		return false
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.owed > 0 && !c.dead
+}
+
+// makeRoom moves the incomplete message to the front and sizes the buffer for it.
+func (c *conn) makeRoom() {
+	held := c.w - c.r
+	size := len(c.buf)
+	switch {
+	case held == size:
+		size = min(2*size, bufferMax)
+	case c.w == size && size < bufferBurst:
+		size = bufferBurst // the last read left nothing free: there is more to come
+	case held == 0 && size > bufferBurst:
+		size = bufferBurst
+	}
+	if size != len(c.buf) {
+		grown := make([]byte, size)
+		copy(grown, c.buf[c.r:c.w])
+		c.buf = grown
+	} else if c.r > 0 {
+		copy(c.buf, c.buf[c.r:c.w])
+	}
+	c.r, c.w = 0, held
+}
+
+// handle serves every message that is complete. handled reports whether there was
+// one; ok is false where the connection must end.
+func (c *conn) handle(now time.Time) (handled, ok bool) {
+	defer c.dispatch()
+	for c.r < c.w {
+		n, verdict := c.scanner.Scan(c.buf[c.r:c.w], limits)
+		switch verdict {
+		case pack.Incomplete:
+			return handled, true
+		case pack.Complete:
+			c.scanner.Reset()
+			if !c.take(c.buf[c.r:c.r+n], now) {
+				return true, false
+			}
+			c.r += n
+			handled = true
+		default:
+			c.malformed(messages.Errorf(messages.CodeParse, "%s", verdict))
+			return handled, false
+		}
+	}
+	return handled, true
+}
+
+// take handles one message and reports whether the connection may go on.
+func (c *conn) take(msg []byte, now time.Time) bool {
+	req, err, fatal := readRequest(&c.decoder, msg)
+	if fatal {
+		c.malformed(err)
+		return false
+	}
+	var call *Call
+	if err == nil {
+		err = c.overload(len(req.params))
+	}
+	if err == nil {
+		call, err = c.server.ingress(req, messages.Msgpack, c.peer, now, c)
+	}
+	if err != nil {
+		c.refuse(req, call, err)
+		return true
+	}
+	c.mu.Lock()
+	c.owed++
+	c.owedIn += call.bytes
+	c.mu.Unlock()
+	c.server.metrics.InFlight.Add(1)
+	if c.calls = append(c.calls, call); len(c.calls) >= c.server.cfg.BurstMax {
+		c.dispatch()
+	}
+	return true
+}
+
+// dispatch hands the calls gathered so far to the handler.
+func (c *conn) dispatch() {
+	if len(c.calls) > 0 {
+		calls := c.calls
+		c.calls = nil
+		c.server.serve(calls)
+	}
+}
+
+// overload refuses a request of one more than the connection may have in flight.
+func (c *conn) overload(bytes int) *messages.Error {
+	c.mu.Lock()
+	owed, owedIn := c.owed, c.owedIn
+	c.mu.Unlock()
+	cfg := &c.server.cfg
+	switch {
+	case owed >= cfg.InFlightMax:
+		return c.server.overloaded("too many requests in flight on this connection")
+	case owedIn+bytes > cfg.InFlightBytesMax:
+		return c.server.overloaded("too many bytes in flight on this connection")
+	}
+	return nil
+}
+
+// refuse answers a request that never became a call.
+func (c *conn) refuse(req request, call *Call, err *messages.Error) {
+	var method *messages.Method
+	if call != nil {
+		method = call.Method
+	}
+	c.server.metrics.count(method, err)
+	if req.notify {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.out, _ = appendResponse(c.out, req.id, nil, err)
+	c.rouse()
+}
+
+// malformed says goodbye to a caller whose bytes make no sense.
+func (c *conn) malformed(err *messages.Error) {
+	c.rejected = true
+	c.server.metrics.Malformed.Add(1)
+	c.refuse(request{}, nil, err)
+}
+
+// answer implements replier.
+func (c *conn) answer(call *Call, result messages.Result, err *messages.Error) {
+	c.mu.Lock()
+	c.owed--
+	c.owedIn -= call.bytes
+	if !c.dead && !call.notify {
+		c.out, err = appendResponse(c.out, call.id, result, err)
+		if len(c.out)+c.writing > c.server.cfg.OutBytesMax {
+			c.server.metrics.CutOff.Add(1)
+			c.cutLocked()
+		}
+	}
+	c.rouse()
+	c.mu.Unlock()
+	c.server.metrics.InFlight.Add(-1)
+	c.server.metrics.count(call.Method, err)
+}
+
+// rouse wakes the writer if it sleeps. The caller holds mu.
+func (c *conn) rouse() {
+	if c.asleep {
+		c.asleep = false
+		c.wake <- struct{}{}
+	}
+}
+
+// awaitRoom waits until enough of out is written that the caller may send more. It
+// returns false when the connection is cut.
+func (c *conn) awaitRoom() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for !c.dead && len(c.out)+c.writing > c.server.cfg.OutBytesMax/4 {
+		c.room.Wait()
+	}
+	return !c.dead
+}
+
+// write sends what gathers in out until the connection has ended and owes nothing.
+func (c *conn) write() {
+	var spare []byte
+	for {
+		batch, more := c.next(spare)
+		if !more {
+			return
+		}
+		_ = c.nc.SetWriteDeadline(time.Now().Add(c.server.cfg.WriteTimeout))
+		n, err := c.nc.Write(batch)
+		c.server.metrics.BytesOut.Add(uint64(n))
+		if err != nil {
+			if errors.Is(err, os.ErrDeadlineExceeded) {
+				c.server.metrics.CutOff.Add(1)
+			}
+			c.cut()
+			return
+		}
+		c.mu.Lock()
+		c.writing = 0
+		c.mu.Unlock()
+		c.room.Signal()
+		spare = recycle(batch)
+	}
+}
+
+// recycle keeps a written buffer for the next replies unless it is a large one.
+func recycle(b []byte) []byte {
+	if cap(b) > bufferBurst {
+		return nil
+	}
+	return b[:0]
+}
+
+// next waits for replies and takes them all, leaving spare in their place. It returns
+// false when there will be no more.
+func (c *conn) next(spare []byte) ([]byte, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for {
+		switch {
+		case c.dead:
+			return nil, false
+		case len(c.out) > 0:
+			batch := c.out
+			c.out, c.writing = spare, len(batch)
+			return batch, true
+		case c.ended && c.owed == 0:
+			return nil, false
+		}
+		c.asleep = true
+		c.mu.Unlock()
+		<-c.wake
+		c.mu.Lock()
+	}
+}
+
+// cut ends the connection at once.
+func (c *conn) cut() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.cutLocked()
+}
+
+func (c *conn) cutLocked() {
+	if c.dead {
+		return
+	}
+	c.dead, c.out = true, nil
+	_ = c.nc.Close()
+	c.room.Signal()
+	c.rouse()
+}

@@ -1,0 +1,188 @@
+package wire
+
+import (
+	"context"
+	"errors"
+	"net"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/the-block/bursar/messages"
+)
+
+// Server takes calls from callers to a Handler and answers back.
+type Server struct {
+	cfg     Config
+	handler Handler
+	metrics *Metrics
+	// httpCalls counts unanswered JSON-RPC calls.
+	httpCalls atomic.Int64
+	document  *messages.DiscoverResult
+}
+
+// New makes a Server that listens nowhere yet.
+func New(cfg Config, handler Handler, metrics *Metrics) (*Server, error) {
+	if err := cfg.validate(); err != nil {
+		return nil, err
+	}
+	return &Server{cfg: cfg, handler: handler, metrics: metrics, document: messages.Document()}, nil
+}
+
+// Serve answers MessagePack-RPC on ln until ctx ends, then reads no more, waits for
+// the answers still owed (DrainTimeout at most), closes every connection and ln, and
+// returns nil. It returns early with the error of a listener that fails for good.
+// Several listeners may be served at a time.
+func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
+	h := &hall{server: s, conns: make(map[*conn]struct{})}
+	stop := context.AfterFunc(ctx, func() { _ = ln.Close() })
+	defer stop()
+	err := h.accept(ctx, ln)
+	_ = ln.Close()
+	h.drain()
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
+}
+
+// hall holds the connections of one listener.
+type hall struct {
+	server   *Server
+	draining atomic.Bool
+	ended    sync.WaitGroup
+
+	mu    sync.Mutex
+	conns map[*conn]struct{}
+}
+
+// acceptPause is how long accept waits when it cannot take a connection, mostly for
+// want of file descriptors.
+const acceptPause = 50 * time.Millisecond
+
+func (h *hall) accept(ctx context.Context, ln net.Listener) error {
+	for {
+		nc, err := ln.Accept()
+		switch {
+		case err == nil:
+			h.admit(nc)
+		case ctx.Err() != nil || errors.Is(err, net.ErrClosed):
+			return err
+		default:
+			select {
+			case <-ctx.Done():
+				return nil
+			case <-time.After(acceptPause):
+			}
+		}
+	}
+}
+
+func (h *hall) admit(nc net.Conn) {
+	m := h.server.metrics
+	m.Accepted.Add(1)
+	if m.Connections.Add(1) > int64(h.server.cfg.ConnectionsMax) {
+		m.Connections.Add(-1)
+		m.TurnedAway.Add(1)
+		h.turnAway(nc)
+		return
+	}
+	c := newConn(h, nc)
+	h.mu.Lock()
+	h.conns[c] = struct{}{}
+	h.mu.Unlock()
+	h.ended.Go(func() {
+		c.run()
+		h.mu.Lock()
+		delete(h.conns, c)
+		h.mu.Unlock()
+		m.Connections.Add(-1)
+	})
+}
+
+// turnAway says why and closes. A new connection's send buffer takes the few bytes
+// without waiting; what would have to shake hands first is just closed.
+func (h *hall) turnAway(nc net.Conn) {
+	if _, plain := nc.(*net.TCPConn); plain {
+		_ = nc.SetWriteDeadline(time.Now().Add(acceptPause))
+		reply, _ := appendResponse(nil, 0, nil, h.server.overloaded("too many connections"))
+		_, _ = nc.Write(reply)
+	}
+	_ = nc.Close()
+}
+
+// drain ends every connection once it is answered, or when DrainTimeout is over.
+func (h *hall) drain() {
+	h.draining.Store(true)
+	h.each(func(c *conn) { _ = c.nc.SetReadDeadline(time.Unix(1, 0)) })
+	late := time.AfterFunc(h.server.cfg.DrainTimeout, func() { h.each((*conn).cut) })
+	h.ended.Wait()
+	late.Stop()
+}
+
+func (h *hall) each(do func(*conn)) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for c := range h.conns {
+		do(c)
+	}
+}
+
+func (s *Server) overloaded(why string) *messages.Error {
+	return messages.Errorf(messages.CodeOverloaded, "%s", why).
+		With("retry_after_ms", s.cfg.RetryAfter.Milliseconds())
+}
+
+// serve hands a burst to the handler. What the table itself can answer is answered
+// here.
+func (s *Server) serve(calls []*Call) {
+	rest := slices.DeleteFunc(calls, func(c *Call) bool {
+		own := c.Method.Name == messages.MethodDiscover
+		if own {
+			c.Reply(s.document)
+		}
+		return own
+	})
+	if len(rest) > 0 {
+		s.handler.Serve(rest)
+	}
+}
+
+// peerOf judges who is at the far end.
+func (s *Server) peerOf(addr string) Peer {
+	p := Peer{Addr: addr, Roles: messages.Reader | messages.Submitter}
+	if host, _, err := net.SplitHostPort(addr); err == nil {
+		ip := net.ParseIP(host)
+		p.Loopback = ip != nil && ip.IsLoopback()
+	}
+	if p.Loopback && s.cfg.TrustLoopback {
+		p.Roles = messages.RolesAll
+	}
+	return p
+}
+
+// ingress makes a Call of decoded parts, or says why not. to must take its answer.
+func (s *Server) ingress(req request, form messages.Form, peer Peer, now time.Time, to replier) (*Call, *messages.Error) {
+	m := messages.MethodByName(req.method)
+	if m == nil {
+		return nil, messages.Errorf(messages.CodeMethodNotFound, "no such method: %s", clip(req.method))
+	}
+	params, err := m.Decode(req.params, form)
+	if err == nil {
+		err = messages.Allowed(m, params, peer.Roles)
+	}
+	if err != nil {
+		return &Call{Method: m}, err
+	}
+	opts := params.Shared()
+	c := &Call{
+		Method: m, Params: params, RequestID: opts.RequestID,
+		Received: now, Deadline: now.Add(time.Duration(opts.DeadlineMS) * time.Millisecond),
+		Peer: peer, id: req.id, notify: req.notify, bytes: len(req.params), to: to,
+	}
+	if m.Mutates && c.RequestID == "" {
+		c.RequestID, c.Stamped = stamp(), true
+	}
+	return c, nil
+}

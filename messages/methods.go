@@ -251,7 +251,7 @@ var methods = register([]Method{
 		Summary: "The chain of dependencies with the largest amount.",
 		Params:  []Field{subsetParam, cursorParam, limitParam},
 		Result: []Field{out("ids", "list of integer", "Dependencies first."),
-			out("amount", "integer", "Their sum."), appliedIndex},
+			out("amount", "integer", "The sum of the whole chain."), nextCursor, appliedIndex},
 		Errors:    []Code{CodeNotFound},
 		newParams: func() Params { return new(SubsetParams) },
 		newResult: func() Result { return new(CriticalPathResult) },

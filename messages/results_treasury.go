@@ -444,6 +444,7 @@ type WavesResult struct {
 type CriticalPathResult struct {
 	IDs          List[DisbursementID] `msgpack:"ids"`
 	Amount       Amount               `msgpack:"amount"`
+	NextCursor   Cursor               `msgpack:"next_cursor"`
 	AppliedIndex uint64               `msgpack:"applied_index"`
 }
 

@@ -1,0 +1,196 @@
+package treasury
+
+import (
+	"github.com/the-block/bursar/actors/treasury/disbursement"
+	"github.com/the-block/bursar/messages"
+	"github.com/the-block/bursar/persistence"
+)
+
+// Appendable is a request that creates rows: a submission, a plan, an accrual.
+// The shard that its request id hashes to proposes it, before any id exists.
+type Appendable interface {
+	shardWork
+	// txn builds the transaction, or refuses for what the request alone shows.
+	txn(s *shard) (*persistence.Txn, *messages.Error)
+}
+
+// requests is a burst of one connection for one shard.
+type requests []Appendable
+
+// Undelivered answers a burst that the shard will not see.
+func (rs requests) Undelivered(err error) {
+	for _, r := range rs {
+		r.request().Fail(errorOf(err))
+	}
+}
+
+// failRest answers what a failing shard has not come to. It lets the panic go on
+// to the supervisor.
+func (rs requests) failRest() {
+	cause := recover()
+	if cause == nil {
+		return
+	}
+	for _, r := range rs {
+		r.request().Fail(messages.Errorf(messages.CodeInternal, "the shard failed on this request; it restarts"))
+	}
+	panic(cause)
+}
+
+// Submission asks for a disbursement.
+type Submission struct {
+	Request
+	Payload messages.Payload
+
+	deps      []messages.DisbursementID
+	createdAt uint64
+}
+
+func (r *Submission) request() *Request { return &r.Request }
+
+func (r *Submission) abandon(*shard) { r.Fail(outcomeUnknown()) }
+
+func (r *Submission) txn(s *shard) (*persistence.Txn, *messages.Error) {
+	deps, refusal := disbursement.Check(r.Payload)
+	if refusal != nil {
+		s.stats.refusedSubmission(refusal)
+		return nil, refusal
+	}
+	facts, err := s.facts()
+	if err != nil {
+		return nil, errorOf(err)
+	}
+	record := disbursement.New(r.Payload, deps, facts)
+	r.deps, r.createdAt = deps, record.CreatedAt
+	txn := &persistence.Txn{
+		Conditions: make([]persistence.Condition, 0, len(deps)),
+		Appends: []persistence.Append{{
+			Table: TableDisbursements,
+			Tag:   record.Tag(),
+			Value: disbursement.AppendRecord(make([]byte, 0, recordSize(&record)), &record),
+			Slots: indexSlot,
+		}},
+	}
+	for _, dep := range deps {
+		txn.Conditions = append(txn.Conditions, liveDependency(dep))
+	}
+	r.identify(txn, persistence.KeepForever)
+	return txn, nil
+}
+
+// liveDependency holds if dep exists and was not rolled back.
+func liveDependency(dep messages.DisbursementID) persistence.Condition {
+	return persistence.TagNotIn(recordKey(dep), byte(messages.RolledBack))
+}
+
+// recordSize estimates a draft's encoding, so that it is allocated once.
+func recordSize(r *disbursement.Record) int {
+	d := &r.Payload.Disbursement
+	size := 128 + len(d.Destination) + len(d.Memo) + 8*len(r.Deps)
+	if p := r.Payload.Proposal; p != nil {
+		size += len(p.Title) + len(p.Summary)
+	}
+	return size
+}
+
+func (r *Submission) settle(s *shard, o persistence.Outcome) {
+	if refusal := refusalOf(o); refusal != nil {
+		r.Fail(refusal)
+		return
+	}
+	id := messages.DisbursementID(o.Result.First)
+	switch o.Result.Status {
+	case persistence.Committed:
+		s.stats.entered(messages.Draft, 1)
+		r.Reply(&messages.SubmitDisbursementResult{ID: id, CreatedAt: r.createdAt})
+	case persistence.Duplicate:
+		r.repeat(s, id)
+	default:
+		refusal := s.deadDependency(r.deps[o.Result.Failed.Position])
+		s.stats.refusedSubmission(refusal)
+		r.Fail(refusal)
+	}
+}
+
+// repeat answers a request that was committed before with what it was told then.
+func (r *Submission) repeat(s *shard, id messages.DisbursementID) {
+	first, ok, err := load(s.store, id)
+	if err != nil || !ok {
+		r.Fail(messages.Errorf(messages.CodeInternal, "disbursement %d: the first result cannot be read: %v", id, err))
+		return
+	}
+	r.Reply(&messages.SubmitDisbursementResult{ID: id, CreatedAt: first.record.CreatedAt, Duplicate: true})
+}
+
+// deadDependency says why the log refused a dependency.
+func (d *deps) deadDependency(id messages.DisbursementID) *messages.Error {
+	value, ok, err := d.store.Get(recordKey(id))
+	switch {
+	case err != nil:
+		return errorOf(err)
+	case ok && messages.State(value.Tag) == messages.RolledBack:
+		return messages.Errorf(messages.CodeDependencyFailed, "dependency %d was rolled back", id).
+			With("dependency", uint64(id))
+	default:
+		return messages.Errorf(messages.CodeMissingDependency, "dependency %d does not exist", id).
+			With("dependency", uint64(id))
+	}
+}
+
+// Accrual asks to add income to the treasury.
+type Accrual struct {
+	Request
+	Amount messages.Amount
+	// Source says where it came from, for the caller's own use.
+	Source string
+}
+
+// sourceBytesMax bounds the name of where income came from.
+const sourceBytesMax = 256
+
+func (r *Accrual) request() *Request { return &r.Request }
+
+func (r *Accrual) abandon(*shard) { r.Fail(outcomeUnknown()) }
+
+// Indexes of an accrual's adds.
+const (
+	accrualTreasury = iota
+	accrualTotal
+)
+
+func (r *Accrual) txn(*shard) (*persistence.Txn, *messages.Error) {
+	switch {
+	case r.Amount == 0:
+		return nil, messages.Errorf(messages.CodeValidationFailed, "amount must be above 0")
+	case r.Amount > messages.AmountMax:
+		return nil, messages.Errorf(messages.CodeValidationFailed, "amount must be at most %d", messages.AmountMax)
+	case len(r.Source) > sourceBytesMax:
+		return nil, messages.Errorf(messages.CodeValidationFailed,
+			"source has %d bytes, at most %d are allowed", len(r.Source), sourceBytesMax)
+	}
+	treasury := balanceAdd(CounterTreasury, int64(r.Amount))
+	treasury.Row = &persistence.Row{Event: byte(disbursement.EventAccrual)}
+	txn := &persistence.Txn{Adds: []persistence.Add{
+		accrualTreasury: treasury,
+		accrualTotal:    balanceAdd(CounterAccruals, int64(r.Amount)),
+	}}
+	r.identify(txn, persistence.KeepForever)
+	return txn, nil
+}
+
+func (r *Accrual) settle(s *shard, o persistence.Outcome) {
+	if refusal := refusalOf(o); refusal != nil {
+		r.Fail(refusal)
+		return
+	}
+	switch o.Result.Status {
+	case persistence.Committed, persistence.Duplicate:
+		r.Reply(&messages.AccrueResult{
+			Balance:   messages.Amount(o.Result.After[accrualTreasury]),
+			Duplicate: o.Result.Status == persistence.Duplicate,
+		})
+	default:
+		r.Fail(messages.Errorf(messages.CodeValidationFailed,
+			"amount: all accruals together would exceed %d", messages.AmountMax))
+	}
+}

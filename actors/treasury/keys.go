@@ -1,0 +1,58 @@
+package treasury
+
+import (
+	"math"
+
+	"github.com/the-block/bursar/actors/treasury/disbursement"
+	"github.com/the-block/bursar/messages"
+	"github.com/the-block/bursar/persistence"
+)
+
+// Tables and counters of the Store that belong to the treasury.
+const (
+	// TableDisbursements holds a record per disbursement, under its id.
+	TableDisbursements persistence.Table = 'd'
+
+	// CounterTreasury is the balance; its history is the balance history.
+	CounterTreasury = "treasury"
+	// CounterAccruals adds up everything that ever came in.
+	CounterAccruals = "accruals"
+	// CounterAccounts adds up all account balances, so that treasury + accounts =
+	// accruals can be checked after every change at no cost.
+	CounterAccounts = "accounts"
+	// CounterNonce is the nonce watermark: the last nonce that paid.
+	CounterNonce = "nonce"
+	// CounterEpoch is the treasury's clock.
+	CounterEpoch = "epoch"
+
+	accountPrefix = "account/"
+)
+
+// CounterAccount names the counter that holds an account's balance.
+func CounterAccount(account string) string { return accountPrefix + account }
+
+// AccountOf gives the account whose balance the counter holds, if it is one.
+func AccountOf(counter string) (account string, ok bool) {
+	if len(counter) <= len(accountPrefix) || counter[:len(accountPrefix)] != accountPrefix {
+		return "", false
+	}
+	return counter[len(accountPrefix):], true
+}
+
+// recordKey names the record of a disbursement.
+func recordKey(id messages.DisbursementID) persistence.Key {
+	return persistence.RecordKey(TableDisbursements, uint64(id))
+}
+
+// balanceAdd changes a balance by delta and keeps it within what an Amount holds.
+func balanceAdd(counter string, delta int64) persistence.Add {
+	return persistence.Add{Counter: counter, Delta: delta, Min: 0, Max: int64(messages.AmountMax)}
+}
+
+// epochCondition holds while the treasury's clock is before epoch.
+func epochCondition(epoch messages.Epoch) persistence.Condition {
+	return persistence.CounterBelow(CounterEpoch, int64(min(uint64(epoch), math.MaxInt64)))
+}
+
+// indexSlot lets the commit write its log index into a record's newest transition.
+var indexSlot = []persistence.Slot{{Offset: disbursement.IndexOffset, Number: persistence.SlotIndex}}

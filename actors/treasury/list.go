@@ -1,0 +1,232 @@
+package treasury
+
+import (
+	"encoding/binary"
+	"hash/fnv"
+
+	"github.com/the-block/bursar/actors/graph"
+	"github.com/the-block/bursar/actors/treasury/disbursement"
+	"github.com/the-block/bursar/messages"
+	"github.com/the-block/bursar/persistence"
+)
+
+// Columns of the disbursements, by which a list filters without reading records.
+const (
+	columnEpoch = iota
+	columnAmount
+	columnCreatedAt
+	columnDestination // a hash: the record itself is judged again
+
+	columns
+)
+
+// Columns says what the Store keeps in memory for each disbursement.
+func Columns() map[persistence.Table]persistence.Columns {
+	return map[persistence.Table]persistence.Columns{
+		TableDisbursements: {Count: columns, Extract: extractColumns},
+	}
+}
+
+func extractColumns(_ byte, data []byte, into []uint64) {
+	header, err := disbursement.DecodeHeader(data)
+	if err != nil {
+		clear(into) // the record itself will be found corrupt by whoever reads it
+		return
+	}
+	into[columnEpoch] = uint64(header.ScheduledEpoch)
+	into[columnAmount] = uint64(header.Amount)
+	into[columnCreatedAt] = header.CreatedAt
+	into[columnDestination] = destinationHash(header.Destination)
+}
+
+func destinationHash(destination []byte) uint64 {
+	h := fnv.New64a()
+	_, _ = h.Write(destination)
+	return h.Sum64()
+}
+
+// listBytesMax keeps a page of disbursements well under the largest reply.
+const listBytesMax = 448 << 10
+
+// List answers disbursements, newest first. It examines at most 10,000 records: a
+// page may be short, or empty, and still have a next one.
+func (t *Treasury) List(p *messages.DisbursementsParams) (*messages.DisbursementsResult, *messages.Error) {
+	result := &messages.DisbursementsResult{AppliedIndex: t.projection.Applied()}
+	numbers, next := t.projection.Select(selection(p))
+	size := 0
+	for i, number := range numbers {
+		id := messages.DisbursementID(number)
+		s, ok, err := load(t.store, id)
+		if err != nil {
+			return nil, errorOf(err)
+		}
+		if !ok || !matches(p, &s.record) {
+			continue
+		}
+		row := rowOf(id, &s.record)
+		if size += rowSize(&row); size > listBytesMax && len(result.Disbursements) > 0 {
+			next = numbers[i-1]
+			break
+		}
+		result.Disbursements = append(result.Disbursements, &row)
+	}
+	result.NextCursor = messages.Cursor(next)
+	return result, nil
+}
+
+// selection turns the parameters into what the Store filters by.
+func selection(p *messages.DisbursementsParams) persistence.Selection {
+	q := persistence.Selection{Table: TableDisbursements, Before: uint64(p.Cursor), Limit: int(p.Limit)}
+	if p.Status != "" {
+		q.Tags = tagsOf(p.Status.States())
+	}
+	within := func(column int, r messages.Range) {
+		if r == (messages.Range{}) {
+			return
+		}
+		if r.Max == 0 {
+			r.Max = ^uint64(0)
+		}
+		q.Ranges = append(q.Ranges, persistence.Range{Column: column, Min: r.Min, Max: r.Max})
+	}
+	within(columnEpoch, p.Epoch)
+	within(columnAmount, p.Amount)
+	within(columnCreatedAt, p.CreatedAt)
+	if p.Destination != "" {
+		hash := destinationHash([]byte(p.Destination))
+		q.Ranges = append(q.Ranges, persistence.Range{Column: columnDestination, Min: hash, Max: hash})
+	}
+	return q
+}
+
+// tagsOf lists the tags of records shown in one of the states: a staged one is
+// shown in the state before it, which is not executed yet.
+func tagsOf(states []messages.State) []byte {
+	var tags []byte
+	open := false
+	for _, s := range states {
+		tags = append(tags, byte(s))
+		open = open || s == messages.Draft || s == messages.Timelocked
+	}
+	if open {
+		tags = append(tags, disbursement.TagStaged)
+	}
+	return tags
+}
+
+// matches judges a record again: it may have changed since the Store chose it.
+func matches(p *messages.DisbursementsParams, r *disbursement.Record) bool {
+	if p.Destination != "" && p.Destination != r.Payload.Disbursement.Destination {
+		return false
+	}
+	if p.Status == "" {
+		return true
+	}
+	for _, s := range p.Status.States() {
+		if s == r.State {
+			return true
+		}
+	}
+	return false
+}
+
+// rowSize estimates how many bytes a row takes in the reply.
+func rowSize(row *messages.DisbursementRow) int {
+	d := &row.Disbursement
+	size := 512 + len(d.Destination) + len(d.Memo) + 9*len(row.Deps)
+	for i := range d.ExpectedReceipts {
+		size += 32 + len(d.ExpectedReceipts[i].Account)
+	}
+	if p := d.Proposal; p != nil {
+		size += 256 + len(p.Title) + len(p.Summary) + binary.MaxVarintLen64*len(p.Deps)
+		for i := range p.Attachments {
+			size += 32 + len(p.Attachments[i].Name) + len(p.Attachments[i].URI)
+		}
+	}
+	return size
+}
+
+// Balance answers balance.
+func (t *Treasury) Balance() (*messages.BalanceResult, *messages.Error) {
+	result := &messages.BalanceResult{}
+	err := t.projection.View(func(v *persistence.View) error {
+		result.Balance = messages.Amount(v.Counter(CounterTreasury))
+		result.AppliedIndex = v.Applied()
+		for _, row := range v.History(CounterTreasury, 0, 1) {
+			snapshot := snapshotOf(row)
+			result.LastSnapshot = &snapshot
+		}
+		result.Executor = t.executorStatus(v)
+		return nil
+	})
+	if err != nil {
+		return nil, errorOf(err)
+	}
+	return result, nil
+}
+
+// Executor answers executor.
+func (t *Treasury) Executor() (*messages.ExecutorResult, *messages.Error) {
+	result := &messages.ExecutorResult{}
+	err := t.projection.View(func(v *persistence.View) error {
+		result.ExecutorStatus, result.AppliedIndex = t.executorStatus(v), v.Applied()
+		return nil
+	})
+	if err != nil {
+		return nil, errorOf(err)
+	}
+	return result, nil
+}
+
+func (t *Treasury) executorStatus(v *persistence.View) messages.ExecutorStatus {
+	return messages.ExecutorStatus{
+		Node:      string(v.Owner(t.cfg.ExecutorShard()).Owner),
+		NextNonce: uint64(v.Counter(CounterNonce)) + 1,
+		Staged:    uint64(t.model.InState(graph.Staged)),
+		Due:       uint64(t.stats.unfunded.Load()) + uint64(t.model.Payable()),
+		Submitter: "ledger",
+		Breaker:   t.stats.Breaker().String(),
+
+		LastExecutedAt: t.stats.lastExecutedAt.Load(),
+		LastError:      t.stats.lastError(),
+		LastErrorAt:    t.stats.lastErrorAt.Load(),
+	}
+}
+
+// Waves answers waves.
+func (t *Treasury) Waves(ids []messages.DisbursementID, p messages.Page) (*messages.WavesResult, *messages.Error) {
+	view, page := t.graphPage(p)
+	list := view.Waves(page)
+	if len(ids) > 0 {
+		var err error
+		if list, err = view.WavesOf(ids, page); err != nil {
+			return nil, graphError(err)
+		}
+	}
+	result := &messages.WavesResult{AppliedIndex: view.Index()}
+	end := page.Offset
+	for _, wave := range list.Waves {
+		result.Waves = append(result.Waves, wave)
+		end += len(wave)
+	}
+	result.NextCursor = next(view, end, list.Total)
+	return result, nil
+}
+
+// CriticalPath answers critical_path.
+func (t *Treasury) CriticalPath(
+	ids []messages.DisbursementID, p messages.Page,
+) (*messages.CriticalPathResult, *messages.Error) {
+	view, page := t.graphPage(p)
+	path := view.CriticalPath(page)
+	if len(ids) > 0 {
+		var err error
+		if path, err = view.CriticalPathOf(ids, page); err != nil {
+			return nil, graphError(err)
+		}
+	}
+	return &messages.CriticalPathResult{
+		IDs: path.IDs, Amount: path.Amount,
+		NextCursor: next(view, page.Offset+len(path.IDs), path.Total), AppliedIndex: view.Index(),
+	}, nil
+}

@@ -1,0 +1,139 @@
+package treasury
+
+import (
+	"errors"
+	"slices"
+
+	"github.com/the-block/bursar/actors/graph"
+	"github.com/the-block/bursar/actors/treasury/disbursement"
+	"github.com/the-block/bursar/messages"
+	"github.com/the-block/bursar/persistence"
+)
+
+// Plan asks for several disbursements, all or none.
+type Plan struct {
+	Request
+	Items []messages.PlanItem
+
+	deps      []messages.DisbursementID // that existed before, distinct
+	createdAt uint64
+}
+
+// JudgePlan judges a plan by itself, without looking at any state. For each item it
+// gives the canonical dependencies and the places of the items that it waits for.
+func JudgePlan(items []messages.PlanItem) (deps [][]messages.DisbursementID, after [][]int, refusal *messages.Error) {
+	if len(items) == 0 {
+		return nil, nil, messages.Errorf(messages.CodeValidationFailed, "items is empty")
+	}
+	order := make([]graph.Item, len(items))
+	deps = make([][]messages.DisbursementID, len(items))
+	for i := range items {
+		order[i] = graph.Item{Ref: items[i].Ref, After: items[i].After}
+		if items[i].Ref == "" {
+			return nil, nil, messages.Errorf(messages.CodeValidationFailed, "items[%d].ref is blank", i)
+		}
+		if deps[i], refusal = disbursement.Check(items[i].Payload); refusal != nil {
+			refusal.Message = "item " + items[i].Ref + ": " + refusal.Message
+			return nil, nil, refusal
+		}
+	}
+	after, err := graph.ResolvePlan(order)
+	if err != nil {
+		return nil, nil, planRefusal(err)
+	}
+	for i := range items {
+		if n := len(deps[i]) + len(after[i]); n > disbursement.DependenciesMax {
+			return nil, nil, messages.Errorf(messages.CodeTooManyDependencies,
+				"item %s: %d dependencies with those in after, at most %d are allowed",
+				items[i].Ref, n, disbursement.DependenciesMax)
+		}
+	}
+	return deps, after, nil
+}
+
+func planRefusal(err error) *messages.Error {
+	var cycle *graph.CycleError
+	if errors.As(err, &cycle) {
+		return messages.Errorf(messages.CodeDependencyCycle, "%v", err).With("cycle", cycle.Refs)
+	}
+	return messages.Errorf(messages.CodeValidationFailed, "%v", err)
+}
+
+func (r *Plan) request() *Request { return &r.Request }
+
+func (r *Plan) abandon(*shard) { r.Fail(outcomeUnknown()) }
+
+func (r *Plan) txn(s *shard) (*persistence.Txn, *messages.Error) {
+	deps, after, refusal := JudgePlan(r.Items)
+	if refusal != nil {
+		s.stats.refusedSubmission(refusal)
+		return nil, refusal
+	}
+	facts, err := s.facts()
+	if err != nil {
+		return nil, errorOf(err)
+	}
+	r.createdAt = facts.Now
+	txn := &persistence.Txn{Appends: make([]persistence.Append, len(r.Items))}
+	for i := range r.Items {
+		txn.Appends[i] = appendItem(r.Items[i].Payload, deps[i], after[i], facts)
+		r.deps = append(r.deps, deps[i]...)
+	}
+	slices.Sort(r.deps)
+	r.deps = slices.Compact(r.deps)
+	for _, dep := range r.deps {
+		txn.Conditions = append(txn.Conditions, liveDependency(dep))
+	}
+	r.identify(txn, persistence.KeepForever)
+	return txn, nil
+}
+
+// appendItem makes a plan's item a record whose last dependencies are its siblings,
+// to be numbered by the commit.
+func appendItem(
+	p messages.Payload, deps []messages.DisbursementID, after []int, facts disbursement.Facts,
+) persistence.Append {
+	slots := slices.Clone(indexSlot)
+	all := slices.Clone(deps)
+	for _, place := range after {
+		slots = append(slots, persistence.Slot{
+			Offset: uint32(disbursement.DepsOffset + 8*len(all)), Number: uint16(place),
+		})
+		all = append(all, messages.DisbursementID(persistence.SlotID(uint16(place))))
+	}
+	record := disbursement.New(p, all, facts)
+	return persistence.Append{
+		Table: TableDisbursements, Tag: record.Tag(), Value: disbursement.AppendRecord(nil, &record), Slots: slots,
+	}
+}
+
+func (r *Plan) settle(s *shard, o persistence.Outcome) {
+	if refusal := refusalOf(o); refusal != nil {
+		r.Fail(refusal)
+		return
+	}
+	switch o.Result.Status {
+	case persistence.Committed:
+		s.stats.entered(messages.Draft, uint64(len(r.Items)))
+		r.Reply(r.result(o.Result.First, r.createdAt, false))
+	case persistence.Duplicate:
+		first, ok, err := load(s.store, messages.DisbursementID(o.Result.First))
+		if err != nil || !ok {
+			r.Fail(messages.Errorf(messages.CodeInternal, "the first result of this request_id cannot be read: %v", err))
+			return
+		}
+		r.Reply(r.result(o.Result.First, first.record.CreatedAt, true))
+	default:
+		refusal := s.deadDependency(r.deps[o.Result.Failed.Position])
+		s.stats.refusedSubmission(refusal)
+		r.Fail(refusal)
+	}
+}
+
+func (r *Plan) result(first, createdAt uint64, duplicate bool) *messages.SubmitPlanResult {
+	ids := make(messages.PlanIDs, len(r.Items))
+	for i := range r.Items {
+		ids[i] = messages.PlanID{Ref: r.Items[i].Ref, ID: messages.DisbursementID(first + uint64(i))}
+	}
+	return &messages.SubmitPlanResult{IDs: ids, CreatedAt: createdAt, Duplicate: duplicate}
+}

@@ -1,0 +1,72 @@
+package treasury
+
+import (
+	"sync/atomic"
+	"time"
+
+	"github.com/the-block/bursar/actors"
+	"github.com/the-block/bursar/messages"
+	"github.com/the-block/bursar/persistence"
+)
+
+// Journal takes proposals. Propose does not block; an error says that the proposal
+// was certainly not taken.
+type Journal interface {
+	Propose(persistence.Proposal) error
+}
+
+// outcomes carries what became of an actor's proposals back to it.
+type outcomes []persistence.Outcome
+
+// sink hands outcomes to an actor, through the lane that nothing refuses.
+type sink struct{ ref actors.Ref }
+
+// Committed implements persistence.Sink. An actor that has ended has nobody left
+// to tell: its Drained held until every outcome was known.
+func (s *sink) Committed(list []persistence.Outcome) { _ = s.ref.TellInternal(outcomes(list)) }
+
+// noDeadline is for an actor's own proposals, which wait as long as it takes.
+var noDeadline time.Time
+
+// tokens numbers proposals across all actors and incarnations, so that an outcome
+// meant for an earlier incarnation is recognised as a stranger.
+var tokens atomic.Uint64
+
+// proposer is an actor's side of the journal: it proposes, and keeps for each
+// proposal what is to be done with its outcome.
+type proposer[P any] struct {
+	to   Journal
+	sink *sink
+	open map[uint64]P
+}
+
+func newProposer[P any](journal Journal, self actors.Ref) proposer[P] {
+	return proposer[P]{to: journal, sink: &sink{self}, open: make(map[uint64]P)}
+}
+
+// propose sends txn off; its outcome comes with pending.
+func (p *proposer[P]) propose(txn *persistence.Txn, priority persistence.Priority, deadline time.Time, pending P) error {
+	txn.StampedAt = time.Now().UnixMilli()
+	token := tokens.Add(1)
+	p.open[token] = pending
+	err := p.to.Propose(persistence.Proposal{
+		Txn: txn, Priority: priority, Deadline: deadline, Sink: p.sink, Token: token,
+	})
+	if err != nil {
+		delete(p.open, token)
+	}
+	return err
+}
+
+// settle gives what was kept for an outcome, once; false for a stranger's.
+func (p *proposer[P]) settle(o persistence.Outcome) (pending P, ok bool) {
+	if pending, ok = p.open[o.Token]; ok {
+		delete(p.open, o.Token)
+	}
+	return pending, ok
+}
+
+// shardOf gives the shard that an id belongs to.
+func shardOf(id messages.DisbursementID, shards int) messages.ShardID {
+	return messages.ShardID(uint64(id) % uint64(shards))
+}

@@ -1,0 +1,277 @@
+package treasury
+
+import (
+	"encoding/hex"
+	"errors"
+	"fmt"
+
+	"github.com/the-block/bursar/actors/graph"
+	"github.com/the-block/bursar/actors/treasury/disbursement"
+	"github.com/the-block/bursar/messages"
+	"github.com/the-block/bursar/persistence"
+)
+
+// Get answers get_disbursement from the Store.
+func (t *Treasury) Get(id messages.DisbursementID) (*messages.GetDisbursementResult, *messages.Error) {
+	record, index, refusal := t.find(id)
+	if refusal != nil {
+		return nil, refusal
+	}
+	return &messages.GetDisbursementResult{DisbursementRow: rowOf(id, &record), AppliedIndex: index}, nil
+}
+
+// Statement answers statement: the disbursement and every step of its life.
+func (t *Treasury) Statement(id messages.DisbursementID) (*messages.StatementResult, *messages.Error) {
+	record, index, refusal := t.find(id)
+	if refusal != nil {
+		return nil, refusal
+	}
+	result := &messages.StatementResult{DisbursementRow: rowOf(id, &record), AppliedIndex: index}
+	from := ""
+	for _, step := range record.Transitions {
+		transition := messages.Transition{
+			From: from, To: step.State.String(), At: step.At, Index: step.Index, Node: string(step.Node),
+		}
+		if step.State == messages.RolledBack {
+			transition.Reason = record.Reason
+		}
+		result.Transitions = append(result.Transitions, transition)
+		from = transition.To
+	}
+	return result, nil
+}
+
+// find reads a record and the index it is true for.
+func (t *Treasury) find(id messages.DisbursementID) (disbursement.Record, uint64, *messages.Error) {
+	var value persistence.Value
+	var index uint64
+	found := false
+	err := t.projection.View(func(v *persistence.View) error {
+		index = v.Applied()
+		value, found = v.Get(recordKey(id))
+		return nil
+	})
+	switch {
+	case err != nil:
+		return disbursement.Record{}, 0, errorOf(err)
+	case !found:
+		return disbursement.Record{}, 0, notFound(id)
+	}
+	record, err := disbursement.DecodeRecord(value.Data)
+	if err != nil {
+		return disbursement.Record{}, 0, errorOf(fmt.Errorf("disbursement %d: %w", id, err))
+	}
+	return record, index, nil
+}
+
+// rowOf shows a record as a reader sees it.
+func rowOf(id messages.DisbursementID, r *disbursement.Record) messages.DisbursementRow {
+	d := &r.Payload.Disbursement
+	view := messages.DisbursementView{
+		ID: id, Destination: d.Destination, Amount: d.Amount, Memo: d.Memo, ScheduledEpoch: d.ScheduledEpoch,
+		CreatedAt: r.CreatedAt, Status: statusOf(r), ExpectedReceipts: d.ExpectedReceipts,
+	}
+	if p := r.Payload.Proposal; p != nil {
+		proposal := *p
+		proposal.Deps = r.Deps
+		view.Proposal = &proposal
+	}
+	return messages.DisbursementRow{Disbursement: view, Deps: r.Deps}
+}
+
+// statusOf shows the state and the fields that belong to it.
+func statusOf(r *disbursement.Record) messages.Status {
+	s := messages.Status{State: r.State}
+	entered, _ := r.Entered(r.State)
+	switch r.State {
+	case messages.Draft:
+	case messages.Voting:
+		s.VoteDeadlineEpoch = r.VoteDeadlineEpoch
+		s.OperatorsPPM, s.BuildersPPM = r.Approval(disbursement.Operators), r.Approval(disbursement.Builders)
+	case messages.Queued:
+		s.ActivationEpoch = r.ActivationEpoch
+	case messages.Timelocked:
+		s.ReadyEpoch = r.ReadyEpoch
+	case messages.Executed, messages.Finalized:
+		executed, _ := r.Entered(messages.Executed)
+		s.TxHash, s.ExecutedAt, s.ExecutedEpoch = hex.EncodeToString(r.TxHash[:]), executed.At, r.ExecutedEpoch
+		if r.State == messages.Finalized {
+			s.FinalizedAt = entered.At
+		}
+	case messages.RolledBack:
+		s.Reason, s.RolledBackAt = r.Reason, entered.At
+		if tx, ok := r.PriorTx(); ok {
+			s.PriorTx = hex.EncodeToString(tx[:])
+		}
+	}
+	return s
+}
+
+// History answers balance_history, newest first.
+func (t *Treasury) History(page messages.Page) (*messages.BalanceHistoryResult, *messages.Error) {
+	result := &messages.BalanceHistoryResult{}
+	err := t.projection.View(func(v *persistence.View) error {
+		rows := v.History(CounterTreasury, uint64(page.Cursor), int(page.Limit))
+		for _, row := range rows {
+			result.Snapshots = append(result.Snapshots, snapshotOf(row))
+		}
+		if n := len(rows); n > 0 && rows[n-1].Seq > 1 {
+			result.NextCursor = messages.Cursor(rows[n-1].Seq)
+		}
+		result.CurrentBalance = messages.Amount(v.Counter(CounterTreasury))
+		result.AppliedIndex = v.Applied()
+		return nil
+	})
+	if err != nil {
+		return nil, errorOf(err)
+	}
+	return result, nil
+}
+
+func snapshotOf(row persistence.HistoryRow) messages.BalanceSnapshot {
+	s := messages.BalanceSnapshot{
+		ID: row.Seq, Balance: messages.Amount(row.After), Delta: row.Delta,
+		Event:      messages.BalanceEvent(disbursement.Event(row.Event).String()),
+		RecordedAt: uint64(row.StampedAt / 1000),
+	}
+	if row.Reference != 0 {
+		id := messages.DisbursementID(row.Reference)
+		s.DisbursementID = &id
+	}
+	return s
+}
+
+// Account answers account. An account that nothing was ever paid to holds 0.
+func (t *Treasury) Account(account string) (*messages.AccountResult, *messages.Error) {
+	result := &messages.AccountResult{Account: account}
+	if account == "" || len(account) > disbursement.DestinationBytesMax {
+		return nil, messages.Errorf(messages.CodeValidationFailed,
+			"account must have 1 to %d bytes", disbursement.DestinationBytesMax)
+	}
+	err := t.projection.View(func(v *persistence.View) error {
+		result.Balance = messages.Amount(v.Counter(CounterAccount(account)))
+		result.AppliedIndex = v.Applied()
+		return nil
+	})
+	if err != nil {
+		return nil, errorOf(err)
+	}
+	return result, nil
+}
+
+// graphCursor says where the next page of an answer about the graph begins: the
+// highest id the answer knows, and an offset. Edges never change after birth, so
+// all pages speak of the same graph.
+func graphCursor(nodes messages.DisbursementID, offset int) messages.Cursor {
+	return messages.Cursor(uint64(nodes)<<32 | uint64(offset))
+}
+
+// graphPage takes the view that a cursor belongs to, and the page of it.
+func (t *Treasury) graphPage(p messages.Page) (graph.View, graph.Page) {
+	offset := int(uint64(p.Cursor) & (1<<32 - 1))
+	page := graph.Page{Offset: offset, Limit: int(p.Limit)}
+	nodes := messages.DisbursementID(uint64(p.Cursor) >> 32)
+	view := t.model.View()
+	if nodes != 0 && nodes < messages.DisbursementID(view.Nodes()) {
+		view = t.model.ViewAt(graph.Mark{Index: view.Index(), Nodes: nodes})
+	}
+	return view, page
+}
+
+// next gives the cursor of the page after one that ends at end of total.
+func next(view graph.View, end, total int) messages.Cursor {
+	if end >= total {
+		return 0
+	}
+	return graphCursor(messages.DisbursementID(view.Nodes()), end)
+}
+
+func graphError(err error) *messages.Error {
+	if errors.Is(err, graph.ErrUnknown) {
+		return messages.Errorf(messages.CodeNotFound, "%v", err)
+	}
+	return messages.Errorf(messages.CodeValidationFailed, "%v", err)
+}
+
+func listResult(view graph.View, page graph.Page, list graph.List, err error) (*messages.IDsResult, *messages.Error) {
+	if err != nil {
+		return nil, graphError(err)
+	}
+	return &messages.IDsResult{
+		IDs: list.IDs, NextCursor: next(view, page.Offset+len(list.IDs), list.Total), AppliedIndex: view.Index(),
+	}, nil
+}
+
+// Dependents answers dependents.
+func (t *Treasury) Dependents(
+	id messages.DisbursementID, transitive bool, p messages.Page,
+) (*messages.IDsResult, *messages.Error) {
+	view, page := t.graphPage(p)
+	ask := view.Dependents
+	if transitive {
+		ask = view.TransitiveDependents
+	}
+	list, err := ask(id, page)
+	return listResult(view, page, list, err)
+}
+
+// Order answers order, of the whole graph where ids is empty.
+func (t *Treasury) Order(ids []messages.DisbursementID, p messages.Page) (*messages.IDsResult, *messages.Error) {
+	view, page := t.graphPage(p)
+	if len(ids) == 0 {
+		return listResult(view, page, view.Order(page), nil)
+	}
+	list, err := view.OrderOf(ids, page)
+	return listResult(view, page, list, err)
+}
+
+// Impact answers impact.
+func (t *Treasury) Impact(id messages.DisbursementID, p messages.Page) (*messages.ImpactResult, *messages.Error) {
+	view, page := t.graphPage(p)
+	impact, err := view.Impact(id, page)
+	if err != nil {
+		return nil, graphError(err)
+	}
+	return &messages.ImpactResult{
+		IDs: impact.IDs, Count: uint64(impact.Total), Amount: impact.Amount,
+		NextCursor: next(view, page.Offset+len(impact.IDs), impact.Total), AppliedIndex: view.Index(),
+	}, nil
+}
+
+// Graph answers graph.
+func (t *Treasury) Graph() *messages.GraphResult {
+	view := t.model.View()
+	return &messages.GraphResult{Nodes: uint64(view.Nodes()), Edges: uint64(view.Edges()), AppliedIndex: view.Index()}
+}
+
+// Ready answers ready.
+func (t *Treasury) Ready(p messages.Page) *messages.IDsResult {
+	ids, index := t.model.Ready(messages.DisbursementID(p.Cursor), int(p.Limit)+1)
+	result := &messages.IDsResult{IDs: ids, AppliedIndex: index}
+	if len(ids) > int(p.Limit) {
+		result.IDs = ids[:p.Limit]
+		result.NextCursor = messages.Cursor(result.IDs[p.Limit-1])
+	}
+	return result
+}
+
+// HasPending answers has_pending.
+func (t *Treasury) HasPending(id messages.DisbursementID) (*messages.HasPendingResult, *messages.Error) {
+	pending, index, err := t.model.Pending(id)
+	if err != nil {
+		return nil, graphError(err)
+	}
+	return &messages.HasPendingResult{HasPending: pending, AppliedIndex: index}, nil
+}
+
+// CheckPlan answers check_plan.
+func CheckPlan(items []messages.PlanItem) (*messages.CheckPlanResult, *messages.Error) {
+	_, _, refusal := JudgePlan(items)
+	if refusal == nil {
+		return &messages.CheckPlanResult{}, nil
+	}
+	if cycle, ok := refusal.Data["cycle"].([]string); ok {
+		return &messages.CheckPlanResult{Cycle: cycle}, nil
+	}
+	return nil, refusal
+}

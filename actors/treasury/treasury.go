@@ -1,0 +1,201 @@
+package treasury
+
+import (
+	"context"
+	"fmt"
+	"hash/fnv"
+	"log/slog"
+	"sync"
+
+	"github.com/the-block/bursar/actors"
+	"github.com/the-block/bursar/messages"
+	"github.com/the-block/bursar/persistence"
+)
+
+// Treasury is this node's part of the treasury: its actors and its read model.
+type Treasury struct {
+	deps
+	projection *persistence.Store
+	system     *actors.System
+
+	root   actors.Ref
+	clock  actors.Ref
+	shards []actors.Ref
+}
+
+// New spawns the treasury's actors, on standby, beside an empty read model. Follow
+// fills it; Own makes actors active.
+func New(cfg Config, system *actors.System, store *persistence.Store, journal Journal, log *slog.Logger) (*Treasury, error) {
+	if err := cfg.validate(); err != nil {
+		return nil, err
+	}
+	t := &Treasury{
+		deps: deps{
+			cfg: cfg, store: store, model: NewModel(cfg.GraphShards), journal: journal,
+			fences: &fences{}, stats: &Stats{}, log: log,
+		},
+		projection: store, system: system,
+	}
+	if err := t.spawn(); err != nil {
+		return nil, fmt.Errorf("spawn the treasury: %w", err)
+	}
+	return t, nil
+}
+
+// spawn builds the tree: the executor first, because the others know its address.
+func (t *Treasury) spawn() error {
+	var err error
+	root := &root{t: t, ready: make(chan error, 1)}
+	if t.root, err = t.system.Spawn(actors.Spec{
+		Name: "treasury", Kind: "treasury", New: func() actors.Actor { return root },
+	}); err != nil {
+		return err
+	}
+	if err = <-root.ready; err != nil {
+		return err
+	}
+	t.clock, err = t.system.Spawn(actors.Spec{
+		Name: "clock", Kind: "clock", MailboxLimit: t.cfg.MailboxLimit,
+		New: func() actors.Actor { return &clock{deps: t.deps} },
+	})
+	return err
+}
+
+// root supervises the treasury's actors.
+type root struct {
+	t     *Treasury
+	ready chan error
+}
+
+// Start implements actors.Starter.
+func (r *root) Start(ctx *actors.Context) error {
+	err := r.t.spawnChildren(ctx)
+	select {
+	case r.ready <- err:
+	default:
+	}
+	return err
+}
+
+// Receive implements actors.Actor: nobody sends it anything.
+func (*root) Receive(_ *actors.Context, msg any) error {
+	return fmt.Errorf("treasury: unknown message %T", msg)
+}
+
+func (t *Treasury) spawnChildren(ctx *actors.Context) error {
+	var err error
+	limit := t.cfg.MailboxLimit
+	t.executor, err = ctx.Spawn(actors.Spec{
+		Name: "executor", Kind: "executor", MailboxLimit: limit,
+		New: func() actors.Actor { return &executor{deps: t.deps} },
+	})
+	if err != nil {
+		return err
+	}
+	t.shards = make([]actors.Ref, t.cfg.GraphShards)
+	for i := range t.shards {
+		id := messages.ShardID(i)
+		t.shards[i], err = ctx.Spawn(actors.Spec{
+			Name: fmt.Sprintf("shard-%02d", i), Kind: "shard", MailboxLimit: limit,
+			New: func() actors.Actor { return newShard(t.deps, id) },
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Own makes this node's actors active for the shards that the Store says it owns.
+func (t *Treasury) Own(owned map[messages.ShardID]messages.Fence) {
+	t.fences.set(owned)
+	for i, ref := range t.shards {
+		_ = ref.TellInternal(activate{owned[messages.ShardID(i)]})
+	}
+	_ = t.executor.TellInternal(activate{owned[t.cfg.ExecutorShard()]})
+	_ = t.clock.TellInternal(activate{owned[t.cfg.ClockShard()]})
+}
+
+// Append takes a burst of submissions, plans and accruals and gives each shard its
+// part in one message. Every request is answered, in whatever order.
+func (t *Treasury) Append(burst []Appendable) {
+	parts := make(map[int]requests, min(len(burst), len(t.shards)))
+	for _, r := range burst {
+		shard := int(ingressHash(r.request().ID) % uint64(len(t.shards)))
+		parts[shard] = append(parts[shard], r)
+	}
+	for shard, part := range parts {
+		if err := t.shards[shard].Tell(part); err != nil {
+			part.Undelivered(err)
+		}
+	}
+}
+
+// ingressHash spreads requests over the shards that propose them.
+func ingressHash(id string) uint64 {
+	h := fnv.New64a()
+	_, _ = h.Write([]byte(id))
+	return h.Sum64()
+}
+
+// Command takes a request about one disbursement. The Store must have applied
+// everything the caller can know of: a refusal is given from it.
+func (t *Treasury) Command(c Command) {
+	shard := shardOf(c.target(), len(t.shards))
+	if err := t.shards[shard].Tell(c); err != nil {
+		c.request().Fail(errorOf(err))
+	}
+}
+
+// Execute takes a request to pay now; the Store must be as for Command.
+func (t *Treasury) Execute(c *Execute) {
+	if err := t.executor.Tell(c); err != nil {
+		c.Fail(errorOf(err))
+	}
+}
+
+// Advance takes a request for one more epoch.
+func (t *Treasury) Advance(c *Advance) {
+	if err := t.clock.Tell(c); err != nil {
+		c.Fail(errorOf(err))
+	}
+}
+
+// Model gives the read model.
+func (t *Treasury) Model() *Model { return t.model }
+
+// Stats gives the counters.
+func (t *Treasury) Stats() *Stats { return t.stats }
+
+// Config gives the configuration in force.
+func (t *Treasury) Config() Config { return t.cfg }
+
+// fences holds the fences under which this node's actors speak.
+type fences struct {
+	mu    sync.RWMutex
+	owned map[messages.ShardID]messages.Fence
+}
+
+func (f *fences) set(owned map[messages.ShardID]messages.Fence) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.owned = owned
+}
+
+// of gives the fence of a shard, 0 if it is not ours.
+func (f *fences) of(shard messages.ShardID) messages.Fence {
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	return f.owned[shard]
+}
+
+// Stop ends the treasury's actors once what they proposed is settled.
+func (t *Treasury) Stop(ctx context.Context) error {
+	if err := t.clock.Stop(ctx); err != nil {
+		return fmt.Errorf("stop the clock: %w", err)
+	}
+	if err := t.root.Stop(ctx); err != nil {
+		return fmt.Errorf("stop the treasury: %w", err)
+	}
+	return nil
+}

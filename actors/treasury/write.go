@@ -1,0 +1,88 @@
+package treasury
+
+import (
+	"fmt"
+
+	"github.com/the-block/bursar/actors/treasury/disbursement"
+	"github.com/the-block/bursar/messages"
+	"github.com/the-block/bursar/persistence"
+)
+
+// stored is a record as the Store holds it.
+type stored struct {
+	id      messages.DisbursementID
+	record  disbursement.Record
+	version uint64
+}
+
+// Store is what the treasury reads. All methods answer from the newest applied
+// state of this node.
+type Store interface {
+	Get(key persistence.Key) (persistence.Value, bool, error)
+	Counter(name string) (int64, error)
+	Request(id string) (persistence.Remembered, bool, error)
+}
+
+// load reads one record; ok is false if there is none.
+func load(store Store, id messages.DisbursementID) (s stored, ok bool, err error) {
+	value, ok, err := store.Get(recordKey(id))
+	if err != nil || !ok {
+		return stored{}, false, err
+	}
+	record, err := disbursement.DecodeRecord(value.Data)
+	if err != nil {
+		return stored{}, false, fmt.Errorf("disbursement %d: %w", id, err)
+	}
+	return stored{id: id, record: record, version: value.Version}, true, nil
+}
+
+// recordWrite is one record's part of a Txn.
+type recordWrite struct {
+	id      messages.DisbursementID
+	version uint64
+	move    disbursement.Move
+}
+
+// appendTo adds condition, write and money of w to txn.
+func (w *recordWrite) appendTo(txn *persistence.Txn) {
+	key := recordKey(w.id)
+	txn.Conditions = append(txn.Conditions, persistence.VersionIs(key, w.version))
+	write := persistence.Write{
+		Key: key, Tag: w.move.Record.Tag(), Value: disbursement.AppendRecord(nil, &w.move.Record),
+	}
+	if w.move.Transition() {
+		write.Slots = indexSlot
+	}
+	txn.Writes = append(txn.Writes, write)
+	txn.Adds = append(txn.Adds, moneyAdds(w.id, &w.move)...)
+}
+
+// moneyAdds lists the changes of balances that go with a move. Every delta of the
+// treasury is a row of its history.
+func moneyAdds(id messages.DisbursementID, m *disbursement.Move) []persistence.Add {
+	var adds []persistence.Add
+	if m.Treasury != 0 {
+		add := balanceAdd(CounterTreasury, m.Treasury)
+		add.Row = &persistence.Row{Event: byte(m.Event), Reference: uint64(id)}
+		adds = append(adds, add)
+	}
+	var accounts int64
+	for _, a := range m.Accounts {
+		adds = append(adds, balanceAdd(CounterAccount(a.Account), a.Delta))
+		accounts += a.Delta
+	}
+	if accounts != 0 {
+		adds = append(adds, balanceAdd(CounterAccounts, accounts))
+	}
+	return adds
+}
+
+// moveTxn is the Txn that carries moves out, provided that each record still has
+// the version its move was decided on and the fence is the shard's newest.
+func moveTxn(fence persistence.ShardFence, writes ...recordWrite) *persistence.Txn {
+	txn := &persistence.Txn{Fences: []persistence.ShardFence{fence}}
+	for i := range writes {
+		writes[i].appendTo(txn)
+	}
+	return txn
+}

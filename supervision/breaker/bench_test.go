@@ -11,7 +11,12 @@ var start = time.Unix(1_700_000_000, 0)
 
 func newBreaker(tb testing.TB, cfg breaker.Config) *breaker.Breaker {
 	tb.Helper()
-	b, err := breaker.New("/guard", cfg, start)
+	return newBreakerAt(tb, cfg, start)
+}
+
+func newBreakerAt(tb testing.TB, cfg breaker.Config, now time.Time) *breaker.Breaker {
+	tb.Helper()
+	b, err := breaker.New("/guard", cfg, now)
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -39,8 +44,9 @@ func BenchmarkAdmitWithoutCell(b *testing.B) {
 }
 
 func BenchmarkRejectOpen(b *testing.B) {
-	br := newBreaker(b, breaker.DefaultConfig())
-	br.Trip(breaker.FailureRate, start)
+	now := time.Now()
+	br := newBreakerAt(b, breaker.DefaultConfig(), now)
+	br.Trip(breaker.FailureRate, now)
 	b.ReportAllocs()
 	for b.Loop() {
 		if _, ok := br.Admit(); ok {
@@ -50,17 +56,19 @@ func BenchmarkRejectOpen(b *testing.B) {
 }
 
 func BenchmarkSuccess(b *testing.B) {
-	br := newBreaker(b, breaker.DefaultConfig())
+	now := time.Now()
+	br := newBreakerAt(b, breaker.DefaultConfig(), now)
 	tok, _ := br.Admit()
 	b.ReportAllocs()
 	for b.Loop() {
-		br.Success(tok, start)
+		br.Success(tok, now)
 	}
 }
 
 func BenchmarkRetryAfter(b *testing.B) {
-	br := newBreaker(b, breaker.DefaultConfig())
-	br.Trip(breaker.FailureRate, start)
+	now := time.Now()
+	br := newBreakerAt(b, breaker.DefaultConfig(), now)
+	br.Trip(breaker.FailureRate, now)
 	b.ReportAllocs()
 	for b.Loop() {
 		br.RetryAfter(start)
@@ -71,7 +79,8 @@ func BenchmarkRetryAfter(b *testing.B) {
 // -cpu says: one operation is one Admit and its outcome. The time is given, as it
 // is where an actor reads the clock once a batch.
 func BenchmarkScenario(b *testing.B) {
-	br := newBreaker(b, breaker.DefaultConfig())
+	now := time.Now()
+	br := newBreakerAt(b, breaker.DefaultConfig(), now)
 	b.ReportAllocs()
 	b.RunParallel(func(pb *testing.PB) {
 		for i := 1; pb.Next(); i++ {
@@ -80,9 +89,9 @@ func BenchmarkScenario(b *testing.B) {
 			case !ok:
 				b.Error("refused")
 			case i%10 == 0:
-				br.Failure(tok, start)
+				br.Failure(tok, now)
 			default:
-				br.Success(tok, start)
+				br.Success(tok, now)
 			}
 		}
 	})

@@ -46,25 +46,25 @@ const halfOpenRetry = time.Second
 // Breaker admits every call and forgets every outcome: it stands for a child
 // that has not failed.
 type Breaker struct {
-	// word is what admission reads: generation<<8 | pass, reject or ask. It changes
-	// under mu. The padding keeps it off the cache line that outcomes write.
-	word atomic.Uint64
-	_    [56]byte
+	// word is what admission reads: generation<<8 | pass, reject or ask. It and the
+	// window change under mu. The padding keeps both off the cache line that outcomes
+	// write.
+	word   atomic.Uint64
+	window atomic.Pointer[window] // of the last closed period
 
 	path   string
 	scope  Scope
 	cfg    *Config
 	width  time.Duration // of a bucket
 	origin time.Time     // all durations below are measured from here
+	_      [24]byte
 
 	mu         sync.Mutex
 	state      State
 	generation uint64
 	since      time.Duration // begin of the current period
 	until      time.Duration // end of the open state
-	window     window
-	run        run
-	probes     []probe // SuccessThreshold of them, made when first half-open
+	probes     []probe       // SuccessThreshold of them, made when first half-open
 	trips      uint64
 }
 
@@ -85,9 +85,8 @@ func newBreaker(path string, scope Scope, cfg *Config, now time.Time) *Breaker {
 		width:  cfg.Window / buckets,
 		origin: now,
 		state:  Closed,
-		run:    run{limit: cfg.FailureThreshold},
 	}
-	b.window.clear(0, b.width)
+	b.openWindow(0)
 	return b
 }
 
@@ -137,6 +136,14 @@ func (b *Breaker) Success(tok Token, now time.Time) *Event {
 		return nil
 	}
 	at := now.Sub(b.origin)
+	w := b.window.Load()
+	if w.generation == tok.generation() && w.add(at) {
+		return nil
+	}
+	return b.success(tok, at)
+}
+
+func (b *Breaker) success(tok Token, at time.Duration) *Event {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if tok.generation() != b.generation {
@@ -144,9 +151,7 @@ func (b *Breaker) Success(tok Token, now time.Time) *Event {
 	}
 	switch b.state {
 	case Closed:
-		b.window.advance(at, b.width)
-		b.window.success()
-		b.run.success()
+		b.window.Load().success(at)
 	case HalfOpen:
 		return b.probeSucceeded(tok, at)
 	case Open, ForcedOpen, ForcedClosed:
@@ -168,25 +173,12 @@ func (b *Breaker) Failure(tok Token, now time.Time) *Event {
 	}
 	switch b.state {
 	case Closed:
-		return b.failed(at)
+		if reason := b.window.Load().failure(at, b.cfg.Window); reason != 0 {
+			return b.move(Open, reason, at)
+		}
 	case HalfOpen:
 		return b.move(Open, ProbeFailed, at)
 	case Open, ForcedOpen, ForcedClosed:
-	}
-	return nil
-}
-
-// failed counts a failure of the closed state and opens the breaker if it is one
-// too many.
-func (b *Breaker) failed(at time.Duration) *Event {
-	b.window.advance(at, b.width)
-	b.window.failure()
-	if b.run.failure(at, b.cfg.Window) {
-		return b.move(Open, FailuresInRow, at)
-	}
-	w := &b.window
-	if w.failures >= 2*uint64(b.cfg.FailureThreshold) && w.failures >= w.successes {
-		return b.move(Open, FailureRate, at)
 	}
 	return nil
 }
@@ -268,8 +260,6 @@ func (b *Breaker) move(to State, reason Reason, at time.Duration) *Event {
 	b.state = to
 	b.generation++
 	b.since = at
-	b.run.success()
-	b.window.clear(at, b.width)
 	switch to {
 	case Open:
 		b.until = at + b.cfg.Timeout
@@ -277,12 +267,20 @@ func (b *Breaker) move(to State, reason Reason, at time.Duration) *Event {
 		event.RetryAt = b.origin.Add(b.until)
 	case HalfOpen:
 		b.freeProbes()
-	case Closed, ForcedOpen, ForcedClosed:
+	case Closed:
+		b.openWindow(at)
+	case ForcedOpen, ForcedClosed:
 	}
 	b.publish()
 	event.Generation = b.generation
 	event.Trips = b.trips
 	return &event
+}
+
+// openWindow gives the closed period that begins a window of its own. It comes
+// before publish, so that whoever holds a token of the period finds it.
+func (b *Breaker) openWindow(at time.Duration) {
+	b.window.Store(newWindow(b.generation, at, b.width, b.cfg.FailureThreshold))
 }
 
 // publish lets admission see the period and what it answers. It runs under mu.

@@ -23,19 +23,20 @@ func (b *Breaker) Snapshot(now time.Time) Snapshot {
 	at := now.Sub(b.origin)
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.window.advance(at, b.width)
 	s := Snapshot{
 		Path:       b.path,
 		Scope:      b.scope,
 		State:      b.state,
 		Since:      b.origin.Add(b.since),
 		Generation: b.generation,
-		Failures:   b.window.failures,
-		Successes:  b.window.successes,
-		InRow:      b.run.within(at, b.cfg.Window),
 		Trips:      b.trips,
 	}
 	switch b.state {
+	case Closed:
+		w := b.window.Load()
+		w.advance(at)
+		s.Failures, s.Successes = w.failures, w.total()
+		s.InRow = w.run.since(w.inRow.Load(), at, b.cfg.Window)
 	case Open:
 		s.RetryAfter = max(b.until-at, 0)
 	case HalfOpen:
@@ -48,7 +49,7 @@ func (b *Breaker) Snapshot(now time.Time) Snapshot {
 			case probeFree:
 			}
 		}
-	case Closed, ForcedOpen, ForcedClosed:
+	case ForcedOpen, ForcedClosed:
 	}
 	return s
 }

@@ -6,6 +6,9 @@ import (
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/the-block/bursar/supervision"
+	"github.com/the-block/bursar/supervision/breaker"
 )
 
 // State is where an actor is in its life.
@@ -81,6 +84,7 @@ type sequel uint8
 
 const (
 	sequelNone sequel = iota
+	sequelPause
 	sequelRestart
 	sequelEnd
 )
@@ -88,11 +92,18 @@ const (
 // The system messages of our own; the others are protoactor's.
 type (
 	restartOrder struct{}
-	resumeOrder  struct{}
 	stopOrder    struct{ end End }
 	idleOrder    struct{}
 	executeOrder struct{ do func() }
 	proceedOrder struct{}
+	pauseOrder   struct{}
+	pausedOrder  struct{ child *cell }
+	refuseOrder  struct{}
+	tickOrder    struct{}
+	armOrder     struct{}
+	advanceOrder struct{}
+
+	patienceOrder struct{}
 )
 
 // cell is an actor's body: its mailbox, its place in the tree, its incarnation.
@@ -108,7 +119,10 @@ type cell struct {
 	process actor.MessageInvoker // protoactor's context for this actor
 	name    string
 	create  func() Actor
-	index   int // place in the parent's order; guarded by the parent's family.mu
+	line    *line         // nil for most
+	gate    *breaker.Gate // nil for the root
+	index   int           // place in the parent's order; guarded by the parent's family.mu
+	awaited bool          // the parent waits for its end; belongs to the parent's worker
 
 	behaviour Actor // the incarnation; nil before the first start
 	context   Context
@@ -122,10 +136,18 @@ type cell struct {
 	stopping  bool
 	answered  bool // the message in hand was answered, stashed or its Replier kept
 	counts    bool // the message in hand is a user message
+	admitted  bool // the message in hand was admitted with pass
+	pass      breaker.Pass
 	timing    time.Time
 
 	state    atomic.Uint32
 	restarts atomic.Uint32
+	// barred is until when supervision keeps messages out, by the coarse clock; 0 if
+	// it does not.
+	barred atomic.Int64
+	// winding says that the actor waits for its children's end, asked that it was
+	// asked to end.
+	winding, asked atomic.Bool
 
 	// more holds what most actors never need.
 	more   *extras
@@ -232,7 +254,7 @@ func (c *cell) run(quota int) (again bool) {
 // step handles one message and reports whether there was one.
 func (c *cell) step() bool {
 	if c.held {
-		return false
+		return c.stepRefusing()
 	}
 	it, counts, ok := c.box.next()
 	if !ok {
@@ -240,6 +262,19 @@ func (c *cell) step() bool {
 	}
 	c.deliver(it, counts)
 	return true
+}
+
+// stepRefusing turns one message away, if that is what the actor is to do, and
+// reports whether it did.
+func (c *cell) stepRefusing() bool {
+	if c.box.mode != refusing { // only this goroutine writes it
+		return false
+	}
+	it, counts, ok := c.box.nextUser()
+	if ok {
+		c.turnAway(it, counts)
+	}
+	return ok
 }
 
 // serveLifecycle handles one system message and reports whether there was one.
@@ -258,11 +293,8 @@ func (c *cell) serveLifecycle() bool {
 	switch msg := msg.(type) {
 	case *actor.Started:
 		c.incarnate()
-	case *actor.SuspendMailbox:
-		c.hold(true)
-	case *actor.ResumeMailbox, resumeOrder:
-		c.resume()
-	case *actor.Restart, restartOrder:
+	case *actor.SuspendMailbox: // the cell suspended itself when it failed
+	case restartOrder:
 		c.beginRestart()
 	case *actor.Stop:
 		c.beginStop(EndStopped)
@@ -277,6 +309,20 @@ func (c *cell) serveLifecycle() bool {
 		c.checkIdle()
 	case proceedOrder:
 		c.proceed()
+	case pauseOrder:
+		c.pause()
+	case pausedOrder:
+		c.notePause(msg.child)
+	case refuseOrder:
+		c.refuse()
+	case tickOrder:
+		c.tick()
+	case armOrder:
+		c.arm()
+	case advanceOrder:
+		c.advance()
+	case patienceOrder:
+		c.losePatience()
 	default: // Watch, Unwatch, Failure
 		c.process.InvokeSystemMessage(msg)
 	}
@@ -296,6 +342,14 @@ func (c *cell) deliver(it item, counts bool) {
 		c.settle(counts)
 		return
 	}
+	if counts && c.gate != nil {
+		pass, ok := c.gate.Admit()
+		if !ok {
+			c.turnAway(it, counts)
+			return
+		}
+		c.pass, c.admitted = pass, true
+	}
 	c.current, c.counts, c.answered = it, counts, false
 	c.beginTiming()
 	c.phase = phaseReceive
@@ -308,14 +362,32 @@ func (c *cell) deliver(it item, counts bool) {
 	if !c.answered {
 		it.call.reply(ErrNoReply)
 	}
+	if c.admitted {
+		c.succeed()
+	}
 	c.finish()
+}
+
+// succeed tells the breakers that the message in hand ended well.
+func (c *cell) succeed() {
+	now := c.sys.now()
+	if c.gate.Cell() != nil { // few have one, and it wants the exact time
+		now = time.Now()
+	}
+	events := c.gate.Success(c.pass, now)
+	for i := range events {
+		c.parent.report(events[i])
+	}
+	if len(events) > 0 {
+		c.parent.postSystem(armOrder{})
+	}
 }
 
 // finish closes the books on the message in hand.
 func (c *cell) finish() {
 	c.endTiming()
 	c.settle(c.counts)
-	c.current, c.counts = item{}, false
+	c.current, c.counts, c.admitted = item{}, false, false
 }
 
 func (c *cell) settle(counts bool) {
@@ -348,6 +420,9 @@ func (c *cell) incarnate() {
 	}
 	c.set(Starting)
 	c.started, c.behaviour = false, nil
+	if c.family != nil {
+		c.family.renew(c.pid.Id)
+	}
 	c.phase = phaseStart
 	b := c.create()
 	if b == nil {
@@ -365,29 +440,32 @@ func (c *cell) incarnate() {
 	}
 	c.phase = phaseNone
 	c.started = true
-	if !c.stopping {
-		c.set(Running)
-	}
+	c.set(Running)
 	c.hold(false)
+	if c.restarts.Load() > 0 {
+		c.tell(EventRestarted, nil)
+	}
+	if c.line != nil && len(c.line.children) > 0 {
+		c.offspring()
+		c.decide(func(m *supervision.Supervisor, _ time.Time) []supervision.Action { return m.Start() })
+	}
 }
 
 // hold suspends the service of messages, or takes it up.
 func (c *cell) hold(on bool) {
 	c.held = on
-	c.box.suspend(on)
-}
-
-// resume goes on with the incarnation there is.
-func (c *cell) resume() {
-	if c.behaviour == nil || c.stopping || c.sequel != sequelNone {
-		return
+	if on {
+		c.box.setMode(held)
+	} else {
+		c.box.setMode(serving)
 	}
-	c.set(Running)
-	c.hold(false)
 }
 
 // beginRestart ends the children, then replaces the incarnation.
 func (c *cell) beginRestart() {
+	if c.sequel == sequelPause { // abandoned while it came down
+		c.sequel = sequelRestart
+	}
 	if c.stopping || c.sequel != sequelNone {
 		return
 	}
@@ -406,7 +484,7 @@ func (c *cell) beginStop(end End) {
 	c.set(Stopping)
 	c.box.shut(doorDraining)
 	switch {
-	case c.sequel == sequelRestart: // its children are ending already
+	case c.sequel != sequelNone: // its children are ending already
 		c.sequel = sequelEnd
 	case c.held || end == EndFailed:
 		c.hold(true)
@@ -433,15 +511,19 @@ func (c *cell) drained() bool {
 // is left.
 func (c *cell) endChildren(then sequel) {
 	c.sequel = then
-	if c.family.stopNext() {
+	if c.family == nil {
+		c.proceed()
 		return
 	}
-	c.proceed()
+	c.winding.Store(true)
+	c.family.over = true
+	c.decide(func(m *supervision.Supervisor, _ time.Time) []supervision.Action { return m.Stop() })
 }
 
 // proceed carries out the sequel. The incarnation's Stop comes first; if that
 // breaks, broke goes on here.
 func (c *cell) proceed() {
+	c.winding.Store(false)
 	c.dropTimers()
 	if c.started {
 		c.started = false
@@ -459,6 +541,8 @@ func (c *cell) proceed() {
 		c.kind.restarts.Add(1)
 		c.unstash()
 		c.incarnate()
+	case sequelPause:
+		c.parent.postSystem(pausedOrder{c})
 	case sequelEnd:
 		c.close()
 	case sequelNone:
@@ -475,6 +559,9 @@ func (c *cell) close() {
 		c.sys.dead.add(DeadLetter{Path: c.path(), Type: typeName(it.msg), Reason: Stopped})
 	}
 	c.stopIdle()
+	if c.family != nil && c.family.timer != nil {
+		c.family.timer.Stop()
+	}
 	c.set(Ended)
 	c.behaviour = nil
 	c.kind.active.Add(-1)
@@ -485,6 +572,7 @@ func (c *cell) close() {
 
 // requestStop asks the actor to drain and end.
 func (c *cell) requestStop(end End) {
+	c.asked.Store(true)
 	c.box.shut(doorDraining)
 	c.postSystem(stopOrder{end})
 }
@@ -497,7 +585,23 @@ func (c *cell) noteEnd(path string) {
 			_ = c.postInternal(item{msg: Terminated{Ref: ref, End: ref.cell.end}})
 		}
 	}
-	if c.family.remove(path) && c.sequel != sequelNone && !c.family.stopNext() {
-		c.proceed()
+	if child := c.family.remove(path); child != nil {
+		c.ceaseAwaiting(child)
+		if !c.family.over {
+			c.decide(func(m *supervision.Supervisor, _ time.Time) []supervision.Action {
+				m.Stopped(child.name)
+				return nil
+			})
+			return
+		}
+		c.advance()
+	}
+}
+
+// notePause takes note that a child has come down and keeps its mailbox.
+func (c *cell) notePause(child *cell) {
+	if c.family.child(child.name) == child {
+		c.ceaseAwaiting(child)
+		c.advance()
 	}
 }

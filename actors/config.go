@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"runtime"
 	"time"
+
+	"github.com/the-block/bursar/supervision"
 )
 
 // Config sizes one node's runtime.
@@ -25,6 +27,8 @@ type Config struct {
 	// StallAfter is how long one message may take before its actor is reported as
 	// stalled and a stand-in worker takes over the blocked worker's place.
 	StallAfter time.Duration
+	// Supervision is how the root supervises the actors that System.Spawn makes.
+	Supervision supervision.Spec
 }
 
 // DefaultConfig returns the configuration of an ordinary node.
@@ -36,6 +40,7 @@ func DefaultConfig() Config {
 		MailboxLimit: 1024,
 		ActorsMax:    2_000_000,
 		StallAfter:   200 * time.Millisecond,
+		Supervision:  defaultSupervision(),
 	}
 }
 
@@ -52,5 +57,10 @@ func (c Config) validate() error {
 	need(c.MailboxLimit >= 1 && c.MailboxLimit <= mailboxLimitMax, "MailboxLimit", "1 to 1,048,576")
 	need(c.ActorsMax >= 1, "ActorsMax", "at least 1")
 	need(c.StallAfter >= time.Millisecond, "StallAfter", "at least 1ms")
+	need(len(c.Supervision.Children) == 0, "Supervision.Children", "empty")
+	need(c.Supervision.Template.Restart != 0, "Supervision.Template", "given")
+	if err := c.Supervision.Validate(); err != nil {
+		errs = append(errs, fmt.Errorf("actors: Supervision: %w", err))
+	}
 	return errors.Join(errs...)
 }

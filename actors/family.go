@@ -4,43 +4,99 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/the-block/bursar/supervision"
+	"github.com/the-block/bursar/supervision/breaker"
 )
 
-// family is what an actor with children has besides. The parent's worker writes
-// it; others read under the lock. A nil family has no children.
+// family is what an actor with children has besides. A nil family has none.
 type family struct {
+	// The parent's worker writes these under the lock; others read under it.
 	mu     sync.Mutex
 	byName map[string]*cell
 	order  []*cell // as spawned; nil where one has ended
 	live   int
 
+	// What follows belongs to the parent's worker.
+
 	// born is the child being spawned: props makes protoactor's actor and mailbox
 	// out of it. Only the parent's worker spawns, so one place is enough.
 	born  *cell
 	props *actor.Props
-	// ordered says that children end one at a time, the youngest first.
-	ordered bool
-	// ending says that all children have been asked to end.
-	ending bool
+	// oneByOne says that children made on demand end one after the other.
+	oneByOne bool
+
+	spec    supervision.Spec
+	named   map[string]Spec // the children of the spec
+	cells   *breaker.Cells
+	machine *supervision.Supervisor
+	timer   *time.Timer
+	todo    []supervision.Action
+	over    bool // the machine has stopped or escalated: it is told no more
+
+	awaiting int // children whose end the next step waits for
+	patience time.Duration
+	progress progress
+	giveUpAt *time.Timer
 }
 
-// offspring returns the cell's family, founding it if need be.
+// progress is compared to see whether awaited children still get anywhere.
+type progress struct {
+	live int
+	done uint64
+}
+
+// offspring returns the cell's family, founding it if need be. It runs on the
+// cell's turn.
 func (c *cell) offspring() *family {
-	if c.family == nil {
-		f := &family{byName: make(map[string]*cell), ordered: c.parent == nil}
-		f.props = newProps(func() *cell { return f.born })
-		c.box.mu.Lock() // readers of the tree look under this lock
-		c.family = f
-		c.box.mu.Unlock()
+	if c.family != nil {
+		return c.family
 	}
-	return c.family
+	f := &family{byName: make(map[string]*cell), oneByOne: c.parent == nil, spec: c.supervision()}
+	f.props = newProps(func() *cell { return f.born })
+	if c.line != nil && len(c.line.children) > 0 {
+		f.named = make(map[string]Spec, len(c.line.children))
+		for _, child := range c.line.children {
+			f.named[child.Name] = child
+		}
+	}
+	var err error
+	if f.cells, err = breaker.NewCells(c.pid.Id, f.spec.Breaker, c.sys.budget, time.Now()); err != nil {
+		panic(err) // Spawn has validated it
+	}
+	f.renew(c.pid.Id)
+	c.box.mu.Lock() // readers of the tree look under this lock
+	c.family = f
+	c.box.mu.Unlock()
+	c.sys.forces.apply(c)
+	return f
+}
+
+// renew gives a new incarnation a supervision core that knows no children yet.
+// The breakers stay.
+func (f *family) renew(path string) {
+	machine, err := supervision.New(path, f.spec, f.cells)
+	if err != nil {
+		panic(err) // Spawn has validated it
+	}
+	f.machine, f.todo, f.over = machine, nil, false
+}
+
+// supervision is the cell's supervision as the core wants it.
+func (c *cell) supervision() supervision.Spec {
+	if c.line == nil {
+		return defaultSupervision()
+	}
+	return c.line.supervision
 }
 
 // spawn starts a child; it runs on the parent's turn.
 func (c *cell) spawn(spec Spec) (Ref, error) {
-	if err := spec.validate(); err != nil {
+	line, err := spec.line()
+	if err != nil {
 		return Ref{}, err
 	}
 	if c.stopping || c.sequel != sequelNone {
@@ -54,15 +110,19 @@ func (c *cell) spawn(spec Spec) (Ref, error) {
 		c.sys.live.Add(-1)
 		return Ref{}, fmt.Errorf("spawn %s: %w", spec.Name, ErrTooManyActors)
 	}
-	f.born = c.sys.newCell(spec, c)
-	defer func() { f.born = nil }()
-	if _, err := c.process.(actor.Context).SpawnNamed(f.props, spec.Name); err != nil {
+	child := c.sys.newCell(spec, line, c)
+	child.gate = breaker.NewGate(f.cells.Own(), f.cells.Cell(f.machine.ChildPath(spec.Name)))
+	child.kind.active.Add(1)
+	f.born = child
+	_, err = c.process.(actor.Context).SpawnNamed(f.props, spec.Name)
+	f.born = nil
+	if err != nil { // an abandoned child of that name is still there
+		child.kind.active.Add(-1)
 		c.sys.live.Add(-1)
-		return Ref{}, fmt.Errorf("spawn %s: %w", spec.Name, err)
+		return Ref{}, fmt.Errorf("spawn %s: %w", spec.Name, ErrNameTaken)
 	}
-	f.born.kind.active.Add(1)
-	f.add(f.born)
-	return f.born.ref(), nil
+	f.add(child)
+	return child.ref(), nil
 }
 
 func (f *family) add(c *cell) {
@@ -74,23 +134,23 @@ func (f *family) add(c *cell) {
 	f.live++
 }
 
-// remove takes the child with that path off and reports whether there was one.
-func (f *family) remove(path string) bool {
+// remove takes the child with that path off and returns it, nil if there is none.
+func (f *family) remove(path string) *cell {
 	if f == nil {
-		return false
+		return nil
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	name := path[strings.LastIndexByte(path, '/')+1:]
 	c := f.byName[name]
 	if c == nil || c.pid.Id != path {
-		return false
+		return nil
 	}
 	delete(f.byName, name)
 	f.order[c.index] = nil
 	f.live--
 	f.compact()
-	return true
+	return c
 }
 
 // compact closes the gaps in order once they are most of it, so that removing
@@ -137,23 +197,52 @@ func (f *family) list() []*cell {
 	return out
 }
 
-// stopNext asks the children that may end now to end, the youngest first: all of
-// them at once, or one after the other if they are ordered. It reports whether
-// any is left.
-func (f *family) stopNext() bool {
+// population is how many children there are.
+func (f *family) population() int {
 	if f == nil {
-		return false
+		return 0
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for i := len(f.order) - 1; i >= 0 && !f.ending; i-- {
-		if f.order[i] != nil {
-			f.order[i].requestStop(EndStopped)
-			if f.ordered {
-				break
-			}
+	return f.live
+}
+
+// waiting reports whether the next step waits for a child's end.
+func (f *family) waiting() bool { return f != nil && f.awaiting > 0 }
+
+// stopAll asks the children that match to end, the youngest first, and returns
+// those to wait for now.
+func (f *family) stopAll(match func(*cell) bool) []*cell {
+	children := f.list()
+	var asked []*cell
+	for i := len(children) - 1; i >= 0; i-- {
+		if !match(children[i]) {
+			continue
+		}
+		children[i].requestStop(EndStopped)
+		asked = append(asked, children[i])
+		if f.oneByOne {
+			break
 		}
 	}
-	f.ending = f.live > 0 && !f.ordered
-	return f.live > 0
+	return asked
+}
+
+// measure sums up how far the awaited children are.
+func (f *family) measure() progress {
+	p := progress{live: f.population()}
+	for _, c := range f.list() {
+		if c.awaited {
+			p.done += c.box.done.Load()
+		}
+	}
+	return p
+}
+
+// shutdown is how long a child may take to end where nothing else is said.
+func (f *family) shutdown() time.Duration {
+	if f.spec.Template.Shutdown > 0 {
+		return f.spec.Template.Shutdown
+	}
+	return supervision.DefaultTemplate().Shutdown
 }

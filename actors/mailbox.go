@@ -37,6 +37,15 @@ const (
 	doorClosed               // system messages
 )
 
+// mode says which lanes are served; the system lane always is.
+type mode uint8
+
+const (
+	serving  mode = iota // all
+	refusing             // the user lane, to be turned away
+	held                 // none
+)
+
 // mailbox is an actor's bounded queue with three lanes, served in this order:
 // system (life cycle), internal (outcomes of the actor's own work, never
 // refused), user (refused beyond the limit).
@@ -60,7 +69,7 @@ type mailbox struct {
 	limit     uint32
 	door      door
 	scheduled bool // a worker has the mailbox, or it is in the run queue
-	suspended bool // only system messages are served
+	mode      mode
 
 	// urgent tells the consumer that the system or internal lane has something.
 	urgent atomic.Bool
@@ -103,7 +112,7 @@ func (m *mailbox) offer(it item, now int64) (why Reason, wake bool) {
 	if m.accepted%sampleEvery == 1 && m.timedSeq == 0 {
 		m.timedSeq, m.timedAt = m.accepted, time.Now()
 	}
-	wake = !m.scheduled && !m.suspended
+	wake = !m.scheduled && m.mode != held
 	if wake {
 		m.scheduled = true
 	}
@@ -120,7 +129,7 @@ func (m *mailbox) offerInternal(it item) (why Reason, wake bool) {
 	}
 	m.internal = append(m.internal, it)
 	m.urgent.Store(true)
-	wake = !m.scheduled && !m.suspended
+	wake = !m.scheduled && m.mode == serving
 	m.scheduled = m.scheduled || wake
 	return 0, wake
 }
@@ -158,11 +167,17 @@ func (m *mailbox) takeUrgent() []any {
 // next gives the consumer its next message: outcomes, then unstashed, then user
 // messages. counted says that the message counts as a user message.
 func (m *mailbox) next() (it item, counted, ok bool) {
-	switch {
-	case m.outcomePos < len(m.outcomes):
+	if m.outcomePos < len(m.outcomes) {
 		it, m.outcomes[m.outcomePos] = m.outcomes[m.outcomePos], item{}
 		m.outcomePos++
 		return it, false, true
+	}
+	return m.nextUser()
+}
+
+// nextUser is next without outcomes, save stashed ones.
+func (m *mailbox) nextUser() (it item, counted, ok bool) {
+	switch {
 	case len(m.replay) > 0:
 		k := m.replay[0]
 		m.replay[0] = kept{}
@@ -199,22 +214,16 @@ func (m *mailbox) swap() bool {
 func (m *mailbox) park() bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if len(m.system) > 0 {
+	user := len(m.user) > 0 || m.pos < len(m.batch) || len(m.replay) > 0
+	internal := len(m.internal) > 0 || m.outcomePos < len(m.outcomes)
+	switch {
+	case len(m.system) > 0, m.mode != held && user, m.mode == serving && internal:
 		return false
-	}
-	if !m.suspended && (len(m.internal) > 0 || len(m.user) > 0 || m.holds()) {
-		return false
-	}
-	m.scheduled = false
-	if !m.holds() {
+	case !user && !internal:
 		m.shrink()
 	}
+	m.scheduled = false
 	return true
-}
-
-// holds reports whether the consumer's side still has messages.
-func (m *mailbox) holds() bool {
-	return m.pos < len(m.batch) || m.outcomePos < len(m.outcomes) || len(m.replay) > 0
 }
 
 // shrink lets go of the memory of a burst.
@@ -233,10 +242,9 @@ func (m *mailbox) shrink() {
 	}
 }
 
-// suspend stops the service of all but system messages, or takes it up again.
-func (m *mailbox) suspend(on bool) {
+func (m *mailbox) setMode(to mode) {
 	m.mu.Lock()
-	m.suspended = on
+	m.mode = to
 	m.mu.Unlock()
 }
 
@@ -279,12 +287,10 @@ func (m *mailbox) empty() []item {
 
 // load is a mailbox as others see it.
 type load struct {
-	depth           int    // accepted and not finished
-	accepted, done  uint64 // user messages
-	refused         uint64
-	since           int64 // no waiting message is older than this; 0 if none waits
-	door            door
-	scheduled, held bool
+	depth          int    // accepted and not finished
+	accepted, done uint64 // user messages
+	refused        uint64
+	since          int64 // no waiting message is older, by the coarse clock; 0 if none waits
 }
 
 func (m *mailbox) load() load {
@@ -293,7 +299,7 @@ func (m *mailbox) load() load {
 	done := m.done.Load()
 	l := load{
 		depth: int(m.accepted - done), accepted: m.accepted, done: done,
-		refused: m.refused, door: m.door, scheduled: m.scheduled, held: m.suspended,
+		refused: m.refused,
 	}
 	switch {
 	case done < m.batchEnd:

@@ -3,6 +3,7 @@ package actors
 import (
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // pool runs actors that have messages on a fixed number of workers. An actor
@@ -34,7 +35,7 @@ type worker struct {
 
 	// What follows belongs to the watchdog: what it saw at its last look.
 	seen     sight
-	seenFrom int64
+	seenFrom time.Time
 	reported bool
 }
 
@@ -183,6 +184,37 @@ func (p *pool) close() {
 	p.closed = true
 	p.mu.Unlock()
 	p.ready.Broadcast()
+}
+
+// wait returns true once all workers have ended, false if given up first.
+func (p *pool) wait(giveUp <-chan struct{}) bool {
+	ended := make(chan struct{})
+	go func() { p.ended.Wait(); close(ended) }()
+	select {
+	case <-ended:
+		return true
+	case <-giveUp:
+		return false
+	}
+}
+
+// busy names up to most actors that are in a message.
+func (p *pool) busy(most int) []string {
+	var names []string
+	p.each(func(w *worker) {
+		if c := w.running.Load(); c != nil && len(names) < most {
+			names = append(names, c.path())
+		}
+	})
+	return names
+}
+
+// has reports whether the worker has not ended.
+func (p *pool) has(w *worker) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	_, here := p.workers[w]
+	return here
 }
 
 // each calls look for every worker.

@@ -3,6 +3,8 @@ package actors
 import (
 	"fmt"
 	"strings"
+
+	"github.com/the-block/bursar/supervision"
 )
 
 // Actor is state plus one message at a time.
@@ -53,6 +55,67 @@ type Spec struct {
 	// MailboxLimit is how many user messages may be accepted and unfinished; 0
 	// takes the Config's.
 	MailboxLimit int
+
+	// Children are started in this order after each Start, and stopped in the
+	// reverse order. They restart as the strategy says.
+	Children []Spec
+	// Supervision is how the actor supervises its children; its Children are left
+	// empty. The zero value is one-for-one with the default limits, and isolates
+	// children spawned on demand, which the Template describes.
+	Supervision supervision.Spec
+	// As is how the parent treats this actor if it is one of its Children; the Name
+	// is left empty, and the zero value is permanent, failing the supervisor, with
+	// 5 s to stop. An actor spawned on demand is treated as the parent's Template says.
+	As supervision.ChildSpec
+}
+
+// line is what a spec says about an actor's children.
+type line struct {
+	children    []Spec
+	supervision supervision.Spec
+}
+
+// defaultSupervision is how actors supervise that say nothing about it.
+func defaultSupervision() supervision.Spec {
+	s := supervision.DefaultSpec()
+	s.Template = supervision.DefaultTemplate()
+	return s
+}
+
+// line checks the spec, its children's included, and returns what it says about
+// them; nil where it says nothing.
+func (s Spec) line() (*line, error) {
+	if err := s.validate(); err != nil {
+		return nil, err
+	}
+	if len(s.Children) == 0 && s.Supervision.Strategy == 0 {
+		return nil, nil
+	}
+	l := &line{children: s.Children, supervision: s.Supervision}
+	if l.supervision.Strategy == 0 {
+		l.supervision = defaultSupervision()
+	}
+	if len(l.supervision.Children) > 0 {
+		return nil, fmt.Errorf("%w: %s: children belong in Spec.Children", ErrInvalidSpec, s.Name)
+	}
+	for _, child := range s.Children {
+		if _, err := child.line(); err != nil {
+			return nil, fmt.Errorf("%s: %w", s.Name, err)
+		}
+		as := child.As
+		if as.Restart == 0 {
+			as.Restart = supervision.Permanent
+		}
+		if as.Shutdown == 0 {
+			as.Shutdown = supervision.DefaultTemplate().Shutdown
+		}
+		as.Name = child.Name
+		l.supervision.Children = append(l.supervision.Children, as)
+	}
+	if err := l.supervision.Validate(); err != nil {
+		return nil, fmt.Errorf("%w: %s: supervision: %w", ErrInvalidSpec, s.Name, err)
+	}
+	return l, nil
 }
 
 func (s Spec) validate() error {

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
+
+	"github.com/the-block/bursar/supervision/breaker"
 )
 
 // System is one node's tree of actors and the workers that run them.
@@ -24,8 +26,15 @@ type System struct {
 	dead  deadLetters
 	kinds kinds
 	live  atomic.Int64
-	// coarse is the watchdog's clock, nanoseconds since the epoch: good to
-	// Config.StallAfter, and free to read.
+
+	events events
+	budget *breaker.Budget
+	forces forces
+	stalls stalls
+	// began is where the coarse clock starts: coarse is the watchdog's last look at
+	// the time, in nanoseconds since then. It is free to read and up to half of
+	// Config.StallAfter behind.
+	began  time.Time
 	coarse atomic.Int64
 
 	mu      sync.Mutex
@@ -33,6 +42,7 @@ type System struct {
 
 	halt    chan struct{} // ends the watchdog
 	stopped chan struct{} // closed once the root has ended
+	cause   error         // why, if not by Stop; guarded by mu
 	halted  sync.Once
 	tasks   sync.WaitGroup
 }
@@ -49,10 +59,14 @@ func New(cfg Config, log *slog.Logger) (*System, error) {
 		waiting: make(map[*cell]chan struct{}),
 		halt:    make(chan struct{}),
 		stopped: make(chan struct{}),
+		budget:  breaker.NewBudget(breaker.CellsMax),
+		began:   time.Now(),
 	}
-	s.coarse.Store(time.Now().UnixNano())
+	s.events.log = log
+	s.coarse.Store(1)
 	s.pool.start()
-	s.root = s.newCell(Spec{New: func() Actor { return guardian{} }, Kind: "root"}, nil)
+	guard := Spec{New: func() Actor { return guardian{} }, Kind: "root"}
+	s.root = s.newCell(guard, &line{supervision: cfg.Supervision}, nil)
 	s.root.kind.active.Add(1)
 	s.live.Add(1)
 	props := newProps(func() *cell { return s.root })
@@ -68,7 +82,10 @@ type guardian struct{}
 
 func (guardian) Receive(*Context, any) error { return nil }
 
-func (s *System) newCell(spec Spec, parent *cell) *cell {
+// now is the coarse clock's time.
+func (s *System) now() time.Time { return s.began.Add(time.Duration(s.coarse.Load())) }
+
+func (s *System) newCell(spec Spec, line *line, parent *cell) *cell {
 	kind := spec.Kind
 	if kind == "" {
 		kind = spec.Name
@@ -77,10 +94,10 @@ func (s *System) newCell(spec Spec, parent *cell) *cell {
 	if limit == 0 {
 		limit = s.cfg.MailboxLimit
 	}
-	c := &cell{sys: s, parent: parent, name: spec.Name, create: spec.New, kind: s.kinds.named(kind), held: true}
+	c := &cell{sys: s, parent: parent, name: spec.Name, create: spec.New, line: line, kind: s.kinds.named(kind), held: true}
 	c.context.cell = c
 	c.box.limit = uint32(limit)
-	c.box.suspended = true // until its first start
+	c.box.mode = held // until its first start
 	c.set(Starting)
 	return c
 }
@@ -105,6 +122,23 @@ func (s *System) onRoot(do func()) bool {
 	case <-s.stopped:
 		return false
 	}
+}
+
+// Done is closed when the tree has ended: by Stop, or because the root's
+// supervision gave up; Err says which.
+func (s *System) Done() <-chan struct{} { return s.stopped }
+
+// Err is the failure that ended the tree, nil if none did.
+func (s *System) Err() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.cause
+}
+
+func (s *System) gaveUp(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.cause = err
 }
 
 // Lookup finds the actor at a path such as "/treasury/shard-07".
@@ -145,7 +179,9 @@ func (s *System) Stop(ctx context.Context) error {
 		s.proto.Shutdown()
 	})
 	s.tasks.Wait()
-	s.pool.ended.Wait()
+	if !s.pool.wait(ctx.Done()) {
+		return fmt.Errorf("stop: %w; in a message still: %s", ctx.Err(), strings.Join(s.pool.busy(10), ", "))
+	}
 	return nil
 }
 

@@ -1,0 +1,199 @@
+package actors
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/the-block/bursar/supervision/breaker"
+)
+
+// What says what an Event tells of.
+type What uint8
+
+// What can happen in a tree. Ordinary starts and stops are not events: there may
+// be millions.
+const (
+	// EventFailed: an actor failed, with Err.
+	EventFailed What = iota + 1
+	// EventRestarted: a new incarnation serves.
+	EventRestarted
+	// EventGaveUp: a supervisor ended an actor for good after a failure.
+	EventGaveUp
+	// EventEscalated: a supervisor failed because its children needed too many restarts.
+	EventEscalated
+	// EventStalled: one message has taken longer than Config.StallAfter.
+	EventStalled
+	// EventUnstalled: it has come back, after Took.
+	EventUnstalled
+	// EventAbandoned: an actor did not end within its Shutdown; nobody waits for it.
+	EventAbandoned
+	// EventStopBroke: an actor's Stop failed, with Err. Its end goes on.
+	EventStopBroke
+	// EventBreaker: a breaker moved; Transition says how.
+	EventBreaker
+)
+
+var whatNames = [...]string{
+	EventFailed: "failed", EventRestarted: "restarted", EventGaveUp: "gave_up",
+	EventEscalated: "escalated", EventStalled: "stalled", EventUnstalled: "unstalled",
+	EventAbandoned: "abandoned", EventStopBroke: "stop_broke", EventBreaker: "breaker",
+}
+
+// String gives the name in logs and replies.
+func (w What) String() string {
+	if w > 0 && int(w) < len(whatNames) {
+		return whatNames[w]
+	}
+	return fmt.Sprintf("what(%d)", uint8(w))
+}
+
+// Event is one thing that happened to an actor. Log line, metric, audit row and
+// tests all come from it.
+type Event struct {
+	At   time.Time
+	What What
+	Path string
+	Kind string
+	// Err is the failure of EventFailed, EventEscalated and EventStopBroke.
+	Err error
+	// Took is how long an unstalled message took.
+	Took time.Duration
+	// Restarts counts the actor's restarts so far.
+	Restarts int
+	// Transition is EventBreaker's; nil otherwise.
+	Transition *breaker.Event
+}
+
+// Subscription is one reader's bounded queue of events.
+type Subscription struct {
+	// C gives the events; it is closed by Close.
+	C <-chan Event
+
+	events *events
+	queue  chan Event
+	missed atomic.Uint64
+}
+
+// Missed counts events that found the queue full.
+func (s *Subscription) Missed() uint64 { return s.missed.Load() }
+
+// Close ends the subscription.
+func (s *Subscription) Close() {
+	s.events.mu.Lock()
+	defer s.events.mu.Unlock()
+	if _, on := s.events.readers[s]; on {
+		delete(s.events.readers, s)
+		close(s.queue)
+	}
+}
+
+// readersMax bounds the subscriptions of a system.
+const readersMax = 64
+
+// logsPerSecond bounds the log lines of one second that tell of failures,
+// restarts and stalls; transitions of breakers are always logged.
+const logsPerSecond = 20
+
+// events hands events on.
+type events struct {
+	log *slog.Logger
+
+	mu       sync.Mutex
+	readers  map[*Subscription]struct{}
+	second   int64 // the second that logged counts
+	logged   int
+	silenced int
+	open     map[string]breaker.Event // breakers that are not closed, by scope and path
+	trips    uint64
+}
+
+// Subscribe returns a queue of so many events. A reader that falls behind misses
+// some, which are counted; nobody waits for it. ErrTooManyReaders after 64.
+func (s *System) Subscribe(buffer int) (*Subscription, error) {
+	s.events.mu.Lock()
+	defer s.events.mu.Unlock()
+	if len(s.events.readers) >= readersMax {
+		return nil, ErrTooManyReaders
+	}
+	queue := make(chan Event, max(buffer, 1))
+	sub := &Subscription{C: queue, queue: queue, events: &s.events}
+	if s.events.readers == nil {
+		s.events.readers = make(map[*Subscription]struct{})
+	}
+	s.events.readers[sub] = struct{}{}
+	return sub, nil
+}
+
+// publish hands e to the readers and the log.
+func (s *System) publish(e Event) {
+	s.events.mu.Lock()
+	defer s.events.mu.Unlock()
+	if e.Transition != nil {
+		s.events.note(*e.Transition)
+	}
+	for sub := range s.events.readers {
+		select {
+		case sub.queue <- e:
+		default:
+			sub.missed.Add(1)
+		}
+	}
+	s.events.write(e)
+}
+
+// openMax bounds the breakers that are remembered as not closed.
+const openMax = breaker.CellsMax
+
+func (ev *events) note(t breaker.Event) {
+	key := t.Scope.String() + " " + t.Path
+	if t.To == breaker.Open {
+		ev.trips++
+	}
+	switch {
+	case t.To == breaker.Closed:
+		delete(ev.open, key)
+	case len(ev.open) < openMax:
+		if ev.open == nil {
+			ev.open = make(map[string]breaker.Event)
+		}
+		ev.open[key] = t
+	}
+}
+
+// write logs e, unless this second has seen enough.
+func (ev *events) write(e Event) {
+	if t := e.Transition; t != nil {
+		ev.log.Warn("breaker moved", "actor", e.Path, "scope", t.Scope.String(),
+			"from", t.From.String(), "to", t.To.String(), "reason", t.Reason.String())
+		return
+	}
+	if second := e.At.Unix(); second != ev.second {
+		if ev.silenced > 0 {
+			ev.log.Warn("actor events not logged", "count", ev.silenced)
+		}
+		ev.second, ev.logged, ev.silenced = second, 0, 0
+	}
+	if ev.logged++; ev.logged > logsPerSecond {
+		ev.silenced++
+		return
+	}
+	level := slog.LevelWarn
+	if e.What == EventRestarted || e.What == EventUnstalled {
+		level = slog.LevelInfo
+	}
+	ev.log.LogAttrs(context.Background(), level, "actor "+e.What.String(),
+		slog.String("actor", e.Path), slog.String("kind", e.Kind), slog.Any("err", e.Err),
+		slog.Duration("took", e.Took), slog.Int("restarts", e.Restarts))
+}
+
+// tell publishes what happened to the cell.
+func (c *cell) tell(what What, err error) {
+	c.sys.publish(Event{
+		At: time.Now(), What: what, Path: c.path(), Kind: c.kind.name, Err: err,
+		Restarts: int(c.restarts.Load()),
+	})
+}

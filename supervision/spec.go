@@ -103,6 +103,9 @@ type Backoff struct {
 // Delay returns the wait before restart n, counted from 0. The random number,
 // 0 <= random < 1, places it within [(1-Jitter) * full, full].
 func (b Backoff) Delay(n int, random float64) time.Duration {
+	if b.Initial == 0 {
+		return 0 // the factor may be infinite by now
+	}
 	full := math.Min(float64(b.Max), float64(b.Initial)*math.Pow(b.Factor, float64(n)))
 	return time.Duration(full * (1 - b.Jitter*random))
 }

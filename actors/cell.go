@@ -149,6 +149,8 @@ type cell struct {
 	// asked to end.
 	winding, asked atomic.Bool
 
+	lastDone uint64 // done at the last Busiest; belongs to its caller
+
 	// more holds what most actors never need.
 	more   *extras
 	family *family

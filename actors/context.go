@@ -71,14 +71,14 @@ func (c *Context) Watch(ref Ref) {
 		x.watching = make(map[string]Ref)
 	}
 	x.watching[ref.cell.pid.Id] = ref
-	c.cell.process.(actor.Context).Watch(ref.cell.pid)
+	ref.cell.postSystem(&actor.Watch{Watcher: c.cell.pid}) // also an ended cell answers
 }
 
 // Unwatch takes Watch back.
 func (c *Context) Unwatch(ref Ref) {
 	if x := c.cell.more; x != nil && ref.cell != nil && x.watching[ref.cell.pid.Id] == ref {
 		delete(x.watching, ref.cell.pid.Id)
-		c.cell.process.(actor.Context).Unwatch(ref.cell.pid)
+		ref.cell.postSystem(&actor.Unwatch{Watcher: c.cell.pid})
 	}
 }
 

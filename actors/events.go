@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -162,6 +163,19 @@ func (ev *events) note(t breaker.Event) {
 		}
 		ev.open[key] = t
 	}
+}
+
+// OpenBreakers lists up to limit breakers that are not closed, by the transition
+// that brought them there, the newest first.
+func (s *System) OpenBreakers(limit int) []breaker.Event {
+	s.events.mu.Lock()
+	defer s.events.mu.Unlock()
+	out := make([]breaker.Event, 0, len(s.events.open))
+	for _, t := range s.events.open {
+		out = append(out, t)
+	}
+	slices.SortFunc(out, func(a, b breaker.Event) int { return b.At.Compare(a.At) })
+	return out[:min(limit, len(out))]
 }
 
 // write logs e, unless this second has seen enough.

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 
 	"github.com/asynkron/protoactor-go/actor"
+	"github.com/asynkron/protoactor-go/eventstream"
 )
 
 // This file is where the runtime meets protoactor. It keeps the registry of
@@ -27,14 +28,15 @@ func newProps(next func() *cell) *actor.Props {
 	)
 }
 
-// newActorSystem makes a protoactor system whose only noise is its errors.
+// newActorSystem makes a protoactor system whose only noise is its errors. Its
+// event stream has no subscribers: the shipped ones log each dead letter from a
+// goroutine that outlives the system, and answer watches, which cells do.
 func newActorSystem(log *slog.Logger) *actor.ActorSystem {
-	return actor.NewActorSystem(
-		actor.WithDeadLetterThrottleCount(0),
-		actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger {
-			return slog.New(errorsOnly{log.Handler()})
-		}),
-	)
+	s := actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger {
+		return slog.New(errorsOnly{log.Handler()})
+	}))
+	s.EventStream = eventstream.NewEventStream()
+	return s
 }
 
 // RegisterHandlers gives the cell its protoactor context.

@@ -48,6 +48,62 @@ func (k *kinds) named(name string) *kind {
 	return added
 }
 
+// KindStats is what the actors of one kind have done together.
+type KindStats struct {
+	Kind     string
+	Active   int64  // actors there are
+	Messages uint64 // user messages handled
+	Refused  uint64 // refused at the door or turned away by a breaker
+	Failures uint64
+	Restarts uint64
+	// Wait is from acceptance to the message's turn, Turn the turn itself. One user
+	// message in 64 of each actor is timed.
+	Wait, Turn Durations
+}
+
+// Stats is what a system has done since it was built.
+type Stats struct {
+	Actors      int64 // there are now, the root included
+	Kinds       []KindStats
+	DeadLetters map[string]uint64 // by reason
+	Stalled     int               // actors stuck in a message now
+	Workers     int               // goroutines of the pool, stand-ins included
+	Ready       int               // actors waiting for a worker
+	Breakers    map[string]int    // not closed, by state
+	Trips       uint64            // times a breaker opened by itself
+}
+
+// Stats reads all counters.
+func (s *System) Stats() Stats {
+	out := Stats{
+		Actors:      s.live.Load(),
+		DeadLetters: s.dead.total(),
+		Stalled:     len(s.Stalled()),
+		Breakers:    make(map[string]int),
+	}
+	s.pool.mu.Lock()
+	out.Workers, out.Ready = len(s.pool.workers), s.pool.queue.size
+	s.pool.mu.Unlock()
+	s.events.mu.Lock()
+	for _, t := range s.events.open {
+		out.Breakers[t.To.String()]++
+	}
+	out.Trips = s.events.trips
+	s.events.mu.Unlock()
+	s.kinds.mu.Lock()
+	defer s.kinds.mu.Unlock()
+	for _, k := range s.kinds.list {
+		out.Kinds = append(out.Kinds, KindStats{
+			Kind: k.name, Active: k.active.Load(), Messages: k.messages.Load(), Refused: k.refused.Load(),
+			Failures: k.failures.Load(), Restarts: k.restarts.Load(), Wait: k.waits.read(), Turn: k.turns.read(),
+		})
+	}
+	return out
+}
+
+// DeadLetters returns the newest dead letters, at most 256, newest first.
+func (s *System) DeadLetters() []DeadLetter { return s.dead.list() }
+
 // histogramBuckets is enough for durations from 1 us to over an hour.
 const histogramBuckets = 34
 

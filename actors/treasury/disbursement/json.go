@@ -53,19 +53,19 @@ next:
 		}
 		switch c := at(text, i); c {
 		case '{', '[':
-			i = skipJSONSpace(text, i+1)
-			if at(text, i) == c+2 { // its closing bracket
+			var first byte
+			if first, i = token(text, i+1); first == c+2 { // its closing bracket
 				i++
 				break
 			}
 			if depth%64 == 0 {
+				if depth > uint(len(text)-i) {
+					return false // too deep to be closed
+				}
 				s.outer[depth/64] = kinds
 			}
 			kinds = kinds<<1 | uint64(c>>5&1)
 			depth++
-			if depth > uint(len(text)-i) {
-				return false // too deep to be closed
-			}
 			continue next
 		case '"':
 			i = skipString(text, i)
@@ -86,10 +86,10 @@ next:
 			if depth == 0 {
 				return i == len(text)
 			}
-			i = skipJSONSpace(text, i)
-			switch c := at(text, i); c {
+			var c byte
+			switch c, i = token(text, i); c {
 			case ',':
-				i = skipJSONSpace(text, i+1)
+				_, i = token(text, i+1)
 				continue next
 			case '}', ']':
 				if kinds&isObject != uint64(c>>5&1) {
@@ -116,11 +116,12 @@ func (s *jsonScanner) key(i int) int {
 	if i = skipString(s.text, i); i == malformed {
 		return malformed
 	}
-	i = skipJSONSpace(s.text, i)
-	if at(s.text, i) != ':' {
+	colon, i := token(s.text, i)
+	if colon != ':' {
 		return malformed
 	}
-	return skipJSONSpace(s.text, i+1)
+	_, i = token(s.text, i+1)
+	return i
 }
 
 // enter looks at a valid top-level key and reports whether it reads depends_on.
@@ -160,19 +161,20 @@ func at(text string, i int) byte {
 	return 0
 }
 
-// skipJSONSpace skips the white space that JSON allows between its tokens.
-func skipJSONSpace(text string, i int) int {
-	if i < len(text) && text[i] > ' ' { // hardly ever is there any
-		return i
+// token skips the white space that JSON allows between its tokens, which there
+// hardly ever is. It gives the first byte behind it, as at does, and its position.
+func token(text string, i int) (c byte, start int) {
+	if i < len(text) && text[i] > ' ' {
+		return text[i], i
 	}
-	return skipJSONSpaces(text, i)
+	return spacedToken(text, i)
 }
 
-func skipJSONSpaces(text string, i int) int {
+func spacedToken(text string, i int) (c byte, start int) {
 	for i < len(text) && (text[i] == ' ' || text[i] == '\t' || text[i] == '\n' || text[i] == '\r') {
 		i++
 	}
-	return i
+	return at(text, i), i
 }
 
 func skipLiteral(text string, i int) int {

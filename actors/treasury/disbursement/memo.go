@@ -142,8 +142,13 @@ func sortedSet(ids []uint64) []uint64 {
 	}
 	set := make([]uint64, len(ids))
 	copy(set, ids)
-	slices.Sort(set)
-	return slices.Compact(set)
+	for i := 1; i < len(set); i++ {
+		if set[i-1] >= set[i] {
+			slices.Sort(set)
+			return slices.Compact(set)
+		}
+	}
+	return set // as people mostly write it
 }
 
 // scanID reads white space, digits and white space from i on, and gives the

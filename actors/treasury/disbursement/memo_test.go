@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
@@ -221,6 +222,42 @@ func TestParseDependenciesAgreesWithItsPlainTwinOnDamagedDocuments(t *testing.T)
 		cut := memo[:i]
 		if diff := cmp.Diff(plainParse(cut), disbursement.ParseDependencies(cut)); diff != "" {
 			t.Fatalf("%q: -plain +got\n%s", cut, diff)
+		}
+	}
+}
+
+// Containers of both kinds, deeper than any word of memory is wide, with one
+// closing bracket that may be the wrong one.
+func TestParseDependenciesAgreesWithItsPlainTwinInTheDeep(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var open, closing []string
+		for _, object := range rapid.SliceOfN(rapid.Bool(), 60, 270).Draw(t, "kinds") {
+			if object {
+				open, closing = append(open, `{"":`), append(closing, "}")
+			} else {
+				open, closing = append(open, "["), append(closing, "]")
+			}
+		}
+		slices.Reverse(closing)
+		if at := rapid.IntRange(0, 2*len(closing)).Draw(t, "wrong"); at < len(closing) {
+			closing[at] = "]"
+		}
+		memo := `{"a":` + strings.Join(open, "") + "0" + strings.Join(closing, "") + `,"depends_on":[1]}`
+		if diff := cmp.Diff(plainParse(memo), disbursement.ParseDependencies(memo)); diff != "" {
+			t.Fatalf("%q: -plain +got\n%s", memo, diff)
+		}
+	})
+}
+
+// The byte patterns of white space are those of unicode.IsSpace.
+func TestParseDependenciesTrimsWhatUnicodeCallsSpace(t *testing.T) {
+	for r := range rune(utf8.MaxRune + 1) {
+		if !utf8.ValidRune(r) {
+			continue
+		}
+		memo := string(r) + "depends_on=1" + string(r) + "," + string(r) + "2" + string(r)
+		if got, want := len(disbursement.ParseDependencies(memo)) == 2, unicode.IsSpace(r); got != want {
+			t.Errorf("%U: taken for white space: %v, want %v", r, got, want)
 		}
 	}
 }

@@ -4,6 +4,13 @@ package disbursement
 // white space. It knows the characters of unicode.IsSpace by their bytes, which
 // is several times faster than decoding them.
 func skipSpace(text string, i int) int {
+	if i < len(text) && text[i] > ' ' && text[i] < 0xC2 { // mostly there is none
+		return i
+	}
+	return skipSpaces(text, i)
+}
+
+func skipSpaces(text string, i int) int {
 	for i < len(text) {
 		switch c := text[i]; {
 		case c == ' ' || c-'\t' < 5:

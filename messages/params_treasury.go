@@ -363,12 +363,12 @@ func (p *SkipIntentParams) appendFields(obj *object) {
 	obj.optBool("retry", p.Retry)
 }
 
-// DependentsParams are the parameters of dependents and impact.
+// DependentsParams are the parameters of dependents.
 type DependentsParams struct {
 	Options
 	Page
 	ID DisbursementID
-	// Transitive asks for dependents of dependents too; impact always does.
+	// Transitive asks for dependents of dependents too.
 	Transitive bool
 }
 
@@ -388,6 +388,26 @@ func (p *DependentsParams) appendFields(obj *object) {
 	p.Page.appendFields(obj)
 	obj.uint("id", uint64(p.ID))
 	obj.optBool("transitive", p.Transitive)
+}
+
+// ImpactParams are the parameters of impact.
+type ImpactParams struct {
+	Options
+	Page
+	ID DisbursementID
+}
+
+func (p *ImpactParams) decodeField(d *pack.Decoder, name []byte) bool {
+	if string(name) != "id" {
+		return p.Page.decodeField(d, name)
+	}
+	p.ID = DisbursementID(d.Uint())
+	return true
+}
+
+func (p *ImpactParams) appendFields(obj *object) {
+	p.Page.appendFields(obj)
+	obj.uint("id", uint64(p.ID))
 }
 
 // HasPendingParams are the parameters of has_pending. ID 0 asks about the whole

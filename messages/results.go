@@ -17,13 +17,14 @@ type appender interface{ AppendMsgpack(b []byte) []byte }
 // List is a list that is never nil on the wire: an empty one is [].
 type List[T any] []T
 
-// EncodeMsgpack writes the list for results that are encoded by their tags.
-func (l List[T]) EncodeMsgpack(enc *msgpack.Encoder) error {
-	if err := enc.EncodeArrayLen(len(l)); err != nil {
+// EncodeMsgpack writes the list for results that are encoded by their tags. Its
+// receiver is a pointer because the encoder writes nil for a nil slice by itself.
+func (l *List[T]) EncodeMsgpack(enc *msgpack.Encoder) error {
+	if err := enc.EncodeArrayLen(len(*l)); err != nil {
 		return err
 	}
-	for i := range l {
-		if err := enc.Encode(&l[i]); err != nil {
+	for i := range *l {
+		if err := enc.Encode(&(*l)[i]); err != nil {
 			return err
 		}
 	}

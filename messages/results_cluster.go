@@ -3,8 +3,8 @@ package messages
 // EpochResult answers epoch.get and epoch.advance.
 type EpochResult struct {
 	Epoch        Epoch  `msgpack:"epoch"`
-	AppliedIndex uint64 `msgpack:"applied_index,omitempty"`
-	Duplicate    bool   `msgpack:"duplicate,omitempty"`
+	AppliedIndex uint64 `msgpack:"applied_index"`
+	Duplicate    bool   `msgpack:"duplicate"` // of epoch.advance
 }
 
 // ClusterStatusResult answers cluster.status, as the answering node sees it.

@@ -257,7 +257,10 @@ func (c *Client) write() {
 			c.fail(err)
 			return
 		}
-		spare = recycle(batch)
+		spare = nil
+		if cap(batch) <= keepMax {
+			spare = batch[:0]
+		}
 	}
 }
 

@@ -223,7 +223,7 @@ func (c *conn) take(msg []byte, now time.Time) bool {
 		err = c.overload(len(req.params))
 	}
 	if err == nil {
-		call, err = c.server.ingress(req, messages.Msgpack, c.peer, now, c)
+		call, err = c.server.ingress(&c.decoder, req, messages.Msgpack, c.peer, now, c)
 	}
 	if err != nil {
 		c.refuse(req, call, err)
@@ -276,8 +276,24 @@ func (c *conn) refuse(req request, call *Call, err *messages.Error) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.out, _ = appendResponse(c.out, req.id, nil, err)
-	c.rouse()
+	if !c.dead {
+		_ = c.respond(req.id, nil, err)
+		c.rouse()
+	}
+}
+
+// respond puts one response into out and returns the error that it tells, if any. A
+// caller that lets out fill up is cut off. mu is held.
+func (c *conn) respond(id uint32, result messages.Result, err *messages.Error) *messages.Error {
+	if c.out == nil {
+		c.out = c.server.buffers.borrow()
+	}
+	c.out, err = appendResponse(c.out, id, result, err)
+	if len(c.out)+c.writing > c.server.cfg.OutBytesMax {
+		c.server.metrics.CutOff.Add(1)
+		c.cutLocked()
+	}
+	return err
 }
 
 // malformed says goodbye to a caller whose bytes make no sense.
@@ -293,11 +309,7 @@ func (c *conn) answer(call *Call, result messages.Result, err *messages.Error) {
 	c.owed--
 	c.owedIn -= call.bytes
 	if !c.dead && !call.notify {
-		c.out, err = appendResponse(c.out, call.id, result, err)
-		if len(c.out)+c.writing > c.server.cfg.OutBytesMax {
-			c.server.metrics.CutOff.Add(1)
-			c.cutLocked()
-		}
+		err = c.respond(call.id, result, err)
 	}
 	c.rouse()
 	c.mu.Unlock()
@@ -326,9 +338,8 @@ func (c *conn) awaitRoom() bool {
 
 // write sends what gathers in out until the connection has ended and owes nothing.
 func (c *conn) write() {
-	var spare []byte
 	for {
-		batch, more := c.next(spare)
+		batch, more := c.next()
 		if !more {
 			return
 		}
@@ -346,21 +357,13 @@ func (c *conn) write() {
 		c.writing = 0
 		c.mu.Unlock()
 		c.room.Signal()
-		spare = recycle(batch)
+		c.server.buffers.giveBack(batch)
 	}
 }
 
-// recycle keeps a written buffer for the next replies unless it is a large one.
-func recycle(b []byte) []byte {
-	if cap(b) > bufferBurst {
-		return nil
-	}
-	return b[:0]
-}
-
-// next waits for replies and takes them all, leaving spare in their place. It returns
-// false when there will be no more.
-func (c *conn) next(spare []byte) ([]byte, bool) {
+// next waits for replies and takes them all. It returns false when there will be no
+// more.
+func (c *conn) next() ([]byte, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for {
@@ -369,7 +372,7 @@ func (c *conn) next(spare []byte) ([]byte, bool) {
 			return nil, false
 		case len(c.out) > 0:
 			batch := c.out
-			c.out, c.writing = spare, len(batch)
+			c.out, c.writing = nil, len(batch)
 			return batch, true
 		case c.ended && c.owed == 0:
 			return nil, false

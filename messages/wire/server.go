@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/the-block/bursar/messages"
+	"github.com/the-block/bursar/messages/internal/pack"
 )
 
 // Server takes calls from callers to a Handler and answers back.
@@ -20,6 +21,7 @@ type Server struct {
 	// httpCalls counts unanswered JSON-RPC calls.
 	httpCalls atomic.Int64
 	document  *messages.DiscoverResult
+	buffers   buffers
 }
 
 // New makes a Server that listens nowhere yet.
@@ -163,12 +165,12 @@ func (s *Server) peerOf(addr string) Peer {
 }
 
 // ingress makes a Call of decoded parts, or says why not. to must take its answer.
-func (s *Server) ingress(req request, form messages.Form, peer Peer, now time.Time, to replier) (*Call, *messages.Error) {
+func (s *Server) ingress(d *pack.Decoder, req request, form messages.Form, peer Peer, now time.Time, to replier) (*Call, *messages.Error) {
 	m := messages.MethodByName(req.method)
 	if m == nil {
 		return nil, messages.Errorf(messages.CodeMethodNotFound, "no such method: %s", clip(req.method))
 	}
-	params, err := m.Decode(req.params, form)
+	params, err := m.DecodeWith(d, req.params, form)
 	if err == nil {
 		err = messages.Allowed(m, params, peer.Roles)
 	}

@@ -123,7 +123,7 @@ func (c *Consensus) startRaft(raftLog hclog.Logger) (err error) {
 	cfg.HeartbeatTimeout += time.Millisecond // room for wake to shorten it
 	cfg.ElectionTimeout += time.Millisecond
 	if c.raft, err = raft.NewRaft(cfg, c.machine, c.entries, c.store, c.snapshots, c.transport); err != nil {
-		return fmt.Errorf("%w: %w", ErrDamaged, err)
+		return fmt.Errorf("start raft: %w", errors.Join(err, c.machine.restore))
 	}
 	c.raft.RegisterObserver(raft.NewObserver(c.observed, false, isLeadership))
 	return c.wake(&settled)

@@ -8,8 +8,11 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"go.uber.org/goleak"
@@ -320,37 +323,69 @@ func TestReadsSeeWhatWasAcknowledged(t *testing.T) {
 }
 
 func TestRaftSnapshotsAreTakenByBytes(t *testing.T) {
-	cfg := testConfig(t.TempDir())
-	cfg.SnapshotBytes, cfg.TrailingLogs = 64<<10, 4
-	n := start(t, cfg, cluster.TCP{})
-	n.ready(t)
-	big := string(make([]byte, 16<<10))
-	n.apply(t, big, big, big, big, big, big)
-	oldest := func() uint64 {
-		var first uint64
-		err := cluster.ReadLog(cfg.Dir, 0, func(e cluster.Entry) error {
-			if first == 0 {
-				first = e.Index
-			}
-			return nil
-		})
-		if err != nil {
-			t.Error(err)
+	synctest.Test(t, func(t *testing.T) {
+		cfg := testConfig(t.TempDir())
+		cfg.RaftAddr = "n1:9002"
+		cfg.SnapshotBytes, cfg.TrailingLogs = 64<<10, 4
+		n := start(t, cfg, fabricPort{newFabric(), cfg.RaftAddr})
+		n.ready(t)
+		big := string(make([]byte, 16<<10))
+		n.apply(t, big, big, big)
+		time.Sleep(time.Second)
+		if first := oldest(t, cfg.Dir); first != 1 {
+			t.Errorf("after 48 KiB the log begins at %d, want 1", first)
 		}
-		return first
-	}
-	for deadline := time.Now().Add(20 * time.Second); oldest() <= 1; {
-		if time.Now().After(deadline) {
-			t.Fatal("no entry was ever removed")
+		n.apply(t, big, big, big)
+		time.Sleep(time.Second)
+		if first := oldest(t, cfg.Dir); first <= 1 {
+			t.Error("after 96 KiB no entry was removed")
 		}
-		time.Sleep(snapshotLook)
-	}
-	n.stop()
-	n = start(t, cfg, cluster.TCP{})
-	n.ready(t)
-	if got := len(n.machine.all()); got != 6 {
-		t.Errorf("%d entries after a restart from a raft snapshot, want 6", got)
-	}
+		n.stop()
+		n = start(t, cfg, fabricPort{newFabric(), cfg.RaftAddr})
+		n.ready(t)
+		if got := len(n.machine.all()); got != 6 {
+			t.Errorf("%d entries after a restart from a raft snapshot, want 6", got)
+		}
+	})
 }
 
-const snapshotLook = 20 * time.Millisecond
+// oldest is the index of the first entry in the log on disk.
+func oldest(t *testing.T, dir string) (first uint64) {
+	t.Helper()
+	enough := errors.New("enough")
+	err := cluster.ReadLog(dir, 0, func(e cluster.Entry) error {
+		first = e.Index
+		return enough
+	})
+	if !errors.Is(err, enough) {
+		t.Error(err)
+	}
+	return first
+}
+
+func TestADamagedRaftSnapshotIsNotStartedWith(t *testing.T) {
+	cfg := testConfig(t.TempDir())
+	n := start(t, cfg, cluster.TCP{})
+	n.ready(t)
+	n.apply(t, numbered(1, 20)...)
+	if err := n.Snapshot(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	n.stop()
+	files, err := filepath.Glob(filepath.Join(cfg.Dir, "snapshots", "*.snap"))
+	if err != nil || len(files) != 1 {
+		t.Fatalf("raft snapshots: %v, %v, want one", files, err)
+	}
+	b, err := os.ReadFile(files[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	b[len(b)-20] ^= 1
+	if err := os.WriteFile(files[0], b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, err = cluster.OpenConsensus(cfg, &journalled{}, cluster.TCP{}, func(error) {}, slog.New(slog.DiscardHandler))
+	if !errors.Is(err, cluster.ErrDamaged) {
+		t.Errorf("error = %v, want ErrDamaged", err)
+	}
+}

@@ -54,6 +54,7 @@ type machine struct {
 	mu      sync.Mutex
 	advance chan struct{} // closed at the next advance of applied; nil without waiters
 	failed  error         // touched by Raft's goroutine only
+	restore error         // of the last Restore; Raft logs it and passes on another
 }
 
 func newMachine(state StateMachine, fatal func(error), log *slog.Logger) *machine {
@@ -106,8 +107,8 @@ func (m *machine) Restore(source io.ReadCloser) error {
 	if m.failed != nil {
 		return m.failed
 	}
-	if err := m.state.Restore(source); err != nil {
-		return err
+	if m.restore = m.state.Restore(source); m.restore != nil {
+		return m.restore
 	}
 	m.advanceTo(m.state.AppliedIndex())
 	return nil

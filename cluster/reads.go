@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 
@@ -98,7 +99,7 @@ func (c *Consensus) newestEntry(commit uint64) (uint64, error) {
 	for index := commit; index > known.commit; index-- {
 		var entry raft.Log
 		err := c.entries.GetLog(index, &entry)
-		if err == raft.ErrLogNotFound {
+		if errors.Is(err, raft.ErrLogNotFound) {
 			// It is in a Raft snapshot of this node's own state.
 			known.entry = min(c.AppliedIndex(), commit)
 			break

@@ -23,8 +23,9 @@ type Options struct {
 	// VFS holds the segments; nil is the disk. Meta file and witness are always on
 	// the disk.
 	VFS types.VFS
-	// OnFailure is told, once, of the first write that failed. Whatever was being
-	// written may or may not be there, and nothing is written any more.
+	// OnFailure is told, once, of the first write that failed or the first entry that
+	// was read and found damaged. Nothing is written any more; what was being written
+	// may or may not be there. It is called from Raft's goroutines.
 	OnFailure func(error)
 }
 
@@ -35,18 +36,18 @@ type Log struct {
 	wal     *wal.WAL
 	meta    *meta
 	witness *witness
-	written atomic.Int64 // bytes of data stored since TakeWritten
+	written atomic.Int64 // bytes of data stored, less what ResetWritten took
 
 	onFailure func(error)
 	mu        sync.Mutex
-	failed    error // of the first failed write
+	failed    error // of the first failed write or damaged read
 	closed    bool
 }
 
 // Open opens the log in dir, creating it where there is none. What it opens is
 // not to be trusted before Verify.
 func Open(dir string, opts Options, log hclog.Logger) (*Log, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := makeDir(dir); err != nil {
 		return nil, err
 	}
 	l := &Log{dir: dir, onFailure: opts.OnFailure}
@@ -104,6 +105,14 @@ func (l *Log) IsMonotonic() bool { return true }
 // GetLog reads one entry and verifies it. It returns raft.ErrLogNotFound itself for
 // an entry that is not there, and ErrDamaged for one that fails its checksum.
 func (l *Log) GetLog(index uint64, entry *raft.Log) error {
+	err := l.get(index, entry)
+	if errors.Is(err, ErrDamaged) {
+		return l.fail(fmt.Errorf("log in %s: %w", l.dir, err))
+	}
+	return err
+}
+
+func (l *Log) get(index uint64, entry *raft.Log) error {
 	err := l.wal.GetLog(index, entry)
 	switch {
 	case err == nil && entry.Index != index:
@@ -112,8 +121,10 @@ func (l *Log) GetLog(index uint64, entry *raft.Log) error {
 		return nil
 	case errors.Is(err, raft.ErrLogNotFound):
 		return raft.ErrLogNotFound // Raft compares with ==
+	case errors.Is(err, types.ErrClosed):
+		return errClosed
 	}
-	return fmt.Errorf("entry %d: %w", index, damagedIfCorrupt(err))
+	return damagedIfCorrupt(fmt.Errorf("entry %d: %w", index, err))
 }
 
 // StoreLog stores one entry durably.

@@ -33,7 +33,7 @@ import (
 // written, and reads each state twice.
 const (
 	snapshotSuffix    = ".snap"
-	snapshotTempName  = "incoming.tmp"
+	snapshotTempName  = "incoming-*.tmp" // an own one and a leader's may arrive together
 	snapshotHeadBytes = 16
 	snapshotTailBytes = 12
 	// descriptionBytesMax bounds what a damaged length makes us read.
@@ -51,11 +51,17 @@ type Snapshots struct {
 // OpenSnapshots opens or creates the directory, and removes what a crash left half
 // written. The newest retain snapshots are kept.
 func OpenSnapshots(dir string, retain int) (*Snapshots, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := makeDir(dir); err != nil {
 		return nil, err
 	}
-	if err := os.Remove(filepath.Join(dir, snapshotTempName)); err != nil && !missing(err) {
+	unfinished, err := filepath.Glob(filepath.Join(dir, snapshotTempName))
+	if err != nil {
 		return nil, err
+	}
+	for _, path := range unfinished {
+		if err := os.Remove(path); err != nil {
+			return nil, err
+		}
 	}
 	return &Snapshots{dir: dir, retain: retain}, nil
 }
@@ -94,7 +100,7 @@ func (s *Snapshots) Open(id string) (*raft.SnapshotMeta, io.ReadCloser, error) {
 	return file.meta, file, nil
 }
 
-// Create begins a snapshot. There is one at a time.
+// Create begins a snapshot.
 func (s *Snapshots) Create(version raft.SnapshotVersion, index, term uint64, voters raft.Configuration,
 	votersIndex uint64, _ raft.Transport,
 ) (raft.SnapshotSink, error) {
@@ -106,7 +112,7 @@ func (s *Snapshots) Create(version raft.SnapshotVersion, index, term uint64, vot
 	if err != nil {
 		return nil, err
 	}
-	file, err := os.OpenFile(filepath.Join(s.dir, snapshotTempName), os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	file, err := os.CreateTemp(s.dir, snapshotTempName)
 	if err != nil {
 		return nil, err
 	}

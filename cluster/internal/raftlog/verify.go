@@ -42,7 +42,7 @@ func (l *Log) verifyEntries(first, last uint64, witnessed mark) error {
 	var term uint64
 	for index := first; index <= last; index++ {
 		var entry raft.Log
-		if err := l.GetLog(index, &entry); err != nil {
+		if err := l.get(index, &entry); err != nil {
 			return damagedIfCorrupt(err)
 		}
 		if entry.Term < term {

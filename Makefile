@@ -30,7 +30,7 @@ test: ## run the tests (below five minutes on two cores)
 	$(GO) test -timeout 5m ./...
 
 check: fmt vet lint cross docs ## everything CI runs, `make test` and `make race` included
-	BURSAR_REQUIRE_PYTHON=1 $(MAKE) --no-print-directory test
+	REQUIRE_PYTHON=1 $(MAKE) --no-print-directory test
 	$(MAKE) --no-print-directory race
 
 fmt: ## fail if a file is not formatted
@@ -49,7 +49,7 @@ cross: ## build and vet for the Macs
 
 docs: ## fail if a generated document is out of date
 	$(GO) test -count=1 ./cmd/internal/archtest
-	$(GO) test -count=1 -run 'UpToDate' ./messages/... ./cmd/...
+	$(GO) test -count=1 -run 'UpToDate' ./messages/... ./monitoring ./cmd/...
 
 race: ## run the tests of the concurrent packages under the race detector
 	$(GO) test -race -timeout 10m $(RACE)

@@ -4,13 +4,13 @@ import "github.com/prometheus/client_golang/prometheus"
 
 // Family is one metric family.
 type Family struct {
-	Name   string
-	Help   string
-	Type   string // counter, gauge or histogram
-	Labels []string
+	Name   string   `json:"name"`
+	Help   string   `json:"help"`
+	Type   string   `json:"type"` // counter, gauge or histogram
+	Labels []string `json:"labels"`
 	// SeriesMax is the most series the family can have on one node. A histogram's
 	// buckets, sum and count are series.
-	SeriesMax int
+	SeriesMax int `json:"series_max"`
 
 	desc *prometheus.Desc
 }

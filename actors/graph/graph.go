@@ -29,7 +29,8 @@ const stateCount = int(Staged) + 1
 type Graph struct {
 	tables
 	index uint64
-	// born is the highest id; links counts the edges.
+	// born is the highest id; edges counts the edges, and so is the number of the
+	// last.
 	born  ordinal
 	edges uint32
 
@@ -91,7 +92,7 @@ func (g *Graph) Add(
 	g.links.grow(g.edges + uint32(len(deps)))
 	g.nodes.at(uint32(n)).amount = uint64(amount)
 	for _, dep := range deps {
-		g.link(n, ordinal(dep), state)
+		g.link(n, ordinal(dep))
 	}
 	g.nodes.at(uint32(n) + 1).edges = g.edges + 1
 	g.settle(n, 0, state)
@@ -120,19 +121,19 @@ func (g *Graph) checkBirth(id messages.DisbursementID, deps []messages.Disbursem
 	return nil
 }
 
-// link adds the edge from n, born in the given state, to dep.
-func (g *Graph) link(n, dep ordinal, state messages.State) {
+// link adds the edge from n to dep.
+func (g *Graph) link(n, dep ordinal) {
 	g.edges++
 	to := g.nodes.at(uint32(dep))
 	*g.links.at(g.edges) = edge{from: n, to: dep, older: to.newest.Load()}
 	to.newest.Store(g.edges)
-	switch depState := *g.states.at(uint32(dep)); {
-	case depState == messages.Finalized:
-		return
-	case depState == messages.RolledBack && !state.Final():
-		g.failing.add(n)
+	state := *g.states.at(uint32(dep))
+	if state != messages.Finalized {
+		*g.unmet.at(uint32(n))++
 	}
-	*g.unmet.at(uint32(n))++
+	if state == messages.RolledBack {
+		g.failing.add(n) // a node born final leaves the set at once, in settle
+	}
 }
 
 // Advance names the index of the log that the graph now stands for. It is called

@@ -23,7 +23,8 @@ type View struct {
 	tables *tables
 	mark   Mark
 	last   ordinal
-	// plans are those that cite ahead, in ascending order.
+	// plans are those that cite ahead, in ascending order; some may be younger than
+	// the view.
 	plans []plan
 }
 
@@ -39,12 +40,12 @@ func (g *Graph) ViewAt(mark Mark) View {
 		mark = Mark{Index: g.index, Nodes: messages.DisbursementID(g.whole)}
 	}
 	last := ordinal(mark.Nodes)
-	count := sort.Search(len(g.plans), func(i int) bool { return g.plans[i].last > last })
-	if count < len(g.plans) && g.plans[count].first <= last {
-		last = g.plans[count].first - 1
+	next := sort.Search(len(g.plans), func(i int) bool { return g.plans[i].last > last })
+	if next < len(g.plans) && g.plans[next].first <= last {
+		last = g.plans[next].first - 1
 		mark.Nodes = messages.DisbursementID(last)
 	}
-	return View{tables: &g.tables, mark: mark, last: last, plans: g.plans[:count:count]}
+	return View{tables: &g.tables, mark: mark, last: last, plans: g.plans}
 }
 
 // Mark gives what ViewAt needs to take the view again.

@@ -95,12 +95,12 @@ func (m *Metrics) Requests(tell func(method string, o Outcome, n uint64)) {
 	}
 }
 
-// Refusals tells every counter of errors by the code's name.
-func (m *Metrics) Refusals(tell func(code string, n uint64)) {
+// Refusals tells every counter of errors by code; 0 stands for those in no list.
+func (m *Metrics) Refusals(tell func(code messages.Code, n uint64)) {
 	for _, code := range m.codes {
-		tell(code.String(), m.refusals[code].Load())
+		tell(code, m.refusals[code].Load())
 	}
-	tell(other, m.unlisted.Load())
+	tell(0, m.unlisted.Load())
 }
 
 // count records one answered request; method is nil for an unknown one.

@@ -179,6 +179,7 @@ func TestTimersDieWithTheirIncarnation(t *testing.T) {
 			}
 		}
 		time.Sleep(time.Hour)
+		synctest.Wait()
 		if diff := cmp.Diff([]string{"timer of 2"}, got); diff != "" {
 			t.Error(diff)
 		}
@@ -346,6 +347,7 @@ func TestAStuckActorIsReportedAndStarvesNobody(t *testing.T) {
 		other := spawn(t, s, spec("other", echo))
 		_ = stuck.Tell("x")
 		_ = stuck.Tell("waits")
+		synctest.Wait()
 		began := time.Now()
 		if got, err := actors.Ask[int](t.Context(), other, 7); got != 7 || err != nil || time.Since(began) > time.Second {
 			t.Errorf("ask beside the stuck actor: %d, %v after %v", got, err, time.Since(began))
@@ -353,13 +355,14 @@ func TestAStuckActorIsReportedAndStarvesNobody(t *testing.T) {
 		if got := s.Stalled(); len(got) != 1 || got[0].Path != "/stuck" {
 			t.Errorf("stalled = %v, want /stuck", got)
 		}
-		time.Sleep(time.Minute)
+		time.Sleep(61 * time.Second)
 		node, err := s.Tree(actors.Page{Path: "/stuck"})
 		if err != nil || node.Depth != 2 || node.OldestAge < time.Minute {
 			t.Errorf("tree shows %+v, %v; want 2 messages, the oldest over a minute", node, err)
 		}
 		close(release)
 		time.Sleep(time.Second)
+		synctest.Wait()
 		if got := s.Stalled(); len(got) != 0 {
 			t.Errorf("still stalled: %v", got)
 		}

@@ -157,6 +157,7 @@ func TestWhatWaitsWhenTheBreakerOpensIsAnsweredCircuitOpen(t *testing.T) {
 			}()
 		}
 		time.Sleep(time.Second) // five fail, with backoff between them; the rest waited
+		synctest.Wait()
 		var failed, refused int
 		for range 105 {
 			switch err := <-answers; {
@@ -184,6 +185,7 @@ func TestAllForOneRestartsTheSiblingsInOrder(t *testing.T) {
 			t.Fatal(err)
 		}
 		time.Sleep(time.Second)
+		synctest.Wait()
 		want := []string{
 			"a.1 starts", "b.1 starts", "c.1 starts",
 			"c.1 stops", "a.1 stops", "a.2 starts", "b.1 stops", "b.2 starts", "c.2 starts",
@@ -231,6 +233,7 @@ func TestTooManyRestartsEscalateUpTheTree(t *testing.T) {
 				t.Fatal(err)
 			}
 			time.Sleep(time.Second)
+			synctest.Wait()
 		}
 		var got []string
 		for len(events.C) > 0 {
@@ -359,6 +362,7 @@ func TestDifferentFailingChildrenOpenTheSupervisorsBreaker(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
+		synctest.Wait()
 		if _, err := ask(t, refs[5], "who"); !errors.Is(err, circuitOpen) {
 			t.Errorf("the healthy child: %v, want circuit_open", err)
 		}

@@ -40,7 +40,7 @@ type executor struct {
 	// flight are settled.
 	broken bool
 	// unfunded are due and met; the balance does not reach for them.
-	unfunded map[messages.DisbursementID]messages.Amount
+	unfunded map[messages.DisbursementID]unfunded
 	// callers wait for a payment that somebody asked for.
 	callers  map[messages.DisbursementID][]*Execute
 	resting  bool // a wake is on its way
@@ -68,7 +68,7 @@ func (x *executor) Start(ctx *actors.Context) error {
 	}
 	x.proposer = newProposer[executorWork](x.journal, ctx.Self())
 	x.paying = make(map[messages.DisbursementID]struct{})
-	x.unfunded = make(map[messages.DisbursementID]messages.Amount)
+	x.unfunded = make(map[messages.DisbursementID]unfunded)
 	x.callers = make(map[messages.DisbursementID][]*Execute)
 	if fence := x.fences.of(x.cfg.ExecutorShard()); fence != 0 {
 		return x.activate(ctx, fence)
@@ -82,8 +82,8 @@ func (x *executor) Stop(*actors.Context) {
 	for _, work := range x.open {
 		work.abandon(x)
 	}
-	for id := range x.unfunded {
-		x.model.PutPayable(id)
+	for _, u := range x.unfunded {
+		x.model.PutPayable(u.Payable)
 	}
 	for id := range x.callers {
 		x.failCallers(id, outcomeUnknown())
@@ -157,13 +157,18 @@ func (x *executor) pay(ctx *actors.Context) error {
 	if err := x.releaseFunded(); err != nil {
 		return err
 	}
+	begun := time.Now()
+	defer func() {
+		x.stats.tick.observe(time.Since(begun))
+		x.stats.paying.Store(int64(len(x.paying)))
+	}()
 	for len(x.open) < inFlightMax && !x.broken && !x.resting {
-		id, ok := x.model.TakePayable()
+		due, ok := x.model.TakePayable()
 		if !ok {
 			return nil
 		}
-		if err := x.start(ctx, id); err != nil {
-			x.model.PutPayable(id)
+		if err := x.start(ctx, due); err != nil {
+			x.model.PutPayable(due)
 			return err
 		}
 	}
@@ -179,10 +184,10 @@ func (x *executor) releaseFunded() error {
 	if err != nil {
 		return err
 	}
-	for id, amount := range x.unfunded {
-		if amount <= facts.Treasury {
+	for id, u := range x.unfunded {
+		if u.amount <= facts.Treasury {
 			delete(x.unfunded, id)
-			x.model.PutPayable(id)
+			x.model.PutPayable(u.Payable)
 		}
 	}
 	x.stats.unfunded.Store(int64(len(x.unfunded)))
@@ -196,12 +201,18 @@ func (x *executor) funds() (disbursement.Facts, error) {
 	return facts, err
 }
 
+// unfunded is a payable disbursement that the balance does not reach for.
+type unfunded struct {
+	Payable
+	amount messages.Amount
+}
+
 // start decides about one payment and proposes it.
-func (x *executor) start(ctx *actors.Context, id messages.DisbursementID) error {
-	if _, under := x.paying[id]; under {
+func (x *executor) start(ctx *actors.Context, due Payable) error {
+	if _, under := x.paying[due.ID]; under {
 		return nil
 	}
-	r, ok, err := load(x.store, id)
+	r, ok, err := load(x.store, due.ID)
 	if err != nil || !ok {
 		return err
 	}
@@ -210,18 +221,19 @@ func (x *executor) start(ctx *actors.Context, id messages.DisbursementID) error 
 		return err
 	}
 	nonce := x.nonce + 1
-	_, hash := disbursement.LedgerTx(id, nonce, r.record)
+	_, hash := disbursement.LedgerTx(due.ID, nonce, r.record)
 	move, refusal := disbursement.Execute(r.record, facts, disbursement.Intent{Nonce: nonce, TxHash: hash})
+	amount := r.record.Payload.Disbursement.Amount
 	if refusal != nil {
-		x.refuse(r, refusal)
+		x.refuse(unfunded{due, amount}, refusal)
 		return nil
 	}
 	token, pass := x.breaker.Admit()
 	if !pass {
-		x.hold(ctx, id)
+		x.hold(ctx, due)
 		return nil
 	}
-	x.submit(ctx, &payment{id: id, amount: r.record.Payload.Disbursement.Amount, token: token}, x.txn(r, move, nonce))
+	x.submit(ctx, &payment{Payable: due, amount: amount, token: token}, x.txn(r, move, nonce))
 	return nil
 }
 
@@ -247,30 +259,30 @@ func (x *executor) speaks() persistence.ShardFence {
 func (x *executor) submit(ctx *actors.Context, p *payment, txn *persistence.Txn) {
 	if err := x.propose(txn, persistence.High, noDeadline, p); err != nil {
 		x.breaker.Cancel(p.token)
-		x.model.PutPayable(p.id)
+		x.model.PutPayable(p.Payable)
 		x.rest(ctx)
 		return
 	}
 	x.nonce++
 	x.reserved += p.amount
-	x.paying[p.id] = struct{}{}
+	x.paying[p.ID] = struct{}{}
 }
 
 // refuse files a payment that cannot be made now. What waits for funds stays here;
 // all else comes back by itself when its record, its epoch or a dependency changes.
-func (x *executor) refuse(r stored, refusal *messages.Error) {
+func (x *executor) refuse(u unfunded, refusal *messages.Error) {
 	if refusal.Code == messages.CodeInsufficientFunds {
-		x.unfunded[r.id] = r.record.Payload.Disbursement.Amount
+		x.unfunded[u.ID] = u
 		x.stats.unfunded.Store(int64(len(x.unfunded)))
 		x.stats.executionError(refusal, time.Now())
 	}
-	x.failCallers(r.id, refusal)
+	x.failCallers(u.ID, refusal)
 }
 
 // hold keeps a payment back while the breaker lets nothing through.
-func (x *executor) hold(ctx *actors.Context, id messages.DisbursementID) {
-	x.model.PutPayable(id)
-	x.failCallers(id, messages.Errorf(messages.CodeCircuitOpen, "the executor's circuit breaker is open").
+func (x *executor) hold(ctx *actors.Context, due Payable) {
+	x.model.PutPayable(due)
+	x.failCallers(due.ID, messages.Errorf(messages.CodeCircuitOpen, "the executor's circuit breaker is open").
 		With("retry_after_ms", x.breaker.RetryAfter(time.Now()).Milliseconds()))
 	x.rest(ctx)
 }
@@ -285,39 +297,40 @@ func (x *executor) rest(ctx *actors.Context) {
 
 // payment is one disbursement on its way through the log.
 type payment struct {
-	id     messages.DisbursementID
+	Payable
 	amount messages.Amount
 	token  breaker.Token
 }
 
-func (p *payment) abandon(x *executor) { x.model.PutPayable(p.id) }
+func (p *payment) abandon(x *executor) { x.model.PutPayable(p.Payable) }
 
 // finish notes what a payment came to. A payment that lost a race is decided anew,
 // after those behind it have failed with it.
 func (p *payment) finish(x *executor, ctx *actors.Context, o persistence.Outcome) error {
 	x.reserved -= p.amount
-	delete(x.paying, p.id)
+	delete(x.paying, p.ID)
 	now := time.Now()
 	if o.Err != nil {
 		x.broken = true
-		x.model.PutPayable(p.id)
+		x.model.PutPayable(p.Payable)
 		x.stats.executionError(errorOf(o.Err), now)
 		x.failure(ctx, p.token, now)
 		return nil
 	}
-	x.stats.breakerEvent(x.breaker.Success(p.token, now))
+	x.stats.breakerOutcome(true, x.breaker.Success(p.token, now))
 	switch o.Result.Status {
 	case persistence.Committed:
 		x.stats.entered(messages.Executed, 1)
 		x.stats.lastExecutedAt.Store(uint64(now.Unix()))
-		x.answerCallers(p.id)
+		x.stats.lag.observe(now.Sub(p.Since))
+		x.answerCallers(p.ID)
 	case persistence.Fenced:
 		x.fence = 0
-		x.model.PutPayable(p.id)
-		x.failCallers(p.id, refusalOf(o))
+		x.model.PutPayable(p.Payable)
+		x.failCallers(p.ID, refusalOf(o))
 	default:
 		x.broken = true
-		x.model.PutPayable(p.id)
+		x.model.PutPayable(p.Payable)
 	}
 	return nil
 }
@@ -326,7 +339,7 @@ func (p *payment) finish(x *executor, ctx *actors.Context, o persistence.Outcome
 // payment. Deciding anew is safe: version and nonce let at most one commit.
 func (x *executor) failure(ctx *actors.Context, token breaker.Token, now time.Time) {
 	event := x.breaker.Failure(token, now)
-	x.stats.breakerEvent(event)
+	x.stats.breakerOutcome(false, event)
 	if event != nil && event.To == breaker.Open {
 		ctx.After(x.breaker.RetryAfter(now), halfOpen{})
 	}
@@ -362,7 +375,7 @@ func (x *executor) execute(ctx *actors.Context, c *Execute) error {
 			c.Fail(refusal)
 			return nil
 		}
-		x.model.PutPayable(c.ID)
+		x.model.PutPayable(Payable{c.ID, time.Now()})
 	}
 	if x.waiting() >= callersMax {
 		c.Fail(messages.Errorf(messages.CodeOverloaded, "%d callers wait for the executor", callersMax).

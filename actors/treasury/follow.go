@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sort"
+	"time"
 
 	"github.com/the-block/bursar/messages"
 	"github.com/the-block/bursar/persistence"
@@ -67,7 +68,7 @@ func (f *follower) rebuild(ctx context.Context) error {
 		if len(records) == 0 {
 			break
 		}
-		if _, err := f.t.model.advance(f.index, 0, records); err != nil {
+		if _, err := f.t.model.advance(f.index, 0, records, time.Now()); err != nil {
 			return err
 		}
 		last, _ = records[len(records)-1].Key.Number()
@@ -142,7 +143,7 @@ func (f *follower) settle(changes []persistence.Change) error {
 	if err := books.check(); err != nil {
 		return err
 	}
-	w, err := f.t.model.advance(f.index, books.epoch, changes)
+	w, err := f.t.model.advance(f.index, books.epoch, changes, time.Now())
 	if err != nil {
 		return err
 	}

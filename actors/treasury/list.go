@@ -183,7 +183,7 @@ func (t *Treasury) executorStatus(v *persistence.View) messages.ExecutorStatus {
 		Node:      string(v.Owner(t.cfg.ExecutorShard()).Owner),
 		NextNonce: uint64(v.Counter(CounterNonce)) + 1,
 		Staged:    uint64(t.model.InState(graph.Staged)),
-		Due:       uint64(t.stats.unfunded.Load()) + uint64(t.model.Payable()),
+		Due:       uint64(t.stats.unfunded.Load()) + uint64(t.model.PayableCount()),
 		Submitter: "ledger",
 		Breaker:   t.stats.Breaker().String(),
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/the-block/bursar/actors/graph"
 	"github.com/the-block/bursar/actors/treasury/disbursement"
@@ -29,7 +30,7 @@ type Model struct {
 	// whose dependencies are met; payable those whose epoch has come. blocked are
 	// those with unmet dependencies, with the epoch they are scheduled for.
 	scheduled dueQueue
-	payable   dueQueue
+	payable   payableQueue
 	blocked   map[messages.DisbursementID]messages.Epoch
 	// moved is closed at the next advance; nil while nobody waits for it.
 	moved chan struct{}
@@ -71,7 +72,9 @@ func (w *wakes) shard(id messages.ShardID) {
 
 // advance carries the changes of the log up to index into the model, together with
 // the epoch at that index.
-func (m *Model) advance(index uint64, epoch messages.Epoch, changes []persistence.Change) (wakes, error) {
+func (m *Model) advance(
+	index uint64, epoch messages.Epoch, changes []persistence.Change, now time.Time,
+) (wakes, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	var w wakes
@@ -81,13 +84,13 @@ func (m *Model) advance(index uint64, epoch messages.Epoch, changes []persistenc
 			continue
 		}
 		number, _ := c.Key.Number()
-		if err := m.change(messages.DisbursementID(number), c.Value, &w); err != nil {
+		if err := m.change(messages.DisbursementID(number), c.Value, &w, now); err != nil {
 			return w, fmt.Errorf("advance the read model to %d: %w", index, err)
 		}
 	}
 	if epoch > m.epoch {
 		m.epoch = epoch
-		m.turn(&w)
+		m.turn(&w, now)
 	}
 	m.graph.Advance(index)
 	if m.moved != nil {
@@ -120,7 +123,7 @@ func (m *Model) Wait(ctx context.Context, index uint64) error {
 }
 
 // change carries one record's new value into the model.
-func (m *Model) change(id messages.DisbursementID, v persistence.Value, w *wakes) error {
+func (m *Model) change(id messages.DisbursementID, v persistence.Value, w *wakes, now time.Time) error {
 	record, err := disbursement.DecodeRecord(v.Data)
 	if err != nil {
 		return fmt.Errorf("disbursement %d: %w", id, err)
@@ -129,13 +132,13 @@ func (m *Model) change(id messages.DisbursementID, v persistence.Value, w *wakes
 	if int(id) > m.graph.Nodes() {
 		err = m.graph.Add(id, record.Deps, state, record.Payload.Disbursement.Amount)
 	} else {
-		err = m.move(id, state, w)
+		err = m.move(id, state, w, now)
 	}
 	if err != nil {
 		return err
 	}
 	if record.AwaitsExecution() {
-		m.await(id, record.Payload.Disbursement.ScheduledEpoch, w)
+		m.await(id, record.Payload.Disbursement.ScheduledEpoch, w, now)
 		return nil
 	}
 	delete(m.blocked, id)
@@ -150,7 +153,7 @@ func (m *Model) change(id messages.DisbursementID, v persistence.Value, w *wakes
 }
 
 // move changes a state and follows its effects on the dependents.
-func (m *Model) move(id messages.DisbursementID, state messages.State, w *wakes) error {
+func (m *Model) move(id messages.DisbursementID, state messages.State, w *wakes, now time.Time) error {
 	effects, err := m.graph.SetState(id, state)
 	if err != nil {
 		return err
@@ -158,7 +161,7 @@ func (m *Model) move(id messages.DisbursementID, state messages.State, w *wakes)
 	for _, ready := range effects.Ready {
 		if scheduled, ok := m.blocked[ready]; ok {
 			delete(m.blocked, ready)
-			m.await(ready, scheduled, w)
+			m.await(ready, scheduled, w, now)
 		}
 	}
 	for _, failing := range effects.Failing {
@@ -168,22 +171,22 @@ func (m *Model) move(id messages.DisbursementID, state messages.State, w *wakes)
 }
 
 // await files a record that awaits its execution under what it waits for.
-func (m *Model) await(id messages.DisbursementID, scheduled messages.Epoch, w *wakes) {
+func (m *Model) await(id messages.DisbursementID, scheduled messages.Epoch, w *wakes, now time.Time) {
 	switch {
 	case !m.graph.IsReady(id):
 		m.blocked[id] = scheduled
 	case scheduled > m.epoch:
 		m.scheduled.add(scheduled, id)
 	default:
-		m.payable.add(0, id)
+		m.payable.add(Payable{id, now})
 		w.executor = true
 	}
 }
 
 // turn hands on what the new epoch made due.
-func (m *Model) turn(w *wakes) {
+func (m *Model) turn(w *wakes, now time.Time) {
 	for m.scheduled.due(m.epoch) {
-		m.payable.add(0, m.scheduled.take())
+		m.payable.add(Payable{m.scheduled.take(), now})
 		w.executor = true
 	}
 	for shard := range m.due {
@@ -223,22 +226,20 @@ func (m *Model) Failing(shard messages.ShardID, limit int) []messages.Disburseme
 }
 
 // TakePayable removes the lowest id among those that are due and met.
-func (m *Model) TakePayable() (messages.DisbursementID, bool) {
+func (m *Model) TakePayable() (Payable, bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if len(m.payable) == 0 {
-		return 0, false
+		return Payable{}, false
 	}
 	return m.payable.take(), true
 }
 
 // PutPayable gives back what TakePayable handed out and was not paid.
-func (m *Model) PutPayable(ids ...messages.DisbursementID) {
+func (m *Model) PutPayable(p Payable) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	for _, id := range ids {
-		m.payable.add(0, id)
-	}
+	m.payable.add(p)
 }
 
 // Epoch is the treasury's clock as far as this node has followed it.
@@ -304,8 +305,8 @@ func (m *Model) Ready(after messages.DisbursementID, limit int) (ids []messages.
 	return m.graph.Ready(after, limit), m.graph.Index()
 }
 
-// Payable counts the disbursements that are due and met.
-func (m *Model) Payable() int {
+// PayableCount counts the disbursements that are due and met.
+func (m *Model) PayableCount() int {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
 	return len(m.payable)

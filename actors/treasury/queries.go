@@ -275,3 +275,12 @@ func CheckPlan(items []messages.PlanItem) (*messages.CheckPlanResult, *messages.
 	}
 	return nil, refusal
 }
+
+// Epoch answers epoch.get.
+func (t *Treasury) Epoch() (*messages.EpochResult, *messages.Error) {
+	books, err := t.readBooks()
+	if err != nil {
+		return nil, errorOf(err)
+	}
+	return &messages.EpochResult{Epoch: books.epoch, AppliedIndex: books.index}, nil
+}

@@ -20,9 +20,13 @@ type Stats struct {
 	lastErrorAt       atomic.Uint64
 	lastErrorText     atomic.Pointer[string]
 
-	breakerState  atomic.Uint32
-	breakerTrips  atomic.Uint64
-	breakerResets atomic.Uint64
+	quorumsMissed atomic.Uint64
+	paying        atomic.Int64
+	lag, tick     Durations
+
+	breakerState     atomic.Uint32
+	breakerFailures  atomic.Uint64
+	breakerSuccesses atomic.Uint64
 }
 
 // Refusal is why a submission's dependencies were refused.
@@ -79,19 +83,77 @@ func (s *Stats) lastError() string {
 // InsufficientFunds is how often a due disbursement began to wait for funds.
 func (s *Stats) InsufficientFunds() uint64 { return s.insufficientFunds.Load() }
 
+// QuorumsMissed is how many votes ended without quorum.
+func (s *Stats) QuorumsMissed() uint64 { return s.quorumsMissed.Load() }
+
+// Paying is how many payments are on their way through the log.
+func (s *Stats) Paying() int { return int(s.paying.Load()) }
+
+// Lag is the time from becoming payable to being executed.
+func (s *Stats) Lag() *Durations { return &s.lag }
+
+// Tick is the time of one round of the executor.
+func (s *Stats) Tick() *Durations { return &s.tick }
+
+// breakerOutcome notes how a submission ended for the executor's breaker, and the
+// transition that this caused; nil is none.
+func (s *Stats) breakerOutcome(ok bool, e *breaker.Event) {
+	if ok {
+		s.breakerSuccesses.Add(1)
+	} else {
+		s.breakerFailures.Add(1)
+	}
+	s.breakerEvent(e)
+}
+
 // breakerEvent notes a transition of the executor's breaker; nil is none.
 func (s *Stats) breakerEvent(e *breaker.Event) {
-	if e == nil {
-		return
-	}
-	s.breakerState.Store(uint32(e.To))
-	switch e.To {
-	case breaker.Open:
-		s.breakerTrips.Add(1)
-	case breaker.Closed:
-		s.breakerResets.Add(1)
+	if e != nil {
+		s.breakerState.Store(uint32(e.To))
 	}
 }
 
 // Breaker is the state of the executor's breaker.
-func (s *Stats) Breaker() breaker.State { return breaker.State(s.breakerState.Load()) }
+func (s *Stats) Breaker() breaker.State {
+	if state := breaker.State(s.breakerState.Load()); state != 0 {
+		return state
+	}
+	return breaker.Closed
+}
+
+// BreakerFailures and BreakerSuccesses are how many submissions ended so.
+func (s *Stats) BreakerFailures() uint64 { return s.breakerFailures.Load() }
+
+// BreakerSuccesses is the other half of BreakerFailures.
+func (s *Stats) BreakerSuccesses() uint64 { return s.breakerSuccesses.Load() }
+
+// durationBuckets holds up to 2^26 ms, the better part of a day.
+const durationBuckets = 28
+
+// Durations is a histogram of durations: bucket i holds those of at most 2^i
+// milliseconds, the last all others. It may be read while it is written.
+type Durations struct {
+	buckets [durationBuckets]atomic.Uint64
+	sum     atomic.Int64 // microseconds
+}
+
+func (d *Durations) observe(took time.Duration) {
+	i := 0
+	for i < durationBuckets-1 && took > time.Millisecond<<i {
+		i++
+	}
+	d.buckets[i].Add(1)
+	d.sum.Add(took.Microseconds())
+}
+
+// Buckets gives the upper bounds of the buckets but the last, in seconds, the count
+// of each bucket and the sum in seconds.
+func (d *Durations) Buckets() (bounds []float64, counts []uint64, sum float64) {
+	for i := range durationBuckets - 1 {
+		bounds = append(bounds, (time.Millisecond << i).Seconds())
+	}
+	for i := range d.buckets {
+		counts = append(counts, d.buckets[i].Load())
+	}
+	return bounds, counts, float64(d.sum.Load()) / 1e6
+}

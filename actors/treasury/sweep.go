@@ -20,6 +20,8 @@ const (
 type sweepWork struct {
 	ids     []messages.DisbursementID // taken from the due index
 	entered []messages.State
+	// noQuorum counts the records that their houses did not carry.
+	noQuorum uint64
 }
 
 func (w *sweepWork) request() *Request { return nil }
@@ -150,6 +152,9 @@ func (s *shard) proposeSweep(ctx *actors.Context, work *sweepWork, moves []recor
 	work.entered = make([]messages.State, len(moves))
 	for i := range moves {
 		work.entered[i] = moves[i].move.To
+		if moves[i].move.From == messages.Voting && moves[i].move.To == messages.RolledBack {
+			work.noQuorum++
+		}
 	}
 	if err := s.propose(moveTxn(s.speaks(), moves...), persistence.Low, noDeadline, work); err != nil {
 		work.abandon(s)
@@ -167,6 +172,7 @@ func (w *sweepWork) settle(s *shard, o persistence.Outcome) {
 		for _, state := range w.entered {
 			s.stats.entered(state, 1)
 		}
+		s.stats.quorumsMissed.Add(w.noQuorum)
 		return
 	}
 	w.abandon(s)

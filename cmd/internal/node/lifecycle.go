@@ -1,0 +1,126 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+)
+
+// stepTimeout bounds each stop step, so that one that hangs is named and does not
+// keep the others from their turn.
+const stepTimeout = 15 * time.Second
+
+// step ends one part of the node.
+type step struct {
+	name string
+	stop func(context.Context) error
+}
+
+// lifecycle keeps the parts that run and how each is stopped. Parts are stopped in
+// the reverse order of their start.
+type lifecycle struct {
+	log *slog.Logger
+
+	mu     sync.Mutex
+	steps  []step
+	failed chan error // the first part that ended by itself
+}
+
+func newLifecycle(log *slog.Logger) *lifecycle {
+	return &lifecycle{log: log, failed: make(chan error, 1)}
+}
+
+// onStop adds a stop step.
+func (l *lifecycle) onStop(name string, stop func(context.Context) error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.steps = append(l.steps, step{name, stop})
+}
+
+// run starts a part that runs until its context ends, and adds the step that ends
+// it. A part that ends by itself ends the node.
+func (l *lifecycle) run(name string, run func(context.Context) error) {
+	l.runUntil(name, run, nil)
+}
+
+// runUntil is run for a part that ends when finish is called, after finishing its
+// work; its context ends only if that takes too long.
+func (l *lifecycle) runUntil(name string, run func(context.Context) error, finish func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	var stopping sync.Once
+	quiet := make(chan struct{})
+	go func() {
+		err := run(ctx)
+		select {
+		case <-quiet:
+		default:
+			l.fail(fmt.Errorf("%s ended: %w", name, orUnexpected(err)))
+		}
+		ended <- err
+	}()
+	l.onStop(name, func(limit context.Context) error {
+		stopping.Do(func() { close(quiet) })
+		if finish != nil {
+			finish()
+		} else {
+			cancel()
+		}
+		defer cancel()
+		select {
+		case err := <-ended:
+			return err
+		case <-limit.Done():
+			return limit.Err()
+		}
+	})
+}
+
+var errUnexpected = errors.New("it was not asked to")
+
+func orUnexpected(err error) error {
+	if err == nil {
+		return errUnexpected
+	}
+	return err
+}
+
+// fail notes the first reason why the node cannot go on.
+func (l *lifecycle) fail(err error) {
+	select {
+	case l.failed <- err:
+	default:
+	}
+}
+
+// stop unwinds the steps.
+func (l *lifecycle) stop() error {
+	l.mu.Lock()
+	steps := l.steps
+	l.steps = nil
+	l.mu.Unlock()
+	var errs []error
+	for i := len(steps) - 1; i >= 0; i-- {
+		if err := l.end(steps[i]); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (l *lifecycle) end(s step) error {
+	ctx, cancel := context.WithTimeout(context.Background(), stepTimeout)
+	defer cancel()
+	begun := time.Now()
+	if err := s.stop(ctx); err != nil {
+		if errors.Is(err, context.DeadlineExceeded) {
+			return fmt.Errorf("stop %s: it hangs after %s", s.name, time.Since(begun).Round(time.Millisecond))
+		}
+		return fmt.Errorf("stop %s: %w", s.name, err)
+	}
+	l.log.Debug("stopped", "component", s.name, "took", time.Since(begun))
+	return nil
+}

@@ -1,0 +1,200 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"path/filepath"
+	"sync/atomic"
+	"time"
+
+	"github.com/the-block/bursar/actors"
+	"github.com/the-block/bursar/actors/treasury"
+	"github.com/the-block/bursar/cluster"
+	"github.com/the-block/bursar/messages/wire"
+	"github.com/the-block/bursar/monitoring"
+	"github.com/the-block/bursar/persistence"
+)
+
+// Node is one member of the cluster, assembled.
+type Node struct {
+	cfg     Config
+	log     *slog.Logger
+	started time.Time
+	parts   *lifecycle
+
+	store     *persistence.Store
+	consensus *cluster.Consensus
+	journal   *persistence.Journal
+	system    *actors.System
+	treasury  *treasury.Treasury
+	wire      *wire.Server
+	metrics   *wire.Metrics
+	listener  net.Listener
+	pages     *monitoring.Server
+	service   *service
+
+	// serving says that this node's actors own their shards.
+	serving atomic.Bool
+}
+
+// Open binds the ports, opens log and Store, and assembles the node. The node does
+// nothing until Run. What Open has opened is closed again if it fails.
+func Open(ctx context.Context, cfg Config, log *slog.Logger) (*Node, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	n := &Node{cfg: cfg, log: log, started: time.Now(), parts: newLifecycle(log)}
+	if err := n.open(ctx); err != nil {
+		return nil, errors.Join(err, n.parts.stop())
+	}
+	return n, nil
+}
+
+// open opens the parts from the bottom up. Monitoring comes first and so ends last.
+func (n *Node) open(ctx context.Context) error {
+	steps := []func(context.Context) error{
+		n.openPages, n.openStore, n.openConsensus, n.openJournal, n.openActors, n.openWire,
+	}
+	for _, open := range steps {
+		if err := open(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// openStore opens the projection, empty: the log fills it.
+func (n *Node) openStore(context.Context) error {
+	cfg := persistence.DefaultStoreConfig()
+	cfg.Columns = treasury.Columns()
+	store, err := persistence.Open(filepath.Join(n.cfg.DataDir, "store"), cfg)
+	if err != nil {
+		return err
+	}
+	n.store = store
+	n.parts.onStop("store", func(context.Context) error { return store.Close() })
+	return nil
+}
+
+func (n *Node) openConsensus(context.Context) error {
+	cfg := cluster.DefaultConfig()
+	cfg.Node = n.cfg.Name
+	cfg.Dir = n.cfg.DataDir
+	cfg.RaftAddr = n.cfg.Address(PortRaft)
+	cfg.BootstrapExpect = n.cfg.BootstrapExpect
+	cfg.Timing = cluster.Timing(n.cfg.Timing)
+	consensus, err := cluster.OpenConsensus(cfg, machine{persistence.NewFSM(n.store)}, cluster.TCP{}, n.parts.fail, n.log)
+	if err != nil {
+		return err
+	}
+	n.consensus = consensus
+	n.parts.onStop("consensus", consensus.Close)
+	return nil
+}
+
+func (n *Node) openJournal(context.Context) error {
+	journal, err := persistence.NewJournal(persistence.DefaultJournalConfig(), n.consensus, n.consensus)
+	n.journal = journal
+	return err
+}
+
+func (n *Node) openActors(context.Context) error {
+	var err error
+	if n.system, err = actors.New(actors.DefaultConfig(), n.log); err != nil {
+		return err
+	}
+	n.parts.onStop("actors", n.system.Stop)
+	cfg := treasury.DefaultConfig()
+	cfg.Node = n.cfg.Name
+	cfg.EpochInterval = n.cfg.EpochInterval
+	if n.treasury, err = treasury.New(cfg, n.system, n.store, n.journal, n.log); err != nil {
+		return err
+	}
+	n.service = newService(n)
+	return nil
+}
+
+func (n *Node) openWire(ctx context.Context) error {
+	cfg := wire.DefaultConfig()
+	cfg.TrustLoopback = true
+	n.metrics = wire.NewMetrics()
+	var err error
+	if n.wire, err = wire.New(cfg, n.service, n.metrics); err != nil {
+		return err
+	}
+	n.pages.Handle("/rpc", n.wire.HTTP())
+	n.listener, err = new(net.ListenConfig).Listen(ctx, "tcp", n.cfg.Address(PortRPC))
+	if err != nil {
+		return fmt.Errorf("listen for calls: %w; is another node running on these ports? choose another --base-port", err)
+	}
+	listener := n.listener
+	n.parts.onStop("listener", func(context.Context) error {
+		if err := listener.Close(); !errors.Is(err, net.ErrClosed) {
+			return err
+		}
+		return nil
+	})
+	return nil
+}
+
+// Run serves until ctx ends or a part fails, then stops everything in order: no new
+// calls, the answers owed, actors, journal, consensus, Store, monitoring.
+func (n *Node) Run(ctx context.Context) error {
+	n.runParts()
+	n.log.InfoContext(ctx, "serving", "rpc", n.cfg.Address(PortRPC), "http", n.cfg.Address(PortHTTP))
+	var cause error
+	select {
+	case <-ctx.Done():
+		n.log.InfoContext(ctx, "stopping")
+	case cause = <-n.parts.failed:
+		n.log.ErrorContext(ctx, "the node cannot go on", "err", cause)
+	}
+	n.serving.Store(false)
+	err := errors.Join(cause, n.parts.stop())
+	if err == nil {
+		n.log.InfoContext(ctx, "stopped")
+	}
+	return err
+}
+
+// runParts starts what runs by itself. The steps that end these parts come after
+// those of Open and so run before them.
+func (n *Node) runParts() {
+	n.parts.run("consensus's watch", n.consensus.Run)
+	n.parts.runUntil("journal", n.journal.Run, n.journal.Close)
+	n.parts.onStop("treasury", n.treasury.Stop)
+	n.parts.run("ownership", n.own)
+	n.parts.onStop("calls", n.service.drain)
+	n.parts.run("wire", func(ctx context.Context) error { return n.wire.Serve(ctx, n.listener) })
+}
+
+// machine shows persistence's FSM to consensus.
+type machine struct{ *persistence.FSM }
+
+// Snapshot implements cluster.StateMachine.
+func (m machine) Snapshot() (cluster.Snapshot, error) {
+	s, err := m.FSM.Snapshot()
+	if err != nil {
+		return nil, err
+	}
+	return snapshot{s}, nil
+}
+
+// AppliedIndex implements cluster.StateMachine.
+func (m machine) AppliedIndex() uint64 { return m.Store().Applied() }
+
+// snapshot shows a Store's snapshot to consensus.
+type snapshot struct{ *persistence.Snapshot }
+
+// Persist implements cluster.Snapshot.
+func (s snapshot) Persist(w io.Writer) error {
+	_, err := s.WriteTo(w)
+	return err
+}
+
+// Release implements cluster.Snapshot.
+func (s snapshot) Release() error { return s.Snapshot.Release() }

@@ -1,0 +1,192 @@
+package node
+
+import (
+	"context"
+
+	"github.com/the-block/bursar/actors"
+	"github.com/the-block/bursar/actors/graph"
+	"github.com/the-block/bursar/actors/treasury"
+	"github.com/the-block/bursar/messages"
+	"github.com/the-block/bursar/messages/wire"
+	"github.com/the-block/bursar/monitoring"
+	"github.com/the-block/bursar/persistence"
+)
+
+// openPages binds the HTTP port. The pages answer once everything they show exists.
+func (n *Node) openPages(ctx context.Context) error {
+	cfg := monitoring.DefaultConfig()
+	cfg.Addr = n.cfg.Address(PortHTTP)
+	cfg.Debug = n.cfg.Debug
+	pages, err := monitoring.New(cfg, n.sources(), n.log)
+	if err != nil {
+		return err
+	}
+	n.pages = pages
+	return pages.Listen(ctx)
+}
+
+// sources are where the pages get their figures from.
+func (n *Node) sources() monitoring.Sources {
+	return monitoring.Sources{
+		Node: monitoring.Node{
+			Name: n.cfg.Name, Role: string(n.cfg.Role), Version: Version, Started: n.started,
+			RPCAddr: n.cfg.Address(PortRPC),
+		},
+		Ready:    n.Ready,
+		Treasury: n.treasuryFigures,
+		Executor: n.executorFigures,
+		Latest:   n.latestPayments,
+		RPC:      n.rpcFigures,
+		Journal:  n.journalFigures,
+		Cluster:  n.clusterFigures,
+		Actors:   n.actorFigures,
+	}
+}
+
+func (n *Node) treasuryFigures() monitoring.Treasury {
+	model, stats := n.treasury.Model(), n.treasury.Stats()
+	figures := monitoring.Treasury{
+		Epoch: model.Epoch(), AppliedIndex: model.Index(),
+		States: make(map[messages.State]uint64), Entered: make(map[messages.State]uint64),
+		ExecutionErrors: map[string]uint64{
+			"insufficient_funds": stats.InsufficientFunds(),
+			"quorum_not_reached": stats.QuorumsMissed(),
+		},
+		DependencyFailures: map[string]uint64{
+			"missing":                stats.Refusals(treasury.RefusedMissing),
+			"circular":               stats.Refusals(treasury.RefusedCircular),
+			"rolled_back_dependency": stats.Refusals(treasury.RefusedRolledBack),
+		},
+	}
+	if result, refusal := n.treasury.Balance(); refusal == nil {
+		figures.Balance = result.Balance
+	}
+	for _, state := range messages.States() {
+		figures.States[state] = uint64(model.InState(state))
+		figures.Entered[state] = stats.Transitions(state)
+	}
+	return figures
+}
+
+func (n *Node) executorFigures() (monitoring.Executor, bool) {
+	if !n.serving.Load() {
+		return monitoring.Executor{}, false
+	}
+	stats := n.treasury.Stats()
+	return monitoring.Executor{
+		BreakerState:     monitoring.BreakerState(stats.Breaker().Gauge()),
+		BreakerFailures:  stats.BreakerFailures(),
+		BreakerSuccesses: stats.BreakerSuccesses(),
+		InFlight:         n.treasury.Model().InState(graph.Staged) + stats.Paying(),
+		Lag:              histogram(stats.Lag()),
+		Tick:             histogram(stats.Tick()),
+	}, true
+}
+
+// latestPayments lists the newest disbursements for the page.
+func (n *Node) latestPayments(most int) []monitoring.Payment {
+	result, refusal := n.treasury.List(&messages.DisbursementsParams{Page: messages.Page{Limit: uint64(most)}})
+	if refusal != nil {
+		return nil
+	}
+	payments := make([]monitoring.Payment, len(result.Disbursements))
+	for i, row := range result.Disbursements {
+		d := &row.Disbursement
+		payments[i] = monitoring.Payment{
+			ID: d.ID, Destination: d.Destination, Amount: d.Amount, Memo: d.Memo,
+			State: d.Status.State, Reason: d.Status.Reason,
+		}
+	}
+	return payments
+}
+
+func (n *Node) rpcFigures() monitoring.RPC {
+	figures := monitoring.RPC{
+		Refusals:    make(map[messages.Code]uint64),
+		InFlight:    int(n.metrics.InFlight.Load()),
+		Connections: int(n.metrics.Connections.Load()),
+	}
+	byName := make(map[string]*monitoring.Method)
+	n.metrics.Requests(func(method string, o wire.Outcome, count uint64) {
+		m := byName[method]
+		if m == nil {
+			m = &monitoring.Method{Name: method}
+			byName[method] = m
+		}
+		switch o {
+		case wire.OK:
+			m.OK = count
+		case wire.Refused:
+			m.Refused = count
+		case wire.Failed:
+			m.Failed = count
+		}
+	})
+	for _, m := range byName {
+		figures.Methods = append(figures.Methods, *m)
+	}
+	n.metrics.Refusals(func(code messages.Code, count uint64) { figures.Refusals[code] = count })
+	return figures
+}
+
+func (n *Node) journalFigures() monitoring.Journal {
+	stats := n.journal.Stats()
+	batch, commit := log2(&stats.Batch, 1), log2(&stats.Commit, 1e-6)
+	var batches uint64
+	for _, c := range batch.Counts {
+		batches += c
+	}
+	return monitoring.Journal{
+		Txns: uint64(batch.Sum), Batches: batches,
+		Overloaded: stats.Overloaded.Load(), Queued: int(stats.Queued.Load()),
+		BatchTxns: batch, CommitSeconds: commit,
+	}
+}
+
+// histogram shows the treasury's histogram.
+func histogram(d *treasury.Durations) monitoring.Histogram {
+	bounds, counts, sum := d.Buckets()
+	return monitoring.Histogram{Bounds: bounds, Counts: counts, Sum: sum}
+}
+
+// log2 shows persistence's histogram, whose bucket i holds values up to 2^i, with
+// its unit turned into scale.
+func log2(h *persistence.Histogram, scale float64) monitoring.Histogram {
+	counts, sum := h.Buckets()
+	shown := monitoring.Histogram{Counts: counts[:], Sum: float64(sum) * scale}
+	for i := range len(counts) - 1 {
+		shown.Bounds = append(shown.Bounds, float64(uint64(1)<<i)*scale)
+	}
+	return shown
+}
+
+func (n *Node) clusterFigures() monitoring.Cluster {
+	state := n.consensus.State()
+	return monitoring.Cluster{
+		Leader: state.Leader, IsLeader: state.Leading, Term: state.Term,
+		AppliedIndex: n.store.Applied(), LastIndex: n.consensus.LastIndex(),
+		Members: map[string]int{"alive": n.cfg.BootstrapExpect},
+	}
+}
+
+func (n *Node) actorFigures() monitoring.Actors {
+	stats := n.system.Stats()
+	var figures monitoring.Actors
+	for _, k := range stats.Kinds {
+		figures.Kinds = append(figures.Kinds, monitoring.Kind{
+			Name: k.Kind, Active: int(k.Active), Messages: k.Messages, Rejected: k.Refused, Restarts: k.Restarts,
+			Wait: durations(k.Wait), Processing: durations(k.Turn),
+		})
+	}
+	return figures
+}
+
+// durations shows the runtime's histogram, whose bucket i holds what took less than
+// 2^i microseconds.
+func durations(d actors.Durations) monitoring.Histogram {
+	shown := monitoring.Histogram{Counts: d.Counts[:], Sum: d.Sum.Seconds()}
+	for i := range len(d.Counts) - 1 {
+		shown.Bounds = append(shown.Bounds, float64(uint64(1)<<i)*1e-6)
+	}
+	return shown
+}

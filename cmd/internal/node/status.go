@@ -1,0 +1,149 @@
+package node
+
+import (
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/the-block/bursar/actors"
+	"github.com/the-block/bursar/messages"
+	"github.com/the-block/bursar/messages/wire"
+	"github.com/the-block/bursar/supervision/breaker"
+)
+
+// Ready returns nil if the node serves linearizable reads and writes, else why not.
+func (n *Node) Ready() error {
+	state := n.consensus.State()
+	switch {
+	case !state.Ready:
+		return errors.New(state.Describe(time.Now()))
+	case !n.serving.Load():
+		return errors.New("taking over its shards")
+	}
+	return nil
+}
+
+// unavailable tells a caller that nothing was done, in the words of Ready.
+func (n *Node) unavailable() *messages.Error {
+	if err := n.Ready(); err != nil {
+		return messages.Errorf(messages.CodeUnavailable, "not done: %v", err)
+	}
+	return messages.Errorf(messages.CodeUnavailable, "not done: the deadline passed first")
+}
+
+// status answers cluster.status.
+func (n *Node) status() *messages.ClusterStatusResult {
+	state := n.consensus.State()
+	result := &messages.ClusterStatusResult{
+		Node: string(n.cfg.Name), Leader: string(state.Leader), Term: state.Term,
+		AppliedIndex: n.store.Applied(), CommitIndex: n.consensus.CommitIndex(), Quorum: state.Ready,
+		Voters: uint64(n.cfg.BootstrapExpect), Epoch: n.treasury.Model().Epoch(),
+		FeatureLevel: uint64(n.store.Level()), Ready: true, Version: Version,
+	}
+	if err := n.Ready(); err != nil {
+		result.Ready, result.Reason = false, err.Error()
+	}
+	return result
+}
+
+// members answers cluster.members: this version's cluster is one node.
+func (n *Node) members() *messages.ClusterMembersResult {
+	state := n.consensus.State()
+	shards := 0
+	for i := range n.treasury.Config().Shards() {
+		if n.store.Owner(messages.ShardID(i)).Owner == n.cfg.Name {
+			shards++
+		}
+	}
+	return &messages.ClusterMembersResult{Members: []messages.Member{{
+		Name: string(n.cfg.Name), Role: string(n.cfg.Role), State: "alive", Address: n.cfg.Listen,
+		RPC: n.cfg.Address(PortRPC), HTTP: n.cfg.Address(PortHTTP), Voter: true, Leader: state.Leading,
+		Shards: uint64(shards), Version: Version,
+	}}}
+}
+
+// breakersMax bounds the breakers that one answer looks at.
+const breakersMax = 10_000
+
+// breakers answers supervision.breakers. A breaker that is closed has nothing to
+// tell: those that are not are listed, the newest transition first.
+func (n *Node) breakers(c *wire.Call) {
+	p := c.Params.(*messages.BreakersParams)
+	now := time.Now()
+	var all []messages.BreakerInfo
+	for _, e := range n.system.OpenBreakers(breakersMax) {
+		if strings.HasPrefix(e.Path, p.Path) {
+			all = append(all, breakerInfo(e, now))
+		}
+	}
+	result := &messages.BreakersResult{Node: string(n.cfg.Name)}
+	result.Breakers, result.NextCursor = pageOf(all, p.Page)
+	c.Reply(result)
+}
+
+func breakerInfo(e breaker.Event, now time.Time) messages.BreakerInfo {
+	info := messages.BreakerInfo{
+		Path: e.Path, Kind: e.Scope.String(), State: e.To.String(), Trips: e.Trips, Cause: e.Reason.String(),
+	}
+	if e.To.Forced() {
+		info.Forced = e.To.String()
+	}
+	if wait := e.RetryAt.Sub(now); !e.RetryAt.IsZero() && wait > 0 {
+		info.RetryAfterMS = uint64(wait.Milliseconds())
+	}
+	return info
+}
+
+// treeLevelsMax is deeper than any tree here.
+const treeLevelsMax = 16
+
+// treeChildrenMax bounds the children of one actor in one answer.
+const treeChildrenMax = 1000
+
+// tree answers actors.tree.
+func (n *Node) tree(c *wire.Call) {
+	p := c.Params.(*messages.TreeParams)
+	levels := int(min(p.Depth, treeLevelsMax))
+	if levels == 0 {
+		levels = treeLevelsMax
+	}
+	root, err := n.system.Tree(actors.Page{Path: p.Path, Levels: levels, Limit: treeChildrenMax})
+	if err != nil {
+		c.Fail(messages.Errorf(messages.CodeNotFound, "there is no actor %s", p.Path))
+		return
+	}
+	result := &messages.ActorsTreeResult{Node: string(n.cfg.Name)}
+	result.Actors, result.NextCursor = pageOf(flatten(nil, &root), p.Page)
+	c.Reply(result)
+}
+
+// flatten lists an actor and those below it, parents first.
+func flatten(list []messages.ActorInfo, node *actors.Node) []messages.ActorInfo {
+	list = append(list, messages.ActorInfo{
+		Path: node.Path, Kind: node.Kind, State: node.State.String(), Children: uint64(node.Population),
+		MailboxDepth: uint64(node.Depth), Messages: node.Processed, Restarts: uint64(node.Restarts),
+		OldestMS: uint64(node.OldestAge.Milliseconds()), Breaker: breakerText(node.Cell),
+	})
+	for i := range node.Children {
+		list = flatten(list, &node.Children[i])
+	}
+	return list
+}
+
+func breakerText(s breaker.State) string {
+	if s == 0 {
+		return ""
+	}
+	return s.String()
+}
+
+// pageOf cuts a page out of a list that is made anew for each call; its cursor is a
+// place in the list.
+func pageOf[T any](all []T, p messages.Page) ([]T, messages.Cursor) {
+	from := min(uint64(p.Cursor), uint64(len(all)))
+	to := min(from+p.Limit, uint64(len(all)))
+	if to == uint64(len(all)) {
+		return all[from:to], 0
+	}
+	return all[from:to], messages.Cursor(to)
+}

@@ -99,21 +99,42 @@ func newMatcher(q *Selection, left int) *matcher {
 // match looks at the places of p below end, downwards, and gives the place above which
 // all were looked at.
 func (m *matcher) match(p *columnPage, base, end uint64) uint64 {
-	if !p.mayMatch(m.ranges) {
+	if !p.mayMatch(m) {
 		return 0
 	}
-	for ; end > 0 && m.left > 0 && len(m.found) < m.limit; end-- {
-		m.left--
-		i := end - 1
-		state := p.states[i]
-		if state == 0 || !m.any && !m.tags[byte(state-1)] {
-			continue
+	for end > 0 && m.left > 0 && len(m.found) < m.limit {
+		end = m.skip(p, end)
+		if end == 0 || m.left == 0 {
+			return end
 		}
-		if p.holds(m.ranges, i) {
-			m.found = append(m.found, base+i+1)
+		end--
+		m.left--
+		if m.accepts(p.states[end]) && p.holds(m.ranges, end) {
+			m.found = append(m.found, base+end+1)
 		}
 	}
 	return end
+}
+
+// skip passes over the places for which the first range does not hold: the loop that
+// most of the time goes into.
+func (m *matcher) skip(p *columnPage, end uint64) uint64 {
+	if len(m.ranges) == 0 {
+		return end
+	}
+	column := p.columns[m.ranges[0].Column]
+	low, width := m.ranges[0].Min, m.ranges[0].Max-m.ranges[0].Min
+	stop := end - min(end, uint64(m.left))
+	i := end
+	for i > stop && column[(i-1)%columnPageRows]-low > width {
+		i--
+	}
+	m.left -= int(end - i)
+	return i
+}
+
+func (m *matcher) accepts(state uint16) bool {
+	return state != 0 && (m.any || m.tags[byte(state-1)])
 }
 
 // columnPageRows keeps pages small enough to be made without a stall and skipped as a
@@ -130,6 +151,7 @@ type columnTable struct {
 // columnPage holds columnPageRows records.
 type columnPage struct {
 	states  [columnPageRows]uint16 // tag + 1, 0 where there is no record
+	held    [257]uint16            // how many places have each state
 	columns []*[columnPageRows]uint64
 	// low and high enclose every number each column ever held.
 	low, high []uint64
@@ -141,6 +163,7 @@ func newColumnTable(c Columns) *columnTable {
 
 func newColumnPage(count int) *columnPage {
 	p := &columnPage{
+		held:    [257]uint16{columnPageRows},
 		columns: make([]*[columnPageRows]uint64, count),
 		low:     make([]uint64, count),
 		high:    make([]uint64, count),
@@ -160,7 +183,7 @@ func (t *columnTable) set(number uint64, tag byte, data []byte) {
 	}
 	t.rows = max(t.rows, number)
 	p, i := t.pages[place/columnPageRows], place%columnPageRows
-	p.states[i] = uint16(tag) + 1
+	p.become(i, uint16(tag)+1)
 	if t.Count == 0 {
 		return
 	}
@@ -176,17 +199,33 @@ func (t *columnTable) set(number uint64, tag byte, data []byte) {
 func (t *columnTable) remove(number uint64) {
 	place := number - 1
 	if place/columnPageRows < uint64(len(t.pages)) {
-		t.pages[place/columnPageRows].states[place%columnPageRows] = 0
+		t.pages[place/columnPageRows].become(place%columnPageRows, 0)
 	}
 }
 
-func (p *columnPage) mayMatch(ranges []Range) bool {
-	for _, r := range ranges {
-		if r.Column < 0 || r.Column >= len(p.columns) || r.Max < p.low[r.Column] || r.Min > p.high[r.Column] {
+func (p *columnPage) become(i uint64, state uint16) {
+	p.held[p.states[i]]--
+	p.held[state]++
+	p.states[i] = state
+}
+
+// mayMatch is false if no place of the page can match.
+func (p *columnPage) mayMatch(m *matcher) bool {
+	for _, r := range m.ranges {
+		if r.Column < 0 || r.Column >= len(p.columns) || r.Min > r.Max ||
+			r.Max < p.low[r.Column] || r.Min > p.high[r.Column] {
 			return false
 		}
 	}
-	return true
+	if m.any {
+		return true
+	}
+	for tag, wanted := range m.tags {
+		if wanted && p.held[tag+1] > 0 {
+			return true
+		}
+	}
+	return false
 }
 
 func (p *columnPage) holds(ranges []Range, i uint64) bool {

@@ -152,7 +152,7 @@ func checkDependencies(p messages.Payload) ([]messages.DisbursementID, *messages
 	if err := list.check(); err != nil {
 		return nil, err
 	}
-	named := ids(sortedSet(list.found()))
+	named := ids(list.set())
 	if len(explicit) == 0 {
 		return named, nil
 	}

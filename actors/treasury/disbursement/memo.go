@@ -23,7 +23,7 @@ const dependsOn = "depends_on"
 func ParseDependencies(memo string) []uint64 {
 	var list memoList
 	list.scan(memo)
-	return sortedSet(list.found())
+	return list.set()
 }
 
 // CutMemo gives the part of the memo that the paying transaction carries: at
@@ -56,10 +56,10 @@ const (
 
 // memoList is what a scan finds in a memo.
 type memoList struct {
-	ids   [DependenciesMax]uint64 // as written, among the first DependenciesMax items
-	n     int                     // how many of ids are set
-	items int                     // of the whole list; of a plain one not counted beyond the first too many
-	badAt int                     // position, from 1, of the first item looked at that is no id; 0 if none
+	ids   []uint64 // as written, among the first DependenciesMax items
+	room  int      // how many ids there may be
+	items int      // of the whole list; of a plain one not counted beyond the first too many
+	badAt int      // position, from 1, of the first item looked at that is no id; 0 if none
 	fault memoFault
 }
 
@@ -77,6 +77,7 @@ func (l *memoList) scan(memo string) {
 
 // scanPlain reads items between commas from i on. A blank item is no id.
 func (l *memoList) scanPlain(memo string, i int) {
+	l.room = min(strings.Count(memo, ",")+1, DependenciesMax)
 	for {
 		id, end, ok := scanID(memo, i)
 		if end < len(memo) && memo[end] != ',' {
@@ -115,7 +116,8 @@ func (l *memoList) scanJSON(memo string) {
 	case s.keys == 1 && !s.array:
 		l.fault = memoNoArray
 	}
-	for _, start := range s.starts[:min(s.items, DependenciesMax)] {
+	l.room = min(s.items, DependenciesMax)
+	for _, start := range s.starts[:l.room] {
 		l.add(itemID(memo, int(start)))
 	}
 	l.items = s.items
@@ -124,45 +126,46 @@ func (l *memoList) scanJSON(memo string) {
 // add takes in the next item, an id if ok.
 func (l *memoList) add(id uint64, ok bool) {
 	l.items++
-	if ok {
-		l.ids[l.n] = id
-		l.n++
-	} else if l.badAt == 0 {
-		l.badAt = l.items
+	if !ok {
+		if l.badAt == 0 {
+			l.badAt = l.items
+		}
+		return
 	}
+	if l.ids == nil {
+		l.ids = make([]uint64, 0, l.room)
+	}
+	l.ids = append(l.ids, id)
 }
 
-// found gives the ids as written. They live in l.
-func (l *memoList) found() []uint64 { return l.ids[:l.n] }
-
-// sortedSet gives a sorted copy of ids without duplicates, nil if there are none.
-func sortedSet(ids []uint64) []uint64 {
-	if len(ids) == 0 {
-		return nil
-	}
-	set := make([]uint64, len(ids))
-	copy(set, ids)
-	for i := 1; i < len(set); i++ {
-		if set[i-1] >= set[i] {
-			slices.Sort(set)
-			return slices.Compact(set)
+// set sorts the ids and drops duplicates, in place.
+func (l *memoList) set() []uint64 {
+	for i := 1; i < len(l.ids); i++ {
+		if l.ids[i-1] >= l.ids[i] {
+			slices.Sort(l.ids)
+			return slices.Compact(l.ids)
 		}
 	}
-	return set // as people mostly write it
+	return l.ids // as people mostly write it
 }
 
 // scanID reads white space, digits and white space from i on, and gives the
 // position where it met something else. It is ok if there were digits, any number
 // of leading zeros among them, and what they say fits in 64 bits.
 func scanID(text string, i int) (id uint64, end int, ok bool) {
+	const safe = 19 // as many digits always fit
 	i = skipSpace(text, i)
-	start := i
-	for ok = true; i < len(text) && isDigit(text[i]); i++ {
+	start, sure := i, min(len(text), i+safe)
+	for ; i < sure && isDigit(text[i]); i++ {
+		id = id*10 + uint64(text[i]-'0')
+	}
+	ok = i > start
+	for ; i < len(text) && isDigit(text[i]); i++ {
 		if ok {
 			id, ok = appendDigit(id, text[i])
 		}
 	}
-	return id, skipSpace(text, i), ok && i > start
+	return id, skipSpace(text, i), ok
 }
 
 // appendDigit gives 10*id plus a digit, unless that exceeds 64 bits.

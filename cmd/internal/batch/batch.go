@@ -90,23 +90,38 @@ func settle(ctx context.Context, client Client, item Item, patience time.Duratio
 		Options: messages.Options{RequestID: item.RequestID},
 		Payload: item.Payload,
 	}
+	var result messages.SubmitDisbursementResult
+	err := Persist(ctx, patience, func() error {
+		return client.Call(ctx, messages.MethodSubmitDisbursement, params, &result)
+	})
+	var answer *messages.Error
+	switch {
+	case err == nil:
+		return Outcome{ID: result.ID, Duplicate: result.Duplicate}, nil
+	case errors.As(err, &answer) && !passing(answer.Code):
+		return Outcome{Refused: answer}, nil
+	default:
+		return Outcome{}, err
+	}
+}
+
+// Persist makes a call again, with growing pauses, while its error says that the
+// same call may do better later: the node is overloaded, moving, away or unsure. The
+// call must carry a request id if it changes anything. Persist returns the last
+// error once patience is at its end, and any other error at once.
+func Persist(ctx context.Context, patience time.Duration, call func() error) error {
 	until := time.Now().Add(patience)
 	for wait := pauseMin; ; wait = min(2*wait, pauseMax) {
-		var result messages.SubmitDisbursementResult
-		err := client.Call(ctx, messages.MethodSubmitDisbursement, params, &result)
+		err := call()
 		var answer *messages.Error
-		switch {
-		case err == nil:
-			return Outcome{ID: result.ID, Duplicate: result.Duplicate}, nil
-		case !errors.As(err, &answer):
-			return Outcome{}, err
-		case !passing(answer.Code):
-			return Outcome{Refused: answer}, nil
-		case time.Now().Add(wait).After(until):
-			return Outcome{}, fmt.Errorf("no outcome within %s: %w", patience, err)
+		if !errors.As(err, &answer) || !passing(answer.Code) {
+			return err
+		}
+		if time.Now().Add(wait).After(until) {
+			return fmt.Errorf("no outcome within %s: %w", patience, err)
 		}
 		if err := pause(ctx, max(wait, retryAfter(answer))); err != nil {
-			return Outcome{}, err
+			return err
 		}
 	}
 }

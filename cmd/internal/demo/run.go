@@ -62,8 +62,10 @@ func (r *runner) accrue(ctx context.Context, amount messages.Amount) error {
 		Amount:  amount,
 		Source:  "demo",
 	}
-	var result messages.AccrueResult
-	if err := r.client.Call(ctx, messages.MethodAccrue, params, &result); err != nil {
+	err := batch.Persist(ctx, r.cfg.Patience, func() error {
+		return r.client.Call(ctx, messages.MethodAccrue, params, new(messages.AccrueResult))
+	})
+	if err != nil {
 		return fmt.Errorf("accrue: %w", err)
 	}
 	r.tally.Accrued = amount

@@ -1,0 +1,58 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"time"
+)
+
+// bar shows how far a long work is: one line that changes on a terminal, a plain
+// line now and then elsewhere.
+type bar struct {
+	out   io.Writer
+	live  bool
+	total int
+	shown time.Time
+	every time.Duration
+}
+
+func newBar(out io.Writer, total int) *bar {
+	b := &bar{out: out, live: terminal(out), total: total, shown: time.Now(), every: 2 * time.Second}
+	if b.live {
+		b.every = 100 * time.Millisecond
+	}
+	return b
+}
+
+// show tells the progress if it is time to.
+func (b *bar) show(done int, text string) {
+	if now := time.Now(); now.Sub(b.shown) >= b.every {
+		b.shown = now
+		b.draw(done, text)
+	}
+}
+
+// end leaves the last state on the terminal.
+func (b *bar) end(done int, text string) {
+	if b.live {
+		b.draw(done, text)
+		fmt.Fprintln(b.out)
+	}
+}
+
+const barWidth = 32
+
+func (b *bar) draw(done int, text string) {
+	percent := 100
+	if b.total > 0 {
+		percent = 100 * done / b.total
+	}
+	if !b.live {
+		fmt.Fprintf(b.out, "%d of %d (%d %%): %s\n", done, b.total, percent, text)
+		return
+	}
+	filled := barWidth * percent / 100
+	fmt.Fprintf(b.out, "\r\x1b[K%s%s %3d %%  %s",
+		strings.Repeat("█", filled), strings.Repeat("░", barWidth-filled), percent, text)
+}

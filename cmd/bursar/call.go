@@ -1,0 +1,95 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"github.com/the-block/bursar/messages"
+)
+
+func newCall(std streams) *cobra.Command {
+	var to target
+	command := &cobra.Command{
+		Use:   "call METHOD [JSON]",
+		Short: "Call any method of a node with parameters as JSON",
+		Long: `Calls any method and prints its result as JSON. The parameters are one JSON object; "-" reads
+it from standard input. 'bursar call rpc.discover' lists the methods with their parameters.
+
+An error is printed as {code, name, message, data} and the exit code is 1.`,
+		Example: `  bursar call gov.treasury.balance
+  bursar call gov.treasury.get_disbursement '{"id": 1}'
+  bursar call gov.treasury.disbursements '{"status": "scheduled", "limit": 5}'
+  bursar call gov.treasury.accrue '{"amount": 1000, "request_id": "march"}'
+  bursar call rpc.discover`,
+		Args: cobra.RangeArgs(1, 2),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			params, err := callParams(std.in, args[1:])
+			if err != nil {
+				return err
+			}
+			return call(cmd.Context(), std, to, args[0], params)
+		},
+	}
+	to.flags(command)
+	return command
+}
+
+// callParams returns the JSON object of the arguments, an empty one if there is none.
+func callParams(in io.Reader, args []string) ([]byte, error) {
+	if len(args) == 0 {
+		return []byte("{}"), nil
+	}
+	params := []byte(args[0])
+	if args[0] == "-" {
+		var err error
+		if params, err = io.ReadAll(in); err != nil {
+			return nil, fmt.Errorf("standard input: %w", err)
+		}
+	}
+	var object map[string]json.RawMessage
+	if err := json.Unmarshal(params, &object); err != nil || object == nil {
+		return nil, usagef("the parameters are no JSON object: %q", params)
+	}
+	return params, nil
+}
+
+func call(ctx context.Context, std streams, to target, method string, params []byte) error {
+	if messages.MethodByName(method) == nil {
+		return usagef("no method %q; 'bursar call rpc.discover' lists them", method)
+	}
+	ctx, cancel := context.WithTimeout(ctx, to.timeout)
+	defer cancel()
+	link := to.link()
+	defer link.Close()
+	result, err := link.CallJSON(ctx, method, params)
+	var refusal *messages.Error
+	if errors.As(err, &refusal) {
+		if err := printJSON(std.err, errorFacts(refusal)); err != nil {
+			return err
+		}
+		return fmt.Errorf("%s was answered with %s", method, refusal.Code)
+	}
+	if err != nil {
+		return err
+	}
+	var indented bytes.Buffer
+	if err := json.Indent(&indented, result, "", "  "); err != nil {
+		return fmt.Errorf("the result of %s: %w", method, err)
+	}
+	fmt.Fprintln(std.out, indented.String())
+	return nil
+}
+
+func errorFacts(e *messages.Error) object {
+	facts := object{{"code", e.Code}, {"name", e.Code.String()}, {"message", e.Message}}
+	if len(e.Data) > 0 {
+		facts = append(facts, fact{"data", e.Data})
+	}
+	return facts
+}

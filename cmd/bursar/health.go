@@ -1,0 +1,74 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+func newHealth(std streams) *cobra.Command {
+	var to target
+	var form format
+	command := &cobra.Command{
+		Use:   "health",
+		Short: "Ask whether a node serves linearizable reads and writes",
+		Long: `Asks a node's /readyz, as a load balancer does. Prints "ready" with exit code 0, or the reason
+with exit code 1.`,
+		Example: `  bursar health
+  until bursar health; do sleep 1; done`,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			ctx, cancel := context.WithTimeout(cmd.Context(), to.timeout)
+			defer cancel()
+			addr, err := to.httpAddr()
+			if err != nil {
+				return err
+			}
+			ready, reason, err := readiness(ctx, addr)
+			if err != nil {
+				return fmt.Errorf("no node answers at %s: %w", addr, err)
+			}
+			if form.json() {
+				if err := printJSON(std.out, object{{"ready", ready}, {"reason", reason}}); err != nil {
+					return err
+				}
+			} else if ready {
+				fmt.Fprintln(std.out, reason)
+			}
+			if !ready {
+				return fmt.Errorf("not ready: %s", reason)
+			}
+			return nil
+		},
+	}
+	to.flags(command)
+	form.flag(command)
+	return command
+}
+
+// readiness asks the node whose pages are at addr.
+func readiness(ctx context.Context, addr string) (ready bool, reason string, err error) {
+	status, body, err := fetch(ctx, "http://"+addr+"/readyz")
+	return status == http.StatusOK, strings.TrimSpace(body), err
+}
+
+// pageBytesMax is the most that is read of a node's page.
+const pageBytesMax = 4 << 20
+
+// fetch reads one of a node's pages.
+func fetch(ctx context.Context, url string) (status int, body string, err error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return 0, "", err
+	}
+	answer, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return 0, "", err
+	}
+	defer answer.Body.Close()
+	text, err := io.ReadAll(io.LimitReader(answer.Body, pageBytesMax))
+	return answer.StatusCode, string(text), err
+}

@@ -1,0 +1,118 @@
+package main
+
+import (
+	"context"
+	"net"
+	"os"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/the-block/bursar/cmd/internal/node"
+	"github.com/the-block/bursar/messages"
+	"github.com/the-block/bursar/messages/wire"
+)
+
+const (
+	addrEnv     = "BURSAR_ADDR"
+	addrDefault = "127.0.0.1:9000"
+	dialTimeout = 3 * time.Second
+)
+
+// target is the node a command talks to.
+type target struct {
+	addr    string
+	timeout time.Duration
+}
+
+// flags adds --addr and --timeout to a command.
+func (t *target) flags(command *cobra.Command) {
+	addr := os.Getenv(addrEnv)
+	if addr == "" {
+		addr = addrDefault
+	}
+	command.Flags().StringVar(&t.addr, "addr", addr,
+		"the node's MessagePack-RPC address, host:port (or "+addrEnv+")")
+	command.Flags().DurationVar(&t.timeout, "timeout", 5*time.Second, "how long to wait for an answer")
+}
+
+// link connects to the target when it is first needed.
+func (t *target) link() *link { return &link{addr: t.addr} }
+
+// httpAddr is where the node with this RPC address serves its pages: the ports of a
+// node have fixed places behind its base port.
+func (t *target) httpAddr() (string, error) {
+	host, port, err := net.SplitHostPort(t.addr)
+	if err != nil {
+		return "", usagef("--addr: %v", err)
+	}
+	base, err := strconv.Atoi(port)
+	if err != nil {
+		return "", usagef("--addr: the port %q is not a number", port)
+	}
+	return net.JoinHostPort(host, strconv.Itoa(base-node.PortRPC+node.PortHTTP)), nil
+}
+
+// link is a connection to a node that is made again when it breaks. It may be used
+// by many goroutines.
+type link struct {
+	addr string
+
+	mu     sync.Mutex
+	client *wire.Client
+}
+
+// Call makes one call, over a new connection if the last one broke.
+func (l *link) Call(ctx context.Context, method string, params messages.Params, result messages.Result) error {
+	client, err := l.live(ctx)
+	if err != nil {
+		return err
+	}
+	return client.Call(ctx, method, params, result)
+}
+
+// CallJSON is Call with parameters and result as JSON.
+func (l *link) CallJSON(ctx context.Context, method string, params []byte) ([]byte, error) {
+	client, err := l.live(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return client.CallJSON(ctx, method, params)
+}
+
+// live returns a connection that works as far as can be told. Callers wait for one
+// another here, so that a broken connection is replaced once.
+func (l *link) live(ctx context.Context) (*wire.Client, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.client != nil {
+		select {
+		case <-l.client.Done():
+			l.client.Close()
+			l.client = nil
+		default:
+			return l.client, nil
+		}
+	}
+	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+	defer cancel()
+	client, err := wire.Dial(ctx, l.addr)
+	if err != nil {
+		return nil, messages.Errorf(messages.CodeUnavailable,
+			"no node answers at %s (%v); is it running, and is --addr its base port?", l.addr, err)
+	}
+	l.client = client
+	return client, nil
+}
+
+// Close ends the connection, if there is one.
+func (l *link) Close() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.client != nil {
+		l.client.Close()
+		l.client = nil
+	}
+}

@@ -1,0 +1,100 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"strconv"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/the-block/bursar/cmd/internal/node"
+)
+
+func newNode(std streams) *cobra.Command {
+	cfg := node.DefaultConfig()
+	set := nodeSettings(&cfg)
+	var file string
+	var check bool
+	var form format
+	command := &cobra.Command{
+		Use:   "node",
+		Short: "Run a node",
+		Long: `Runs a node until it is interrupted. Logs go to standard error.
+
+A node uses five ports from its base port on: MessagePack-RPC, gossip, Raft, HTTP, actors.
+Each setting can be given three ways, the strongest first: --epoch-interval on the command
+line, BURSAR_EPOCH_INTERVAL in the environment, epoch_interval in the TOML file of --config.
+A key that is not known is an error.`,
+		Example: `  bursar node --data /var/lib/bursar
+  bursar node --config /etc/bursar.toml --check-config
+  BURSAR_BASE_PORT=9100 bursar node --name n2 --data ./n2`,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			effective, err := loadSettings(set, os.Environ(), file)
+			if err != nil {
+				return usageError{err}
+			}
+			if err := cfg.Validate(); err != nil {
+				return usageError{err}
+			}
+			if check {
+				return printSettings(std.out, form, effective.effective())
+			}
+			return runNode(cmd.Context(), std, cfg, effective)
+		},
+	}
+	command.Flags().AddFlagSet(set)
+	command.Flags().StringVar(&file, "config", "", "TOML file with settings")
+	command.Flags().BoolVar(&check, "check-config", false, "print the effective settings and where each comes from, and end")
+	form.flag(command)
+	command.Flags().Lookup("output").Usage = "with --check-config: text for people or json for programs"
+	return command
+}
+
+// nodeSettings are the flags that fill cfg.
+func nodeSettings(cfg *node.Config) *pflag.FlagSet {
+	set := pflag.NewFlagSet("node", pflag.ContinueOnError)
+	set.StringVar((*string)(&cfg.Name), "name", string(cfg.Name), "the node's name in the cluster and in its data directory")
+	set.StringVar((*string)(&cfg.Role), "role", string(cfg.Role), "primary, replica or observer")
+	set.StringVar(&cfg.Listen, "listen", cfg.Listen, "address to listen on; beyond loopback only with --insecure")
+	set.IntVar(&cfg.BasePort, "base-port", cfg.BasePort, "first of the node's five ports")
+	set.IntVar(&cfg.BootstrapExpect, "bootstrap-expect", cfg.BootstrapExpect, "how many voters form a new cluster")
+	set.StringVar(&cfg.DataDir, "data", cfg.DataDir, "directory of the log and the snapshots")
+	set.DurationVar(&cfg.EpochInterval, "epoch-interval", cfg.EpochInterval, "least time between two epochs")
+	set.StringVar(&cfg.Timing, "timing", cfg.Timing, "Raft's timeouts: default, or lan for wired networks")
+	set.BoolVar(&cfg.Insecure, "insecure", cfg.Insecure, "allow listening beyond loopback without TLS")
+	set.BoolVar(&cfg.Debug, "debug", cfg.Debug, "serve /debug/pprof and log each message")
+	return set
+}
+
+func printSettings(w io.Writer, form format, list []setting) error {
+	if form.json() {
+		return printJSON(w, list)
+	}
+	for _, s := range list {
+		fmt.Fprintf(w, "%-17s = %-12s # %s\n", s.Key, strconv.Quote(s.Value), s.Origin)
+	}
+	return nil
+}
+
+// runNode runs the node until ctx ends. The effective settings stand first in its log.
+func runNode(ctx context.Context, std streams, cfg node.Config, effective *settings) error {
+	level := slog.LevelInfo
+	if cfg.Debug {
+		level = slog.LevelDebug
+	}
+	log := slog.New(slog.NewTextHandler(std.err, &slog.HandlerOptions{Level: level})).With("node", cfg.Name)
+	attrs := make([]any, 0, 2*len(effective.origins))
+	for _, s := range effective.effective() {
+		attrs = append(attrs, s.Key, s.Value)
+	}
+	log.InfoContext(ctx, "starting", slog.Group("config", attrs...))
+	member, err := node.Open(ctx, cfg, log)
+	if err != nil {
+		return fmt.Errorf("start node %s: %w", cfg.Name, err)
+	}
+	return member.Run(ctx)
+}

@@ -1,0 +1,121 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+// format is the value of --output: text for people, json for programs.
+type format string
+
+func (f *format) flag(command *cobra.Command) {
+	*f = "text"
+	command.Flags().Var(f, "output", "text for people or json for programs")
+}
+
+func (f *format) String() string { return string(*f) }
+
+// Type names the value in the help.
+func (f *format) Type() string { return "format" }
+
+// Set takes one of the two formats.
+func (f *format) Set(text string) error {
+	if text != "text" && text != "json" {
+		return fmt.Errorf("%q is neither text nor json", text)
+	}
+	*f = format(text)
+	return nil
+}
+
+func (f format) json() bool { return f == "json" }
+
+// fact is one line of an answer.
+type fact struct {
+	name  string
+	value any
+}
+
+// printFacts prints a title and a list of facts, or one JSON object of the facts.
+func printFacts(w io.Writer, form format, title string, facts []fact) error {
+	if form.json() {
+		return printJSON(w, object(facts))
+	}
+	fmt.Fprintln(w, title)
+	width := 0
+	for _, f := range facts {
+		width = max(width, len(f.name))
+	}
+	for _, f := range facts {
+		fmt.Fprintf(w, "  %-*s  %s\n", width, strings.ReplaceAll(f.name, "_", " "), text(f.value))
+	}
+	return nil
+}
+
+// text writes a value as people read it.
+func text(value any) string {
+	switch v := value.(type) {
+	case uint64:
+		return group(v)
+	case int:
+		return group(uint64(v))
+	case []fact:
+		parts := make([]string, 0, len(v))
+		for _, f := range v {
+			parts = append(parts, f.name+" "+text(f.value))
+		}
+		return strings.Join(parts, ", ")
+	default:
+		return fmt.Sprint(v)
+	}
+}
+
+// object is a JSON object whose fields keep their order.
+type object []fact
+
+// MarshalJSON writes the fields in order.
+func (o object) MarshalJSON() ([]byte, error) {
+	var b bytes.Buffer
+	b.WriteByte('{')
+	for i, f := range o {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		value := f.value
+		if nested, ok := value.([]fact); ok {
+			value = object(nested)
+		}
+		encoded, err := json.Marshal(value)
+		if err != nil {
+			return nil, err
+		}
+		fmt.Fprintf(&b, "%q:%s", f.name, encoded)
+	}
+	b.WriteByte('}')
+	return b.Bytes(), nil
+}
+
+func printJSON(w io.Writer, value any) error {
+	encoder := json.NewEncoder(w)
+	encoder.SetEscapeHTML(false)
+	encoder.SetIndent("", "  ")
+	return encoder.Encode(value)
+}
+
+// group writes a number with commas between groups of three digits.
+func group(n uint64) string {
+	digits := strconv.FormatUint(n, 10)
+	var b strings.Builder
+	for i, digit := range digits {
+		if i > 0 && (len(digits)-i)%3 == 0 {
+			b.WriteByte(',')
+		}
+		b.WriteRune(digit)
+	}
+	return b.String()
+}

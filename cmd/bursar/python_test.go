@@ -1,0 +1,111 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// pythonPage is the page whose program is run.
+const pythonPage = "../../docs/how-to/python-client.md"
+
+func TestTheDocumentedPythonClientWorks(t *testing.T) {
+	python := findPython(t)
+	program := filepath.Join(t.TempDir(), "client.py")
+	if err := os.WriteFile(program, []byte(codeOf(t, pythonPage, "python")), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	address := startNode(t)
+	ctx, cancel := context.WithTimeout(t.Context(), 90*time.Second)
+	defer cancel()
+	out, err := exec.CommandContext(ctx, python, program, address).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	for _, want := range []string{
+		"refused as it must be: missing_dependency",
+		"disbursement 1 is finalized\n",
+		"disbursement 2 is finalized\n",
+		"balance: 5700\n",
+	} {
+		if !strings.Contains(string(out), want) {
+			t.Errorf("the client did not print %q but:\n%s", want, out)
+		}
+	}
+}
+
+// findPython finds an interpreter that has msgpack. Where there is none the test is
+// skipped, unless REQUIRE_PYTHON is set, as make check does.
+func findPython(t *testing.T) string {
+	t.Helper()
+	for _, name := range []string{"/usr/bin/python3", "python3"} {
+		if exec.CommandContext(t.Context(), name, "-c", "import msgpack").Run() == nil {
+			return name
+		}
+	}
+	const missing = "no Python with msgpack here; on Debian: apt-get install python3-msgpack"
+	if os.Getenv("REQUIRE_PYTHON") != "" {
+		t.Fatal(missing)
+	}
+	t.Skip(missing)
+	return ""
+}
+
+// codeOf returns the only fenced block of the language in a page.
+func codeOf(t *testing.T, page, language string) string {
+	t.Helper()
+	text, err := os.ReadFile(page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	parts := strings.Split(string(text), "```"+language+"\n")
+	if len(parts) != 2 {
+		t.Fatalf("%s has %d blocks of %s, want 1", page, len(parts)-1, language)
+	}
+	code, _, _ := strings.Cut(parts[1], "```")
+	return code
+}
+
+// startNode runs a node with short epochs as a process of its own until the test
+// ends, and returns its address.
+func startNode(t *testing.T) string {
+	t.Helper()
+	port := freePorts(t)
+	program, err := exec.LookPath("bursar") // TestMain puts it on the path
+	if err != nil {
+		t.Fatal(err)
+	}
+	var log strings.Builder
+	command := exec.Command(program, "node", "--base-port", fmt.Sprint(port), //nolint:noctx // ended by Interrupt below
+		"--data", t.TempDir(), "--epoch-interval", "50ms")
+	command.Env = withoutSettings(os.Environ())
+	command.Stderr = &log
+	if err := command.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := command.Process.Signal(os.Interrupt); err != nil {
+			t.Error(err)
+		}
+		if err := command.Wait(); err != nil {
+			t.Errorf("the node ended with %v\n%s", err, log.String())
+		}
+	})
+	address := fmt.Sprintf("127.0.0.1:%d", port)
+	pages := fmt.Sprintf("127.0.0.1:%d", port+3)
+	ctx, cancel := context.WithTimeout(t.Context(), startTimeout)
+	defer cancel()
+	for {
+		if ready, _, err := readiness(ctx, pages); err == nil && ready {
+			return address
+		}
+		if !wait(ctx, pollEvery) {
+			t.Fatal("the node did not get ready")
+		}
+	}
+}

@@ -1,0 +1,115 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+)
+
+// The exit codes.
+const (
+	exitDone   = 0
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+// usageError is a command line that cannot be carried out as it is written.
+type usageError struct{ error }
+
+func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
+
+// streams are where a command reads and writes.
+type streams struct {
+	in       io.Reader
+	out, err io.Writer
+}
+
+// terminal reports whether a person watches w.
+func terminal(w io.Writer) bool {
+	file, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(file.Fd()))
+}
+
+// run carries out one command line and returns its exit code.
+func run(ctx context.Context, std streams, args []string) int {
+	root := newRoot(std)
+	root.SetArgs(args)
+	root.SetIn(std.in)
+	root.SetOut(std.out)
+	root.SetErr(std.err)
+	command, err := root.ExecuteContextC(ctx)
+	var usage usageError
+	switch {
+	case err == nil:
+		return exitDone
+	case errors.As(err, &usage):
+		fmt.Fprintf(std.err, "bursar: %v\nSee '%s --help'.\n", err, command.CommandPath())
+		return exitUsage
+	default:
+		fmt.Fprintf(std.err, "bursar: %v\n", err)
+		return exitFailed
+	}
+}
+
+func newRoot(std streams) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "bursar",
+		Short: "Pays a blockchain treasury's disbursements exactly once",
+		Long: `Bursar pays a blockchain treasury's disbursements exactly once. Every disbursement is an
+actor, every change goes through a replicated log and is on disk before it is acknowledged.
+
+New here? 'bursar dev' starts a treasury on this machine and pays a real DAO's grants.`,
+		Example: `  bursar dev                      try it: a node, a demo, a live summary
+  bursar node --data /var/lib/bursar
+  bursar submit --destination tb1payee --amount 5000 --memo 'first payment'
+  bursar submit payments.csv      resumable: run it twice, nothing is paid twice
+  bursar status                   how the node and the money are`,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		Args:          cobra.ArbitraryArgs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return cmd.Help()
+			}
+			return unknownCommand(cmd, args[0])
+		},
+	}
+	root.CompletionOptions.HiddenDefaultCmd = true
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	root.AddCommand(
+		newNode(std), newDev(std), newSubmit(std), newCall(std), newStatus(std), newHealth(std),
+		newMetrics(std), newVersion(std),
+	)
+	for _, command := range root.Commands() {
+		command.Args = asUsage(command.Args)
+	}
+	return root
+}
+
+func unknownCommand(root *cobra.Command, name string) error {
+	root.SuggestionsMinimumDistance = 2
+	if similar := root.SuggestionsFor(name); len(similar) > 0 {
+		return usagef("unknown command %q; did you mean %s?", name, strings.Join(similar, " or "))
+	}
+	return usagef("unknown command %q", name)
+}
+
+// asUsage makes a complaint about the arguments a usage error; none are allowed
+// where the command does not say.
+func asUsage(check cobra.PositionalArgs) cobra.PositionalArgs {
+	if check == nil {
+		check = cobra.NoArgs
+	}
+	return func(cmd *cobra.Command, args []string) error {
+		if err := check(cmd, args); err != nil {
+			return usageError{err}
+		}
+		return nil
+	}
+}

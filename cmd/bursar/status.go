@@ -1,0 +1,88 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"github.com/the-block/bursar/messages"
+)
+
+func newStatus(std streams) *cobra.Command {
+	var to target
+	var form format
+	command := &cobra.Command{
+		Use:   "status",
+		Short: "Show how a node, its cluster and the money are",
+		Long: `Shows how a node, its cluster and the money are, as the node itself sees them. It answers
+without quorum too; then the figures may lag. The exit code is 1 if the node is not ready.`,
+		Example: `  bursar status
+  bursar status --addr 10.0.0.2:9000 --output json`,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			ctx, cancel := context.WithTimeout(cmd.Context(), to.timeout)
+			defer cancel()
+			link := to.link()
+			defer link.Close()
+			return status(ctx, std, link, form)
+		},
+	}
+	to.flags(command)
+	form.flag(command)
+	return command
+}
+
+func status(ctx context.Context, std streams, link *link, form format) error {
+	local := messages.Options{Consistency: messages.Local}
+	var cluster messages.ClusterStatusResult
+	if err := link.Call(ctx, messages.MethodClusterStatus, &messages.NoParams{Options: local}, &cluster); err != nil {
+		return err
+	}
+	var balance messages.BalanceResult
+	if err := link.Call(ctx, messages.MethodBalance, &messages.NoParams{Options: local}, &balance); err != nil {
+		return err
+	}
+	var graph messages.GraphResult
+	if err := link.Call(ctx, messages.MethodGraph, &messages.NoParams{Options: local}, &graph); err != nil {
+		return err
+	}
+	title := fmt.Sprintf("%s is ready", cluster.Node)
+	if !cluster.Ready {
+		title = fmt.Sprintf("%s is NOT ready: %s", cluster.Node, cluster.Reason)
+	}
+	facts := slices.Concat(
+		[]fact{{"node", cluster.Node}, {"ready", cluster.Ready}},
+		reason(cluster.Reason),
+		[]fact{
+			{"leader", cluster.Leader}, {"term", cluster.Term}, {"applied_index", cluster.AppliedIndex},
+			{"epoch", uint64(cluster.Epoch)}, {"balance", uint64(balance.Balance)}, {"disbursements", graph.Nodes},
+			{"executor", executorFacts(balance.Executor)}, {"version", cluster.Version},
+		},
+	)
+	if err := printFacts(std.out, form, title, facts); err != nil {
+		return err
+	}
+	if !cluster.Ready {
+		return fmt.Errorf("%s is not ready: %s", cluster.Node, cluster.Reason)
+	}
+	return nil
+}
+
+func reason(text string) []fact {
+	if text == "" {
+		return nil
+	}
+	return []fact{{"reason", text}}
+}
+
+func executorFacts(e messages.ExecutorStatus) []fact {
+	facts := []fact{{"node", e.Node}, {"breaker", e.Breaker}, {"staged", e.Staged}, {"due", e.Due}}
+	if e.PausedID != nil {
+		facts = append(facts, fact{"paused_at", uint64(*e.PausedID)}, fact{"paused_reason", e.PausedReason})
+	}
+	if e.LastError != "" {
+		facts = append(facts, fact{"last_error", e.LastError})
+	}
+	return facts
+}

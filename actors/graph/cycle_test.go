@@ -87,11 +87,31 @@ func TestResolvePlan(t *testing.T) {
 		err   error
 	}{
 		{"an empty plan", nil, nil, nil},
-		{"items in any order", []graph.Item{{"a", []string{"c", "b", "c"}}, {"b", nil}, {"c", []string{"b"}}}, [][]int{{1, 2}, nil, {1}}, nil},
-		{"a ref that is not there", []graph.Item{{"a", nil}, {"b", []string{"a", "x"}}}, nil, &graph.RefError{Item: 1, Ref: "x", Err: graph.ErrRefUnknown}},
-		{"a ref that is there twice", []graph.Item{{"a", []string{"x"}}, {"b", nil}, {"a", nil}}, nil, &graph.RefError{Item: 2, Ref: "a", Err: graph.ErrRefDuplicate}},
-		{"a cycle", []graph.Item{{"z", []string{"a"}}, {"a", []string{"b"}}, {"b", []string{"a"}}}, nil, &graph.CycleError{Refs: []string{"a", "b"}}},
-		{"itself", []graph.Item{{"a", []string{"a"}}}, nil, &graph.CycleError{Refs: []string{"a"}}},
+		{
+			"items in any order",
+			[]graph.Item{{"a", []string{"c", "b", "c"}}, {"b", nil}, {"c", []string{"b"}}},
+			[][]int{{1, 2}, nil, {1}}, nil,
+		},
+		{
+			"a ref that is not there",
+			[]graph.Item{{"a", nil}, {"b", []string{"a", "x"}}},
+			nil, &graph.RefError{Item: 1, Ref: "x", Err: graph.ErrRefUnknown},
+		},
+		{
+			"a ref that is there twice",
+			[]graph.Item{{"a", []string{"x"}}, {"b", nil}, {"a", nil}},
+			nil, &graph.RefError{Item: 2, Ref: "a", Err: graph.ErrRefDuplicate},
+		},
+		{
+			"a cycle",
+			[]graph.Item{{"z", []string{"a"}}, {"a", []string{"b"}}, {"b", []string{"a"}}},
+			nil, &graph.CycleError{Refs: []string{"a", "b"}},
+		},
+		{
+			"itself",
+			[]graph.Item{{"a", []string{"a"}}},
+			nil, &graph.CycleError{Refs: []string{"a"}},
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

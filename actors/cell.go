@@ -2,6 +2,7 @@ package actors
 
 import (
 	"fmt"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -117,11 +118,10 @@ type cell struct {
 	parent  *cell
 	pid     *actor.PID
 	process actor.MessageInvoker // protoactor's context for this actor
-	name    string
 	create  func() Actor
 	line    *line         // nil for most
 	gate    *breaker.Gate // nil for the root
-	index   int           // place in the parent's order; guarded by the parent's family.mu
+	index   int32         // place in the parent's order; guarded by the parent's family.mu
 	awaited bool          // the parent waits for its end; belongs to the parent's worker
 
 	behaviour Actor // the incarnation; nil before the first start
@@ -138,7 +138,7 @@ type cell struct {
 	counts    bool // the message in hand is a user message
 	admitted  bool // the message in hand was admitted with pass
 	pass      breaker.Pass
-	timing    time.Time
+	timing    time.Duration // when the message in hand began, if it is timed
 
 	state    atomic.Uint32
 	restarts atomic.Uint32
@@ -173,6 +173,11 @@ func (c *cell) extras() *extras {
 	}
 	return c.more
 }
+
+// name is the actor's name below its parent.
+func (c *cell) name() string { return nameOf(c.pid.Id) }
+
+func nameOf(path string) string { return path[strings.LastIndexByte(path, '/')+1:] }
 
 func (c *cell) path() string {
 	if c.parent == nil {
@@ -282,7 +287,11 @@ func (c *cell) stepRefusing() bool {
 // serveLifecycle handles one system message and reports whether there was one.
 func (c *cell) serveLifecycle() bool {
 	if c.box.urgent.Load() {
-		c.lifecycle = append(c.lifecycle, c.box.takeUrgent()...)
+		if urgent := c.box.takeUrgent(); len(c.lifecycle) == 0 {
+			c.lifecycle = urgent
+		} else {
+			c.lifecycle = append(c.lifecycle, urgent...)
+		}
 	}
 	if len(c.lifecycle) == 0 {
 		return false
@@ -403,15 +412,15 @@ func (c *cell) beginTiming() {
 	if c.box.timed == 0 || !c.counts || c.box.taken != c.box.timed {
 		return
 	}
-	c.timing = time.Now()
-	c.kind.waits.observe(c.timing.Sub(c.box.timedSince))
+	c.timing = time.Since(began)
+	c.kind.waits.observe(c.timing - c.box.timedSince)
 	c.box.timed = 0
 }
 
 func (c *cell) endTiming() {
-	if !c.timing.IsZero() {
-		c.kind.turns.observe(time.Since(c.timing))
-		c.timing = time.Time{}
+	if c.timing != 0 {
+		c.kind.turns.observe(time.Since(began) - c.timing)
+		c.timing = 0
 	}
 }
 
@@ -591,7 +600,7 @@ func (c *cell) noteEnd(path string) {
 		c.ceaseAwaiting(child)
 		if !c.family.over {
 			c.decide(func(m *supervision.Supervisor, _ time.Time) []supervision.Action {
-				m.Stopped(child.name)
+				m.Stopped(child.name())
 				return nil
 			})
 			return
@@ -602,7 +611,7 @@ func (c *cell) noteEnd(path string) {
 
 // notePause takes note that a child has come down and keeps its mailbox.
 func (c *cell) notePause(child *cell) {
-	if c.family.child(child.name) == child {
+	if c.family.child(child.name()) == child {
 		c.ceaseAwaiting(child)
 		c.advance()
 	}

@@ -158,7 +158,7 @@ func (c *cell) unstash() {
 	if c.more == nil || len(c.more.stash) == 0 {
 		return
 	}
-	c.box.replay = append(c.more.stash, c.box.replay...)
+	c.box.unstash(c.more.stash)
 	c.more.stash = nil
 }
 

@@ -2,7 +2,6 @@ package actors
 
 import (
 	"fmt"
-	"strings"
 	"sync"
 	"time"
 
@@ -128,9 +127,9 @@ func (c *cell) spawn(spec Spec) (Ref, error) {
 func (f *family) add(c *cell) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	c.index = len(f.order)
+	c.index = int32(len(f.order))
 	f.order = append(f.order, c)
-	f.byName[c.name] = c
+	f.byName[c.name()] = c
 	f.live++
 }
 
@@ -141,7 +140,7 @@ func (f *family) remove(path string) *cell {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	name := path[strings.LastIndexByte(path, '/')+1:]
+	name := nameOf(path)
 	c := f.byName[name]
 	if c == nil || c.pid.Id != path {
 		return nil
@@ -165,7 +164,7 @@ func (f *family) compact() {
 	kept := make([]*cell, 0, f.live+f.live/2)
 	for _, c := range f.order {
 		if c != nil {
-			c.index = len(kept)
+			c.index = int32(len(kept))
 			kept = append(kept, c)
 		}
 	}

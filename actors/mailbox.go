@@ -56,7 +56,6 @@ const (
 type mailbox struct {
 	mu        sync.Mutex
 	user      []item
-	internal  []item
 	system    []any
 	accepted  uint64 // user messages let in so far
 	settled   uint64 // done, as it was at the last swap: spares producers the shared counter
@@ -65,7 +64,7 @@ type mailbox struct {
 	batchEnd  uint64 // accepted at the last swap
 	batchFrom int64  // since, as it was then
 	timedSeq  uint64
-	timedAt   time.Time
+	timedAt   time.Duration // since began
 	limit     uint32
 	door      door
 	scheduled bool // a worker has the mailbox, or it is in the run queue
@@ -79,13 +78,27 @@ type mailbox struct {
 	// What follows belongs to the consumer.
 	batch      []item
 	pos        int
-	outcomes   []item
-	outcomePos int
-	replay     []kept // unstashed messages, served before the batch
 	taken      uint64 // user messages taken from batches
 	timed      uint64 // sequence of the message to be timed, 0 if none in this batch
-	timedSince time.Time
+	timedSince time.Duration
+
+	// side is what most actors never need; nil until then. It changes under mu.
+	side *sideLanes
 }
+
+// sideLanes are the internal lane and the unstashed messages.
+type sideLanes struct {
+	internal []item // guarded by the mailbox's mu
+
+	// What follows belongs to the consumer.
+	outcomes   []item // internal messages taken over
+	outcomePos int
+	replay     []kept // unstashed messages, served before the batch
+}
+
+// began is what sampled times are measured from; differences of them are all
+// that is used.
+var began = time.Now()
 
 // offer puts a user message in, or says why not. wake tells the caller to
 // schedule the actor.
@@ -110,7 +123,7 @@ func (m *mailbox) offer(it item, now int64) (why Reason, wake bool) {
 	m.user = append(m.user, it)
 	m.accepted++
 	if m.accepted%sampleEvery == 1 && m.timedSeq == 0 {
-		m.timedSeq, m.timedAt = m.accepted, time.Now()
+		m.timedSeq, m.timedAt = m.accepted, time.Since(began)
 	}
 	wake = !m.scheduled && m.mode != held
 	if wake {
@@ -127,7 +140,10 @@ func (m *mailbox) offerInternal(it item) (why Reason, wake bool) {
 	if m.door == doorClosed {
 		return Stopped, false
 	}
-	m.internal = append(m.internal, it)
+	if m.side == nil {
+		m.side = &sideLanes{}
+	}
+	m.side.internal = append(m.side.internal, it)
 	m.urgent.Store(true)
 	wake = !m.scheduled && m.mode == serving
 	m.scheduled = m.scheduled || wake
@@ -153,23 +169,30 @@ func (m *mailbox) takeUrgent() []any {
 	m.urgent.Store(false)
 	system := m.system
 	m.system = nil
-	if m.outcomePos == len(m.outcomes) {
-		m.outcomes, m.internal = m.internal, m.outcomes[:0]
-		m.outcomePos = 0
-	} else {
-		m.outcomes = append(m.outcomes, m.internal...)
-		clear(m.internal)
-		m.internal = m.internal[:0]
+	if side := m.side; side != nil && len(side.internal) > 0 {
+		side.take()
 	}
 	return system
+}
+
+// take moves the internal lane behind the outcomes not yet served.
+func (s *sideLanes) take() {
+	if s.outcomePos == len(s.outcomes) {
+		s.outcomes, s.internal = s.internal, s.outcomes[:0]
+		s.outcomePos = 0
+		return
+	}
+	s.outcomes = append(s.outcomes, s.internal...)
+	clear(s.internal)
+	s.internal = s.internal[:0]
 }
 
 // next gives the consumer its next message: outcomes, then unstashed, then user
 // messages. counted says that the message counts as a user message.
 func (m *mailbox) next() (it item, counted, ok bool) {
-	if m.outcomePos < len(m.outcomes) {
-		it, m.outcomes[m.outcomePos] = m.outcomes[m.outcomePos], item{}
-		m.outcomePos++
+	if s := m.side; s != nil && s.outcomePos < len(s.outcomes) {
+		it, s.outcomes[s.outcomePos] = s.outcomes[s.outcomePos], item{}
+		s.outcomePos++
 		return it, false, true
 	}
 	return m.nextUser()
@@ -177,21 +200,31 @@ func (m *mailbox) next() (it item, counted, ok bool) {
 
 // nextUser is next without outcomes, save stashed ones.
 func (m *mailbox) nextUser() (it item, counted, ok bool) {
-	switch {
-	case len(m.replay) > 0:
-		k := m.replay[0]
-		m.replay[0] = kept{}
-		if m.replay = m.replay[1:]; len(m.replay) == 0 {
-			m.replay = nil
+	if s := m.side; s != nil && len(s.replay) > 0 {
+		k := s.replay[0]
+		s.replay[0] = kept{}
+		if s.replay = s.replay[1:]; len(s.replay) == 0 {
+			s.replay = nil
 		}
 		return k.item, k.counts, true
-	case m.pos == len(m.batch) && !m.swap():
+	}
+	if m.pos == len(m.batch) && !m.swap() {
 		return item{}, false, false
 	}
 	it, m.batch[m.pos] = m.batch[m.pos], item{}
 	m.pos++
 	m.taken++
 	return it, true, true
+}
+
+// unstash puts messages before all other user messages.
+func (m *mailbox) unstash(stash []kept) {
+	if m.side == nil {
+		m.mu.Lock()
+		m.side = &sideLanes{}
+		m.mu.Unlock()
+	}
+	m.side.replay = append(stash, m.side.replay...)
 }
 
 // swap trades the worked-off batch for what producers have put in since.
@@ -214,8 +247,12 @@ func (m *mailbox) swap() bool {
 func (m *mailbox) park() bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	user := len(m.user) > 0 || m.pos < len(m.batch) || len(m.replay) > 0
-	internal := len(m.internal) > 0 || m.outcomePos < len(m.outcomes)
+	user := len(m.user) > 0 || m.pos < len(m.batch)
+	internal := false
+	if s := m.side; s != nil {
+		user = user || len(s.replay) > 0
+		internal = len(s.internal) > 0 || s.outcomePos < len(s.outcomes)
+	}
 	switch {
 	case len(m.system) > 0, m.mode != held && user, m.mode == serving && internal:
 		return false
@@ -234,11 +271,8 @@ func (m *mailbox) shrink() {
 	if cap(m.user) > bufferKept && len(m.user) == 0 {
 		m.user = nil
 	}
-	if cap(m.outcomes) > bufferKept {
-		m.outcomes, m.outcomePos = nil, 0
-	}
-	if cap(m.internal) > bufferKept && len(m.internal) == 0 {
-		m.internal = nil
+	if s := m.side; s != nil && cap(s.outcomes)+cap(s.internal) > bufferKept {
+		m.side = nil
 	}
 }
 
@@ -260,7 +294,7 @@ func (m *mailbox) shut(to door) {
 func (m *mailbox) shutIfIdle() bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.accepted != m.done.Load() || len(m.internal) > 0 || m.door != doorOpen {
+	if m.accepted != m.done.Load() || m.side != nil && len(m.side.internal) > 0 || m.door != doorOpen {
 		return false
 	}
 	m.door = doorDraining
@@ -273,15 +307,16 @@ func (m *mailbox) empty() []item {
 	defer m.mu.Unlock()
 	m.door = doorClosed
 	var left []item
-	left = append(left, m.outcomes[m.outcomePos:]...)
-	left = append(left, m.internal...)
-	for _, k := range m.replay {
-		left = append(left, k.item)
+	if s := m.side; s != nil {
+		left = append(left, s.outcomes[s.outcomePos:]...)
+		left = append(left, s.internal...)
+		for _, k := range s.replay {
+			left = append(left, k.item)
+		}
 	}
 	left = append(left, m.batch[m.pos:]...)
 	left = append(left, m.user...)
-	m.outcomes, m.outcomePos, m.internal = nil, 0, nil
-	m.replay, m.batch, m.pos, m.user = nil, nil, 0, nil
+	m.side, m.batch, m.pos, m.user = nil, nil, 0, nil
 	return left
 }
 

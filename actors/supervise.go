@@ -65,11 +65,11 @@ func (c *cell) fail(err error) {
 // the supervisor's turn.
 func (c *cell) HandleFailure(_ *actor.ActorSystem, _ actor.Supervisor, _ *actor.PID, _ *actor.RestartStatistics, _, message any) {
 	f, ok := message.(*failure)
-	if !ok || c.family.child(f.cell.name) != f.cell {
+	if !ok || c.family.child(f.cell.name()) != f.cell {
 		return
 	}
 	c.decide(func(m *supervision.Supervisor, now time.Time) []supervision.Action {
-		return m.Failed(f.cell.name, f.pass, now, rand.Float64())
+		return m.Failed(f.cell.name(), f.pass, now, rand.Float64())
 	})
 }
 
@@ -122,7 +122,7 @@ func (c *cell) act(a supervision.Action) {
 			c.fail(err)
 		}
 	case supervision.StopOthers:
-		c.await(f.stopAll(func(child *cell) bool { _, named := f.named[child.name]; return !named }), a.Timeout)
+		c.await(f.stopAll(func(child *cell) bool { _, named := f.named[child.name()]; return !named }), a.Timeout)
 	case supervision.Report:
 		c.report(*a.Event)
 	case supervision.Escalate:

@@ -94,7 +94,7 @@ func (s *System) newCell(spec Spec, line *line, parent *cell) *cell {
 	if limit == 0 {
 		limit = s.cfg.MailboxLimit
 	}
-	c := &cell{sys: s, parent: parent, name: spec.Name, create: spec.New, line: line, kind: s.kinds.named(kind), held: true}
+	c := &cell{sys: s, parent: parent, create: spec.New, line: line, kind: s.kinds.named(kind), held: true}
 	c.context.cell = c
 	c.box.limit = uint32(limit)
 	c.box.mode = held // until its first start

@@ -164,6 +164,7 @@ func (n *Node) Run(ctx context.Context) error {
 // runParts starts what runs by itself. The steps that end these parts come after
 // those of Open and so run before them.
 func (n *Node) runParts() {
+	n.parts.run("pages", n.pages.Run)
 	n.parts.run("consensus's watch", n.consensus.Run)
 	n.parts.runUntil("journal", n.journal.Run, n.journal.Close)
 	n.parts.onStop("treasury", n.treasury.Stop)

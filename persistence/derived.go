@@ -81,7 +81,7 @@ func (d *derived) add(key, value string) error {
 		d.owners[shard] = owner
 		return err
 	case tableRecent, tableForever:
-		o, _, err := parseRequestRow(value)
+		o, err := parseRequestRow(value)
 		if err != nil || len(key) != 9 {
 			return fmt.Errorf("%w: request row %x", ErrCorrupt, key)
 		}

@@ -186,7 +186,7 @@ func (f *FSM) record(t *Txn, r *Result) error {
 
 // remember keeps the request id of a Txn without Appends: in the ring of recent ones,
 // where it takes the place of the oldest, or for ever.
-func (f *FSM) remember(t *Txn, _ *Result) error {
+func (f *FSM) remember(t *Txn, r *Result) error {
 	if t.RequestID == "" || len(t.Appends) > 0 {
 		return nil
 	}
@@ -197,14 +197,14 @@ func (f *FSM) remember(t *Txn, _ *Result) error {
 		table = tableRecent
 		place = f.number(table) % f.requestsRecentMax
 	}
-	value := appendRequestRow(nil, t.RequestID, &t.PayloadHash, f.index, t.Reply)
+	value := appendRequestRow(nil, t.RequestID, &t.PayloadHash, f.index, r.After, t.Reply)
 	dropped, err := f.replace(string(RecordKey(table, place)), string(value))
 	if err != nil {
 		return err
 	}
 	requests := &f.store.derived.requests
 	if dropped != "" {
-		o, _, err := parseRequestRow(dropped)
+		o, err := parseRequestRow(dropped)
 		if err != nil {
 			return err
 		}

@@ -79,7 +79,8 @@ func describe(t interface{ Fatal(...any) }, s *persistence.Store) string {
 		if err != nil {
 			t.Fatal(err)
 		}
-		fmt.Fprintf(&b, "request %s %t %x %d %d %d %q\n", id, ok, r.PayloadHash, r.Index, r.First, r.Count, r.Reply)
+		fmt.Fprintf(&b, "request %s %t %x %d %d %d %v %q\n",
+			id, ok, r.PayloadHash, r.Index, r.First, r.Count, r.After, r.Reply)
 	}
 	for _, table := range someTables {
 		fmt.Fprintln(&b, "last", table, s.Last(table))

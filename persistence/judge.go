@@ -53,6 +53,7 @@ func (f *FSM) judgeRequest(t *Txn) (r Result, repeated bool, err error) {
 		Index:  first.Index,
 		First:  first.First,
 		Count:  first.Count,
+		After:  first.After,
 		Reply:  first.Reply,
 	}, true, nil
 }

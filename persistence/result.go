@@ -15,7 +15,8 @@ type Result struct {
 	// the first Append: First, First+1 ... . A Duplicate has those of the first commit.
 	First uint64
 	Count uint32
-	// After holds each Add's counter after it, in the order of the Adds.
+	// After holds each Add's counter after it, in the order of the Adds. A Duplicate
+	// of a Txn without Appends has those of the first commit.
 	After []int64
 	// Shard and Newest name the shard of a Fenced Txn and its newest fence.
 	Shard  messages.ShardID

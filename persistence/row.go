@@ -98,25 +98,50 @@ func (o *origin) parseID(s string) (rest string, err error) {
 
 // A request row remembers a request that appended nothing:
 //
-//	id length 1 | id | payload hash 16 | index uvarint | reply
-func appendRequestRow(dst []byte, id string, hash *[16]byte, index uint64, reply []byte) []byte {
+//	id length 1 | id | payload hash 16 | index uvarint | adds uvarint | after varint each | reply
+func appendRequestRow(dst []byte, id string, hash *[16]byte, index uint64, after []int64, reply []byte) []byte {
 	dst = append(dst, byte(len(id)))
 	dst = append(dst, id...)
 	dst = append(dst, hash[:]...)
 	dst = binary.AppendUvarint(dst, index)
+	dst = binary.AppendUvarint(dst, uint64(len(after)))
+	for _, v := range after {
+		dst = binary.AppendVarint(dst, v)
+	}
 	return append(dst, reply...)
 }
 
-func parseRequestRow(s string) (o origin, reply string, err error) {
-	rest, err := o.parseID(s)
+// requestRow is a request row taken apart.
+type requestRow struct {
+	origin
+	after []int64
+	reply string
+}
+
+func parseRequestRow(s string) (r requestRow, err error) {
+	rest, err := r.parseID(s)
 	if err != nil {
-		return o, "", err
+		return r, err
 	}
-	var n int
-	if o.index, n = stringUvarint(rest); n == 0 {
-		return o, "", fmt.Errorf("%w: index of a request row", ErrCorrupt)
+	number := func() (v uint64) {
+		v, n := stringUvarint(rest)
+		if n == 0 {
+			err = fmt.Errorf("%w: request row", ErrCorrupt)
+		}
+		rest = rest[n:]
+		return v
 	}
-	return o, rest[n:], nil
+	r.index = number()
+	count := number()
+	if count > AddsMax {
+		return r, fmt.Errorf("%w: request row of %d adds", ErrCorrupt, count)
+	}
+	for range count {
+		zigzag := number()
+		r.after = append(r.after, int64(zigzag>>1)^-int64(zigzag&1))
+	}
+	r.reply = rest
+	return r, err
 }
 
 // stringUvarint is binary.Uvarint over a string; n is 0 where there is none.

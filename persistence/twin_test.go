@@ -216,6 +216,7 @@ func (w *twin) remember(t *persistence.Txn, r persistence.Result) {
 	}
 	kept := persistence.Result{Index: r.Index, First: r.First, Count: r.Count}
 	if len(t.Appends) == 0 {
+		kept.After = slices.Clone(r.After)
 		kept.Reply = append([]byte{}, t.Reply...)
 	}
 	w.requests[t.RequestID] = twinRequest{t.PayloadHash, kept}
@@ -248,8 +249,8 @@ func (w *twin) describe(names []string, ids []string, shards []messages.ShardID)
 	}
 	for _, id := range ids {
 		r, ok := w.requests[id]
-		fmt.Fprintf(&b, "request %s %t %x %d %d %d %q\n",
-			id, ok, r.hash, r.reply.Index, r.reply.First, r.reply.Count, r.reply.Reply)
+		fmt.Fprintf(&b, "request %s %t %x %d %d %d %v %q\n",
+			id, ok, r.hash, r.reply.Index, r.reply.First, r.reply.Count, r.reply.After, r.reply.Reply)
 	}
 	for _, table := range []persistence.Table{1, 2} {
 		fmt.Fprintln(&b, "last", table, w.last[table])

@@ -32,7 +32,8 @@ type Remembered struct {
 	PayloadHash [16]byte
 	First       uint64 // first number assigned, 0 without Appends
 	Count       uint32
-	Table       Table // of the first Append, 0 without Appends
+	Table       Table   // of the first Append, 0 without Appends
+	After       []int64 // each Add's counter after it; nil with Appends
 	Reply       []byte
 	Index       uint64 // of the entry that committed it
 }

@@ -260,9 +260,9 @@ func (d *derived) remembered(tx *buntdb.Tx, id string) (Remembered, bool, error)
 	var o origin
 	var r Remembered
 	if key.Table() >= tableReserved {
-		var reply string
-		o, reply, err = parseRequestRow(stored)
-		r.Reply = []byte(reply)
+		var request requestRow
+		request, err = parseRequestRow(stored)
+		o, r.After, r.Reply = request.origin, request.after, []byte(request.reply)
 	} else {
 		var record row
 		if record, err = parseRow(stored); err == nil {

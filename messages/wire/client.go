@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net"
@@ -272,6 +273,7 @@ func (c *Client) read() {
 		decoder pack.Decoder
 		r, w    int
 		batch   []answered
+		lone    error
 	)
 	for {
 		n, err := c.nc.Read(buf[w:])
@@ -290,12 +292,10 @@ func (c *Client) read() {
 			r += size
 			batch = append(batch, answered{response: resp})
 		}
-		if lone := c.deliver(batch); err == nil {
-			err = lone
-		}
+		lone = cmp.Or(lone, c.deliver(batch))
 		batch = batch[:0]
 		if err != nil {
-			c.fail(err)
+			c.fail(cmp.Or(lone, err))
 			return
 		}
 		held := copy(buf, buf[r:w])
@@ -311,7 +311,7 @@ type answered struct {
 }
 
 // deliver hands a burst of answers to those who wait, taking the lock once. It returns
-// the error of an answer to nobody: what the node says before it ends a connection.
+// the error of an answer to nobody: why the node is about to end the connection.
 func (c *Client) deliver(batch []answered) (lone error) {
 	c.mu.Lock()
 	for i := range batch {

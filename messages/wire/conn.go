@@ -296,8 +296,10 @@ func (c *conn) respond(id uint32, result messages.Result, err *messages.Error) *
 	return err
 }
 
-// malformed says goodbye to a caller whose bytes make no sense.
+// malformed says goodbye to a caller whose bytes make no sense. The calls before them
+// are served.
 func (c *conn) malformed(err *messages.Error) {
+	c.dispatch()
 	c.rejected = true
 	c.server.metrics.Malformed.Add(1)
 	c.refuse(request{}, nil, err)

@@ -304,6 +304,12 @@ func (d *Decoder) Bytes() []byte {
 	if d.fault != nil {
 		return nil
 	}
+	if rest := d.buf[d.pos:]; len(rest) > 0 && rest[0]&0xe0 == 0xa0 { // the usual case
+		if size := 1 + int(rest[0]&0x1f); size <= len(rest) {
+			d.pos += size
+			return rest[1:size]
+		}
+	}
 	size, _, ok := d.form()
 	if !ok {
 		return nil

@@ -191,6 +191,7 @@ func BenchmarkRestore(b *testing.B) {
 	b.StopTimer()
 	b.ReportMetric((float64(heap())-float64(before))/records, "B/record")
 	runtime.KeepAlive(source)
+	runtime.KeepAlive(data)
 	b.ReportMetric(float64(len(data))/records, "snapshot-B/record")
 	if got := fsm.Store().Last(1); got != records {
 		b.Fatalf("last = %d, want %d", got, records)

@@ -75,15 +75,7 @@ func TestGoldenEntry(t *testing.T) {
 	path := filepath.Join("testdata", "entry-1.hex")
 	data := entryOf(t, everyTxn()...)
 	if *update {
-		var lines strings.Builder
-		for rest := hex.EncodeToString(data); rest != ""; {
-			n := min(64, len(rest))
-			lines.WriteString(rest[:n] + "\n")
-			rest = rest[n:]
-		}
-		if err := os.WriteFile(path, []byte(lines.String()), 0o600); err != nil {
-			t.Fatal(err)
-		}
+		writeGolden(t, path, data)
 	}
 	golden := readGolden(t, path)
 	if !bytes.Equal(data, golden) {
@@ -232,4 +224,37 @@ func FuzzApply(f *testing.F) {
 			t.Fatalf("refused with %v, and left a trace", err)
 		}
 	})
+}
+
+// TestGoldenSnapshot restores a snapshot written by the first version: it must give the
+// Store that the golden entry gives.
+func TestGoldenSnapshot(t *testing.T) {
+	path := filepath.Join("testdata", "snapshot-1.hex")
+	want := someFSM(t)
+	if *update {
+		writeGolden(t, path, snapshotOf(t, want))
+	}
+	fsm := openFSM(t)
+	if err := fsm.Restore(bytes.NewReader(readGolden(t, path))); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(describe(t, fsm.Store()), describe(t, want.Store())); diff != "" {
+		t.Errorf("restored (-got +want):\n%s", diff)
+	}
+	if digestOf(t, fsm) != digestOf(t, want) {
+		t.Error("the restored rows are not those of today's program")
+	}
+}
+
+func writeGolden(t testing.TB, path string, data []byte) {
+	t.Helper()
+	var lines strings.Builder
+	for rest := hex.EncodeToString(data); rest != ""; {
+		n := min(64, len(rest))
+		lines.WriteString(rest[:n] + "\n")
+		rest = rest[n:]
+	}
+	if err := os.WriteFile(path, []byte(lines.String()), 0o600); err != nil {
+		t.Fatal(err)
+	}
 }

@@ -308,6 +308,7 @@ func TestJournalWatchdog(t *testing.T) {
 		time.Sleep(2 * time.Second)
 		j.propose(sink, persistence.High, 2, 2)
 		time.Sleep(time.Minute)
+		synctest.Wait()
 		second := time.Second
 		if diff := cmp.Diff(j.alarms, alarms{[]time.Duration{3 * second}, []time.Duration{10 * second}}, cmp.AllowUnexported(alarms{})); diff != "" {
 			t.Errorf("alarms of the first entry (-got +want):\n%s", diff)

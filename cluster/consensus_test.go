@@ -21,8 +21,9 @@ import (
 	"github.com/the-block/bursar/persistence"
 )
 
-// buntdb ends a goroutine of its own up to a second after Close.
-func TestMain(m *testing.M) {
+// verifyNoLeaks runs the tests. buntdb ends a goroutine of its own up to a second
+// after Close.
+func verifyNoLeaks(m *testing.M) {
 	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/tidwall/buntdb.(*DB).backgroundManager"))
 }
 

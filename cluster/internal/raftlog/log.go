@@ -54,10 +54,13 @@ func Open(dir string, opts Options, log hclog.Logger) (*Log, error) {
 	if err := l.openWitness(); err != nil {
 		return nil, err
 	}
-	l.meta = &meta{onTerm: l.witness.currentTerm}
 	vfs := opts.VFS
 	if vfs == nil {
 		vfs = fs.New()
+	}
+	l.meta = &meta{onTerm: l.witness.currentTerm}
+	if err := mendTail(dir, vfs, l.meta, l.witness.mark()); err != nil {
+		return nil, errors.Join(err, l.witness.close())
 	}
 	w, err := wal.Open(dir,
 		wal.WithCodec(codec{}), wal.WithMetaStore(l.meta), wal.WithSegmentFiler(filer{segment.NewFiler(dir, vfs)}),

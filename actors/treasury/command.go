@@ -73,8 +73,8 @@ func (c *Vote) decide(e *entity, r stored, facts disbursement.Facts) (decision, 
 		before: record.VoteDeadlineEpoch,
 		result: &voteResult{
 			id:        r.id,
-			operators: record.Approval(disbursement.Operators),
-			builders:  record.Approval(disbursement.Builders),
+			operators: record.Approval(messages.Operators),
+			builders:  record.Approval(messages.Builders),
 		},
 	}, nil
 }

@@ -87,7 +87,7 @@ func statusOf(r *disbursement.Record) messages.Status {
 	case messages.Draft:
 	case messages.Voting:
 		s.VoteDeadlineEpoch = r.VoteDeadlineEpoch
-		s.OperatorsPPM, s.BuildersPPM = r.Approval(disbursement.Operators), r.Approval(disbursement.Builders)
+		s.OperatorsPPM, s.BuildersPPM = r.Approval(messages.Operators), r.Approval(messages.Builders)
 	case messages.Queued:
 		s.ActivationEpoch = r.ActivationEpoch
 	case messages.Timelocked:

@@ -77,7 +77,7 @@ func (s *shard) Receive(ctx *actors.Context, msg any) error {
 	case outcomes:
 		for _, o := range msg {
 			if work, ok := s.settle(o); ok {
-				work.settle(s, o)
+				s.conclude(work, o)
 			}
 		}
 		return s.sweep(ctx)
@@ -100,6 +100,18 @@ func (s *shard) Receive(ctx *actors.Context, msg any) error {
 	default:
 		return fmt.Errorf("shard %d: unknown message %T", s.id, msg)
 	}
+}
+
+// conclude carries an outcome to its work. A panic on the way goes on to the
+// supervisor, but not before the caller is told.
+func (s *shard) conclude(work shardWork, o persistence.Outcome) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			work.abandon(s)
+			panic(cause)
+		}
+	}()
+	work.settle(s, o)
 }
 
 func (s *shard) activate(ctx *actors.Context, fence messages.Fence) error {

@@ -164,18 +164,6 @@ func checkDependencies(p messages.Payload) ([]messages.DisbursementID, *messages
 	return explicit, nil
 }
 
-// AddDependencies gives the dependencies of a plan's item: the canonical ones
-// with those the plan adds, ascending, without duplicates. They count together
-// towards DependenciesMax.
-func AddDependencies(deps, added []messages.DisbursementID) ([]messages.DisbursementID, *messages.Error) {
-	all, ok := distinct(slices.Concat(deps, added))
-	if !ok {
-		return nil, messages.Errorf(messages.CodeTooManyDependencies,
-			"canonical dependencies and after name more than %d disbursements together", DependenciesMax)
-	}
-	return all, nil
-}
-
 // check says what is wrong with the memo's list.
 func (l *memoList) check() *messages.Error {
 	switch l.fault {

@@ -29,9 +29,9 @@ func goldenRecords() map[string]disbursement.Record {
 	full.State = messages.RolledBack
 	full.VoteDeadlineEpoch, full.ActivationEpoch, full.ReadyEpoch, full.ExecutedEpoch = 8, 10, 12, 12
 	full.Votes = []disbursement.Vote{
-		{House: disbursement.Operators, Voter: "ada", WeightPPM: 600_000, Approve: true},
-		{House: disbursement.Builders, Voter: "bob", WeightPPM: 300_000, Approve: true},
-		{House: disbursement.Builders, Voter: "eve", WeightPPM: 1, Approve: false},
+		{House: messages.Operators, Voter: "ada", WeightPPM: 600_000, Approve: true},
+		{House: messages.Builders, Voter: "bob", WeightPPM: 300_000, Approve: true},
+		{House: messages.Builders, Voter: "eve", WeightPPM: 1, Approve: false},
 	}
 	full.Nonce = 300
 	for i := range full.TxHash {
@@ -123,7 +123,7 @@ func records() *rapid.Generator[disbursement.Record] {
 		}
 		for range rapid.IntRange(0, 5).Draw(t, "votes") {
 			r.Votes = append(r.Votes, disbursement.Vote{
-				House: rapid.SampledFrom([]disbursement.House{disbursement.Operators, disbursement.Builders}).Draw(t, "house"),
+				House: rapid.SampledFrom([]messages.House{messages.Operators, messages.Builders}).Draw(t, "house"),
 				Voter: text.Draw(t, "voter"), WeightPPM: messages.PPM(rapid.Uint64().Draw(t, "weight")), Approve: rapid.Bool().Draw(t, "approve"),
 			})
 		}

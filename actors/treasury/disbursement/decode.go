@@ -168,8 +168,8 @@ func (r *reader) votes() []Vote {
 	votes := make([]Vote, n)
 	for i := range votes {
 		b := r.byte()
-		house := House(b &^ approvedBit)
-		if r.err == nil && house != Operators && house != Builders {
+		house := messages.House(b &^ approvedBit)
+		if r.err == nil && house != messages.Operators && house != messages.Builders {
 			r.fail(house.String())
 		}
 		votes[i] = Vote{

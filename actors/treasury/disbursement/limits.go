@@ -13,8 +13,9 @@ const (
 	// as too_many_dependencies.
 	DependenciesMax = 100
 
-	// The rest is refused as validation_failed, naming the field.
-	DestinationBytesMax    = 256
+	// The rest is refused as validation_failed, naming the field. A destination names
+	// a counter of the Store, whose names are short.
+	DestinationBytesMax    = 120
 	TitleBytesMax          = 1024
 	SummaryBytesMax        = 16 * 1024
 	AttachmentsMax         = 64

@@ -293,15 +293,15 @@ func TestARecordLivesAsTheTableSays(t *testing.T) {
 			}),
 			"vote": func(t *rapid.T) {
 				w.castVote(t, disbursement.Vote{
-					House:     rapid.SampledFrom([]disbursement.House{disbursement.Operators, disbursement.Builders}).Draw(t, "house"),
+					House:     rapid.SampledFrom([]messages.House{messages.Operators, messages.Builders}).Draw(t, "house"),
 					Voter:     rapid.SampledFrom([]string{"ada", "bob", "eve"}).Draw(t, "voter"),
 					WeightPPM: messages.PPM(rapid.SampledFrom([]uint64{300_000, 600_000, 400_000}).Draw(t, "weight")),
 					Approve:   rapid.Bool().Draw(t, "approve"),
 				})
 			},
 			"landslide": func(t *rapid.T) {
-				w.castVote(t, disbursement.Vote{House: disbursement.Operators, Voter: "ada", WeightPPM: 600_000, Approve: true})
-				w.castVote(t, disbursement.Vote{House: disbursement.Builders, Voter: "ada", WeightPPM: 600_000, Approve: true})
+				w.castVote(t, disbursement.Vote{House: messages.Operators, Voter: "ada", WeightPPM: 600_000, Approve: true})
+				w.castVote(t, disbursement.Vote{House: messages.Builders, Voter: "ada", WeightPPM: 600_000, Approve: true})
 			},
 		}
 		names := []string{

@@ -46,7 +46,7 @@ func (l *life) take(m disbursement.Move, err *messages.Error) *life {
 	return l
 }
 
-func (l *life) vote(house disbursement.House, voter string, weight messages.PPM, approve bool) *life {
+func (l *life) vote(house messages.House, voter string, weight messages.PPM, approve bool) *life {
 	l.t.Helper()
 	r, err := disbursement.CastVote(l.r, disbursement.Vote{House: house, Voter: voter, WeightPPM: weight, Approve: approve}, at(2))
 	if err != nil {
@@ -59,7 +59,7 @@ func (l *life) vote(house disbursement.House, voter string, weight messages.PPM,
 // carried casts the votes that just reach both quorums.
 func (l *life) carried() *life {
 	l.t.Helper()
-	return l.vote(disbursement.Operators, "ada", 500_000, true).vote(disbursement.Builders, "bob", 300_000, true)
+	return l.vote(messages.Operators, "ada", 500_000, true).vote(messages.Builders, "bob", 300_000, true)
 }
 
 func (l *life) execute(epoch messages.Epoch) *life {
@@ -141,8 +141,8 @@ func TestEpochsCountFromTheStepThatIsTaken(t *testing.T) {
 	if got := late.r.VoteDeadlineEpoch; got != 54 {
 		t.Errorf("deadline = %d, want 54", got)
 	}
-	late.r, _ = disbursement.CastVote(late.r, disbursement.Vote{House: disbursement.Operators, Voter: "ada", WeightPPM: 5e5, Approve: true}, at(53))
-	late.r, _ = disbursement.CastVote(late.r, disbursement.Vote{House: disbursement.Builders, Voter: "bob", WeightPPM: 3e5, Approve: true}, at(53))
+	late.r, _ = disbursement.CastVote(late.r, disbursement.Vote{House: messages.Operators, Voter: "ada", WeightPPM: 5e5, Approve: true}, at(53))
+	late.r, _ = disbursement.CastVote(late.r, disbursement.Vote{House: messages.Builders, Voter: "bob", WeightPPM: 3e5, Approve: true}, at(53))
 	if got := late.next(60).r.ActivationEpoch; got != 62 {
 		t.Errorf("activation = %d, want 62", got)
 	}
@@ -166,8 +166,8 @@ func TestWindowsBeyondTheLastEpochNeverEnd(t *testing.T) {
 }
 
 func TestAVoteWithoutQuorumGivesItsReason(t *testing.T) {
-	r := born(t, proposed()).next(2).vote(disbursement.Operators, "ada", 1_000_000, true).
-		vote(disbursement.Builders, "bob", 299_999, true).next(6).r
+	r := born(t, proposed()).next(2).vote(messages.Operators, "ada", 1_000_000, true).
+		vote(messages.Builders, "bob", 299_999, true).next(6).r
 	if r.State != messages.RolledBack || r.Reason != "quorum_not_reached" {
 		t.Errorf("%v %q, want rolled_back, quorum_not_reached", r.State, r.Reason)
 	}
@@ -175,7 +175,7 @@ func TestAVoteWithoutQuorumGivesItsReason(t *testing.T) {
 
 func TestAQuorumOfZeroIsReachedByNobody(t *testing.T) {
 	r := born(t, proposed(func(p *messages.Payload) { p.Proposal.Quorum.BuildersPPM = 0 })).next(2).
-		vote(disbursement.Operators, "ada", 500_000, true).next(6).r
+		vote(messages.Operators, "ada", 500_000, true).next(6).r
 	if r.State != messages.Queued {
 		t.Errorf("%v, want queued", r.State)
 	}
@@ -420,12 +420,12 @@ func TestARolledBackDependencyFailsTheRecord(t *testing.T) {
 }
 
 func TestCastVoteRefuses(t *testing.T) {
-	vote := disbursement.Vote{House: disbursement.Operators, Voter: "eve", WeightPPM: 1, Approve: true}
+	vote := disbursement.Vote{House: messages.Operators, Voter: "eve", WeightPPM: 1, Approve: true}
 	with := func(edit func(*disbursement.Vote)) disbursement.Vote { v := vote; edit(&v); return v }
 	states := everyState(t)
 	full := born(t, proposed()).next(2)
 	for i := range disbursement.VotesMax {
-		full.vote(disbursement.Builders, fmt.Sprint(i), 1, false)
+		full.vote(messages.Builders, fmt.Sprint(i), 1, false)
 	}
 	tests := []struct {
 		name string
@@ -440,7 +440,7 @@ func TestCastVoteRefuses(t *testing.T) {
 		{"an overlong voter", states["voting"], 3, with(func(v *disbursement.Vote) { v.Voter = strings.Repeat("x", 129) }), messages.CodeValidationFailed, "voter has 129 bytes, at most 128 are allowed"},
 		{"no weight", states["voting"], 3, with(func(v *disbursement.Vote) { v.WeightPPM = 0 }), messages.CodeValidationFailed, "weight_ppm must be above 0"},
 		{"more than the whole", states["voting"], 3, with(func(v *disbursement.Vote) { v.WeightPPM = 1_000_001 }), messages.CodeValidationFailed, "weight_ppm must be at most 1000000"},
-		{"a weight the house has no room for", born(t, proposed()).next(2).vote(disbursement.Operators, "ada", 1_000_000, false).r, 3, vote, messages.CodeValidationFailed, "weight_ppm: the weights of the operators would add up to 1000001, at most 1000000 are allowed"},
+		{"a weight the house has no room for", born(t, proposed()).next(2).vote(messages.Operators, "ada", 1_000_000, false).r, 3, vote, messages.CodeValidationFailed, "weight_ppm: the weights of the operators would add up to 1000001, at most 1000000 are allowed"},
 		{"one vote too many", full.r, 3, vote, messages.CodeValidationFailed, "the disbursement has 1000 votes, no more are kept"},
 		{"a draft", states["draft"], 1, vote, messages.CodeInvalidTransition, "the disbursement is draft: votes are counted while it is voting"},
 		{"a queued one", states["queued"], 6, vote, messages.CodeInvalidTransition, "the disbursement is queued: votes are counted while it is voting"},
@@ -457,25 +457,25 @@ func TestCastVoteRefuses(t *testing.T) {
 	if _, err := disbursement.CastVote(states["voting"], vote, at(5)); err != nil {
 		t.Errorf("the last epoch before the deadline: %v", err)
 	}
-	if _, err := disbursement.CastVote(full.r, with(func(v *disbursement.Vote) { v.House, v.Voter = disbursement.Builders, "7" }), at(5)); err != nil {
+	if _, err := disbursement.CastVote(full.r, with(func(v *disbursement.Vote) { v.House, v.Voter = messages.Builders, "7" }), at(5)); err != nil {
 		t.Errorf("a full ballot takes no change of mind: %v", err)
 	}
 }
 
 func TestTheLastVoteOfAVoterCounts(t *testing.T) {
-	l := born(t, proposed()).next(2).vote(disbursement.Operators, "ada", 900_000, true).
-		vote(disbursement.Operators, "bob", 100_000, true).
-		vote(disbursement.Operators, "ada", 800_000, true).
-		vote(disbursement.Builders, "ada", 1_000_000, true)
-	if got := l.r.Approval(disbursement.Operators); got != 900_000 {
+	l := born(t, proposed()).next(2).vote(messages.Operators, "ada", 900_000, true).
+		vote(messages.Operators, "bob", 100_000, true).
+		vote(messages.Operators, "ada", 800_000, true).
+		vote(messages.Builders, "ada", 1_000_000, true)
+	if got := l.r.Approval(messages.Operators); got != 900_000 {
 		t.Errorf("approval = %d, want 900000", got)
 	}
 	before := l.r
-	l.vote(disbursement.Operators, "ada", 900_000, false)
-	if got := l.r.Approval(disbursement.Operators); got != 100_000 || len(l.r.Votes) != 3 {
+	l.vote(messages.Operators, "ada", 900_000, false)
+	if got := l.r.Approval(messages.Operators); got != 100_000 || len(l.r.Votes) != 3 {
 		t.Errorf("approval = %d of %d votes, want 100000 of 3", got, len(l.r.Votes))
 	}
-	if got := before.Approval(disbursement.Operators); got != 900_000 {
+	if got := before.Approval(messages.Operators); got != 900_000 {
 		t.Errorf("the old record changed: %d", got)
 	}
 }
@@ -507,27 +507,9 @@ func TestNewLeavesThePayloadAlone(t *testing.T) {
 }
 
 func TestLabels(t *testing.T) {
-	for _, h := range []disbursement.House{disbursement.Operators, disbursement.Builders} {
-		if got, ok := disbursement.ParseHouse(h.String()); got != h || !ok {
-			t.Errorf("ParseHouse(%q) = %v, %v", h, got, ok)
-		}
-	}
-	if h, ok := disbursement.ParseHouse("lords"); ok {
-		t.Errorf("ParseHouse(lords) = %v", h)
-	}
-	got := fmt.Sprint(disbursement.EventAccrual, disbursement.EventExecuted, disbursement.EventCancelled, disbursement.Event(9), disbursement.House(9))
-	if want := "accrual executed cancelled event(9) house(9)"; got != want {
+	got := fmt.Sprint(disbursement.EventAccrual, disbursement.EventExecuted, disbursement.EventCancelled, disbursement.Event(9))
+	if want := "accrual executed cancelled event(9)"; got != want {
 		t.Errorf("got %q, want %q", got, want)
-	}
-}
-
-func TestAPlanAddsDependencies(t *testing.T) {
-	got, err := disbursement.AddDependencies([]messages.DisbursementID{3, 9}, []messages.DisbursementID{1 << 63, 3, 1})
-	if diff := cmp.Diff([]messages.DisbursementID{1, 3, 9, 1 << 63}, got); diff != "" || err != nil {
-		t.Errorf("%v -want +got\n%s", err, diff)
-	}
-	if _, err := disbursement.AddDependencies(idsUpTo(100), []messages.DisbursementID{101}); err == nil || err.Code != messages.CodeTooManyDependencies {
-		t.Errorf("101 together: %v", err)
 	}
 }
 

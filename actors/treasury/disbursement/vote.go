@@ -1,46 +1,15 @@
 package disbursement
 
 import (
-	"fmt"
 	"slices"
 
 	"github.com/the-block/bursar/messages"
 )
 
-// House is one of the two bodies whose approval a proposal needs.
-type House byte
-
-// The houses.
-const (
-	Operators House = iota + 1
-	Builders
-)
-
-// String gives the house's label on the wire.
-func (h House) String() string {
-	switch h {
-	case Operators:
-		return "operators"
-	case Builders:
-		return "builders"
-	}
-	return fmt.Sprintf("house(%d)", byte(h))
-}
-
-// ParseHouse finds the house with the given label.
-func ParseHouse(label string) (House, bool) {
-	for _, h := range []House{Operators, Builders} {
-		if h.String() == label {
-			return h, true
-		}
-	}
-	return 0, false
-}
-
 // Vote is one voter's voice in one house. WeightPPM is the voter's share of the
 // house, whichever way the vote goes.
 type Vote struct {
-	House     House
+	House     messages.House
 	Voter     string
 	WeightPPM messages.PPM
 	Approve   bool
@@ -84,7 +53,7 @@ func CastVote(r Record, vote Vote, f Facts) (Record, *messages.Error) {
 }
 
 func checkVote(v Vote) *messages.Error {
-	if v.House != Operators && v.House != Builders {
+	if v.House != messages.Operators && v.House != messages.Builders {
 		return invalid("house must be operators or builders")
 	}
 	if err := checkText("voter", v.Voter, VoterBytesMax); err != nil {
@@ -100,7 +69,7 @@ func checkVote(v Vote) *messages.Error {
 }
 
 // Approval adds up the approving weights of a house.
-func (r *Record) Approval(house House) messages.PPM {
+func (r *Record) Approval(house messages.House) messages.PPM {
 	var sum messages.PPM
 	for _, v := range r.Votes {
 		if v.House == house && v.Approve {
@@ -113,5 +82,5 @@ func (r *Record) Approval(house House) messages.PPM {
 // quorate reports whether each house reached its quorum.
 func (r *Record) quorate() bool {
 	q := r.Payload.Proposal.Quorum
-	return r.Approval(Operators) >= q.OperatorsPPM && r.Approval(Builders) >= q.BuildersPPM
+	return r.Approval(messages.Operators) >= q.OperatorsPPM && r.Approval(messages.Builders) >= q.BuildersPPM
 }

@@ -238,7 +238,7 @@ func (s *service) table() map[string]answer {
 		messages.MethodVote: {do: func(c *wire.Call) {
 			p := c.Params.(*messages.VoteParams)
 			t.Command(&treasury.Vote{Request: requestOf(c), ID: p.ID, Vote: disbursement.Vote{
-				House: disbursement.House(p.House), Voter: p.Voter, WeightPPM: p.WeightPPM, Approve: p.Approve,
+				House: p.House, Voter: p.Voter, WeightPPM: p.WeightPPM, Approve: p.Approve,
 			}})
 		}},
 		messages.MethodQueueDisbursement: {do: func(c *wire.Call) {

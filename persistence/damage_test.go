@@ -59,6 +59,51 @@ func TestDamagedSnapshot(t *testing.T) {
 	}
 }
 
+// TestDamagedProjection changes each byte of the projection file behind the Store's
+// back: a snapshot copied from it is refused, or holds the right rows all the same (what
+// was damaged had been overwritten, or means the same).
+func TestDamagedProjection(t *testing.T) {
+	dir := t.TempDir()
+	store, err := persistence.Open(dir, persistence.DefaultStoreConfig())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = store.Close() }()
+	fsm := persistence.NewFSM(store)
+	mustApply(t, fsm, 1, entryOf(t, everyTxn()...))
+	mustApply(t, fsm, 2, entryOf(t, appendRows(2)))
+	want := digestOf(t, fsm)
+	files, err := filepath.Glob(filepath.Join(dir, "*"))
+	if err != nil || len(files) != 1 {
+		t.Fatalf("projection files %v, %v", files, err)
+	}
+	whole, err := os.ReadFile(files[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	refused := 0
+	other := openFSM(t)
+	for i := range whole {
+		damaged := bytes.Clone(whole)
+		damaged[i] ^= 1 << (i % 8)
+		if err := os.WriteFile(files[0], damaged, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		err := other.Restore(bytes.NewReader(snapshotOf(t, fsm)))
+		switch {
+		case errors.Is(err, persistence.ErrCorrupt):
+			refused++
+		case err != nil:
+			t.Fatalf("byte %d: %v, want ErrCorrupt", i, err)
+		case digestOf(t, other) != want:
+			t.Fatalf("byte %d: other rows were restored", i)
+		}
+	}
+	if refused < len(whole)*9/10 {
+		t.Errorf("%d of %d damages refused", refused, len(whole))
+	}
+}
+
 // TestDamagedEntry does the same to a log entry: the FSM stops and the Store stays.
 func TestDamagedEntry(t *testing.T) {
 	whole := entryOf(t, everyTxn()...)

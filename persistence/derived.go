@@ -17,6 +17,7 @@ type derived struct {
 	last     [256]uint64 // last assigned number of each table
 	requests requestIndex
 	columns  map[Table]*columnTable
+	checksum checksum
 	bytes    int64 // keys and values, to tell how much of the file is garbage
 }
 
@@ -66,7 +67,10 @@ func (d *derived) sequence(key, value string) error {
 }
 
 func (d *derived) add(key, value string) error {
-	d.bytes += rowBytes(key, value)
+	if key == "" {
+		return fmt.Errorf("%w: row without a key", ErrCorrupt)
+	}
+	d.wrote(key, value)
 	switch table := Table(key[0]); table {
 	case tableCounter, tableHistory, tableSequence:
 		return nil
@@ -109,6 +113,17 @@ func (d *derived) addRecord(table Table, key, value string) error {
 		c.set(number, r.tag, []byte(r.data))
 	}
 	return nil
+}
+
+// wrote and dropped keep the totals over all rows.
+func (d *derived) wrote(key, value string) {
+	d.bytes += rowBytes(key, value)
+	d.checksum.add(key, value)
+}
+
+func (d *derived) dropped(key, value string) {
+	d.bytes -= rowBytes(key, value)
+	d.checksum.remove(key, value)
 }
 
 // rowBytes is about what a row takes in the projection file.

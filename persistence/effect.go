@@ -74,7 +74,7 @@ func (f *FSM) delete(t *Txn, _ *Result) error {
 			return err
 		}
 		d := f.store.derived
-		d.bytes -= rowBytes(string(key), previous)
+		d.dropped(string(key), previous)
 		if c := d.columns[key.Table()]; c != nil {
 			if n, ok := key.Number(); ok && n > 0 {
 				c.remove(n)

@@ -170,9 +170,9 @@ func (f *FSM) replace(key, value string) (previous string, err error) {
 	if err != nil {
 		return "", err
 	}
-	f.store.derived.bytes += rowBytes(key, value)
+	f.store.derived.wrote(key, value)
 	if replaced {
-		f.store.derived.bytes -= rowBytes(key, previous)
+		f.store.derived.dropped(key, previous)
 	}
 	return previous, nil
 }

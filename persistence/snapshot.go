@@ -14,10 +14,10 @@ import (
 
 // A snapshot is a header, a prefix of the projection file, and a checksum over both:
 //
-//	"BURSARS1" | index 8 | rows 8 | body bytes 8 | body | CRC-32C 4
+//	"BURSARS1" | index 8 | rows 8 | checksum of the rows 8 | body bytes 8 | body | CRC-32C 4
 const (
 	snapshotMagic       = "BURSARS1"
-	snapshotHeaderBytes = len(snapshotMagic) + 3*8
+	snapshotHeaderBytes = len(snapshotMagic) + 4*8
 )
 
 // Snapshot is the Store at one index, ready to be written. It pins a file, not the
@@ -26,6 +26,7 @@ type Snapshot struct {
 	file  *os.File
 	index uint64
 	rows  uint64
+	sum   uint64
 	size  int64
 }
 
@@ -46,7 +47,7 @@ func (f *FSM) Snapshot() (*Snapshot, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("snapshot: %w", err), file.Close())
 	}
-	snapshot := &Snapshot{file: file, index: s.applied.Load(), size: info.Size()}
+	snapshot := &Snapshot{file: file, index: s.applied.Load(), sum: s.derived.checksum.sum, size: info.Size()}
 	err = s.db.View(func(tx *buntdb.Tx) error {
 		rows, err := tx.Len()
 		snapshot.rows = uint64(rows)
@@ -72,6 +73,7 @@ func (s *Snapshot) WriteTo(w io.Writer) (int64, error) {
 	header = append(header, snapshotMagic...)
 	header = binary.BigEndian.AppendUint64(header, s.index)
 	header = binary.BigEndian.AppendUint64(header, s.rows)
+	header = binary.BigEndian.AppendUint64(header, s.sum)
 	header = binary.BigEndian.AppendUint64(header, uint64(s.size))
 	n, err := both.Write(header)
 	if err != nil {
@@ -108,7 +110,7 @@ func (f *FSM) Restore(r io.Reader) error {
 	if err != nil {
 		return errors.Join(fmt.Errorf("restore: %w", err), removeIfThere(path))
 	}
-	db, derived, err := s.load(path, header.rows)
+	db, derived, err := s.load(path, header)
 	if err != nil {
 		return errors.Join(fmt.Errorf("restore: %w", err), removeIfThere(path))
 	}
@@ -123,8 +125,8 @@ func (f *FSM) Restore(r io.Reader) error {
 }
 
 type snapshotHeader struct {
-	index, rows uint64
-	size        int64
+	index, rows, sum uint64
+	size             int64
 }
 
 // receive writes the body of a snapshot to path and checks it.
@@ -162,7 +164,8 @@ func readHeader(r io.Reader) (h snapshotHeader, err error) {
 	}
 	h.index = binary.BigEndian.Uint64(rest)
 	h.rows = binary.BigEndian.Uint64(rest[8:])
-	size := binary.BigEndian.Uint64(rest[16:])
+	h.sum = binary.BigEndian.Uint64(rest[16:])
+	size := binary.BigEndian.Uint64(rest[24:])
 	if size > 1<<62 {
 		return h, fmt.Errorf("%w: snapshot of %d bytes", ErrCorrupt, size)
 	}
@@ -186,8 +189,11 @@ func checkTrailer(r io.Reader, sum hash.Hash32) error {
 }
 
 // load opens a checked projection file and derives what is kept in memory.
-func (s *Store) load(path string, rows uint64) (*buntdb.DB, *derived, error) {
+func (s *Store) load(path string, h snapshotHeader) (*buntdb.DB, *derived, error) {
 	db, err := openProjection(path)
+	if errors.Is(err, buntdb.ErrInvalid) {
+		err = fmt.Errorf("%w: %w", ErrCorrupt, err)
+	}
 	if err != nil {
 		return nil, nil, err
 	}
@@ -197,11 +203,14 @@ func (s *Store) load(path string, rows uint64) (*buntdb.DB, *derived, error) {
 		if err != nil {
 			return err
 		}
-		if uint64(n) != rows {
-			return fmt.Errorf("%w: snapshot of %d rows loads as %d", ErrCorrupt, rows, n)
+		if uint64(n) != h.rows {
+			return fmt.Errorf("%w: snapshot of %d rows loads as %d", ErrCorrupt, h.rows, n)
 		}
 		return d.build(tx)
 	})
+	if err == nil && d.checksum.sum != h.sum {
+		err = fmt.Errorf("%w: snapshot of rows with checksum %016x loads as %016x", ErrCorrupt, h.sum, d.checksum.sum)
+	}
 	if err == nil && d.level > LevelMax {
 		err = fmt.Errorf("%w: feature level %d", ErrUnsupported, d.level)
 	}

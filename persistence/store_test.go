@@ -284,7 +284,11 @@ func TestSnapshotBesideApply(t *testing.T) {
 		t.Error("no compaction: the test tests nothing")
 	}
 	want := digestOf(t, fsm)
+	sum, _ := store.Checksum()
 	restoreFrom(t, fsm, fsm)
+	if again, at := store.Checksum(); again != sum || at != index {
+		t.Errorf("checksum %x at %d, was %x at %d", again, at, sum, index)
+	}
 	if digestOf(t, fsm) != want {
 		t.Error("the compacted Store differs from itself restored")
 	}

@@ -31,8 +31,9 @@ func (d *display) event(format string, args ...any) {
 	fmt.Fprintf(d.out, format+"\n", args...)
 }
 
-// show draws the panel, or prints the summary if it is new and a second is over.
-func (d *display) show(panel []string, summary string) {
+// show draws the panel, or prints the summary behind its prefix if it is new and a
+// second is over. The prefix, such as the time, alone makes no news.
+func (d *display) show(panel []string, prefix, summary string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.live {
@@ -43,7 +44,7 @@ func (d *display) show(panel []string, summary string) {
 	}
 	if now := time.Now(); summary != d.last && now.Sub(d.at) >= time.Second {
 		d.last, d.at = summary, now
-		fmt.Fprintln(d.out, summary)
+		fmt.Fprintln(d.out, prefix+summary)
 	}
 }
 

@@ -2,8 +2,10 @@ package main
 
 import (
 	"net"
+	"regexp"
 	"strconv"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 )
@@ -20,6 +22,7 @@ func TestScripts(t *testing.T) {
 		Dir:                 "testdata/script",
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
+		Cmds:                map[string]func(*testscript.TestScript, bool, []string){"await": await},
 		Setup: func(env *testscript.Env) error {
 			port := freePorts(t)
 			env.Setenv("PORT", strconv.Itoa(port))
@@ -29,6 +32,27 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 	})
+}
+
+// awaitTimeout is how long a script waits for what must come.
+const awaitTimeout = 30 * time.Second
+
+// await PATTERN COMMAND... runs the command again and again until its standard
+// output matches the pattern.
+func await(ts *testscript.TestScript, negated bool, args []string) {
+	if negated || len(args) < 2 {
+		ts.Fatalf("usage: await pattern command...")
+	}
+	pattern := regexp.MustCompile(args[0])
+	var out string
+	for until := time.Now().Add(awaitTimeout); time.Now().Before(until); {
+		_ = ts.Exec(args[1], args[2:]...) // what it says counts, not its exit code
+		if out = ts.ReadFile("stdout"); pattern.MatchString(out) {
+			return
+		}
+		<-time.After(pollEvery)
+	}
+	ts.Fatalf("%s never matched %q; at last it was:\n%s%s", args[1], args[0], out, ts.ReadFile("stderr"))
 }
 
 // freePorts finds the first of five consecutive ports that nobody listens on. They

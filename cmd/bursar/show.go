@@ -134,7 +134,8 @@ func (s *show) watch(ctx context.Context) error {
 	for wait(ctx, showEvery) {
 		f, err := readFigures(ctx, s.member.cfg.Address(node.PortHTTP))
 		if err != nil {
-			s.screen.show([]string{"  " + string(s.member.cfg.Name) + " does not answer"}, "n1 does not answer")
+			away := string(s.member.cfg.Name) + " does not answer"
+			s.screen.show([]string{"", "  " + away}, "", away)
 			continue
 		}
 		s.draw(f, time.Now())
@@ -161,9 +162,10 @@ func (s *show) draw(f figures, now time.Time) {
 			group(f.open()-f.in(messages.Executed)), group(f.in(messages.Executed)),
 			group(f.in(messages.Finalized)), group(f.in(messages.RolledBack))),
 		fmt.Sprintf("  %s payments/s", group(perSecond)),
-	}, fmt.Sprintf("epoch %d: submitted %d, refused %s, executed %d, finalized %d, balance %d, %d payments/s",
-		f.count("bursar_epoch"), taken, refused, f.in(messages.Executed), f.in(messages.Finalized),
-		f.count("treasury_balance"), perSecond))
+	}, fmt.Sprintf("epoch %d: ", f.count("bursar_epoch")),
+		fmt.Sprintf("submitted %d, refused %s, executed %d, finalized %d, balance %d, %d payments/s",
+			taken, refused, f.in(messages.Executed), f.in(messages.Finalized),
+			f.count("treasury_balance"), perSecond))
 	if !s.hinted && taken > 0 && f.open() == 0 {
 		s.hinted = true
 		s.screen.keep()

@@ -52,11 +52,19 @@ func TestADisplayWithoutATerminalPrintsPlainLines(t *testing.T) {
 		d := newDisplay(&out)
 		d.event("n1 is ready")
 		for range 10 { // 2.5 s
-			d.show([]string{"panel"}, "summary "+time.Now().Format("05"))
+			d.show([]string{"panel"}, "epoch 7: ", "summary "+time.Now().Format("05"))
 			time.Sleep(250 * time.Millisecond)
 		}
 		if got := strings.Count(out.String(), "summary"); got != 3 {
 			t.Errorf("%d summaries in 2.5 s, want 3:\n%s", got, out.String())
+		}
+		before := out.String()
+		time.Sleep(time.Hour)
+		d.show(nil, "epoch 8: ", "summary "+time.Unix(0, 0).Format("05"))
+		time.Sleep(time.Hour)
+		d.show(nil, "epoch 9: ", "summary "+time.Unix(0, 0).Format("05"))
+		if news := strings.TrimPrefix(out.String(), before); news != "epoch 8: summary 00\n" {
+			t.Errorf("printed %q, want what is new once", news)
 		}
 		if strings.ContainsAny(out.String(), "\x1b\r") || strings.Contains(out.String(), "panel") {
 			t.Errorf("a pipe got what is for terminals: %q", out.String())
@@ -67,8 +75,8 @@ func TestADisplayWithoutATerminalPrintsPlainLines(t *testing.T) {
 func TestADisplayOnATerminalReplacesItsPanel(t *testing.T) {
 	var out strings.Builder
 	d := &display{out: &out, live: true}
-	d.show([]string{"a", "b"}, "")
-	d.show([]string{"c"}, "")
+	d.show([]string{"a", "b"}, "", "")
+	d.show([]string{"c"}, "", "")
 	d.keep()
 	d.event("done")
 	if got, want := out.String(), "a\nb\n\x1b[2A\x1b[Jc\ndone\n"; got != want {

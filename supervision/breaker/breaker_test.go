@@ -131,6 +131,16 @@ func TestJustUnderHalfFailingStaysClosed(t *testing.T) {
 	}
 }
 
+func TestExactlyHalfFailingOpensAtTwiceTheThreshold(t *testing.T) {
+	b := newBreaker(t, breaker.DefaultConfig())
+	for i := 1; i <= 10; i++ {
+		succeed(b, 1, start)
+		if event := fail(b, 1, start); (event != nil) != (i == 10) {
+			t.Fatalf("after %d failures and %d successes: %v", i, i, event)
+		}
+	}
+}
+
 func TestProbesThatAllSucceedClose(t *testing.T) {
 	b, now := halfOpen(t, breaker.DefaultConfig())
 	first, _ := b.Admit()
@@ -230,6 +240,19 @@ func TestACancelledProbeIsFreeAgain(t *testing.T) {
 	}
 	if event := b.Success(first, now); event != nil || b.Snapshot(now).Successes != 0 {
 		t.Errorf("a cancelled call succeeded: %v", event)
+	}
+}
+
+func TestCancellingACallOfAnEarlierPeriodFreesNothing(t *testing.T) {
+	b, now := halfOpen(t, breaker.DefaultConfig())
+	early, _ := b.Admit()
+	b.Failure(b.Current(), now)
+	b.HalfOpen(now.Add(time.Minute))
+	b.Admit()
+	b.Admit()
+	b.Cancel(early)
+	if b.Passes() {
+		t.Error("a probe of this period became free")
 	}
 }
 

@@ -69,6 +69,34 @@ func TestDifferentChildrenOpenTheSupervisor(t *testing.T) {
 	}
 }
 
+func TestChildrenCalledBeforeTheSupervisorOpenedDoNotCount(t *testing.T) {
+	cells := newCells(t, breaker.DefaultConfig(), 10)
+	early, _ := breaker.NewGate(cells.Own(), nil).Admit()
+	cells.Own().Trip(breaker.ChildrenFailed, start)
+	now := at(time.Minute)
+	cells.Tick(now, 10)
+	succeedProbes(cells.Own(), now)
+	for i := range 8 {
+		if events := cells.Failure(childPath(i), early, now); events != nil {
+			t.Fatalf("child %d: %v", i, events)
+		}
+	}
+}
+
+func TestAChildsSuccessDoesNotHideWhatTheSupervisorGuards(t *testing.T) {
+	cells := newCells(t, breaker.DefaultConfig(), 10)
+	gate := breaker.NewGate(cells.Own(), nil)
+	var opened *breaker.Event
+	for range 5 {
+		pass, _ := gate.Admit()
+		gate.Success(pass, start)
+		opened = fail(cells.Own(), 1, start)
+	}
+	if opened == nil || opened.Reason != breaker.FailuresInRow {
+		t.Errorf("five failures of its storage among successes of children: %v, want open", opened)
+	}
+}
+
 func TestChildrenThatFailedLongAgoDoNotCount(t *testing.T) {
 	cells := newCells(t, breaker.DefaultConfig(), 100)
 	for i := range 40 {

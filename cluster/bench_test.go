@@ -45,8 +45,9 @@ func openTreasury(t testing.TB, dir string) *treasury {
 	go func() { ended <- journal.Run(ctx) }()
 	stop := func() {
 		cancel()
-		<-ended
-		<-ended
+		if err := errors.Join(<-ended, <-ended); err != nil {
+			t.Error(err)
+		}
 		if err := c.Close(context.Background()); err != nil {
 			t.Error(err)
 		}

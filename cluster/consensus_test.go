@@ -129,7 +129,9 @@ func start(t testing.TB, cfg cluster.Config, network cluster.Network) *node {
 	n.stop = func() {
 		once.Do(func() {
 			cancel()
-			<-ended
+			if err := <-ended; err != nil {
+				t.Errorf("run: %v", err)
+			}
 			if err := c.Close(context.Background()); err != nil {
 				t.Errorf("close: %v", err)
 			}

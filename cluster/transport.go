@@ -21,7 +21,10 @@ type Network interface {
 type TCP struct{}
 
 // Listen binds addr.
-func (TCP) Listen(addr string) (net.Listener, error) { return net.Listen("tcp", addr) }
+func (TCP) Listen(addr string) (net.Listener, error) {
+	var l net.ListenConfig
+	return l.Listen(context.Background(), "tcp", addr)
+}
 
 // Dial connects to addr.
 func (TCP) Dial(ctx context.Context, addr string) (net.Conn, error) {

@@ -129,7 +129,7 @@ func decide(cfg Config, nodes []Node, s Shard, now time.Time) (Move, bool) {
 		switch {
 		case fit(n, s):
 			cause, fitOwner = Rebalanced, true
-		case n.Draining && !(s.Timed && n.ClockOff):
+		case n.Draining && !untimely(n, s):
 			cause = Drained
 		}
 	}
@@ -164,8 +164,11 @@ func best(nodes []Node, s Shard, allowed func(Node) bool) (winner messages.NodeI
 
 // fit reports whether n may own s at all.
 func fit(n Node, s Shard) bool {
-	return !n.Draining && !(s.Timed && n.ClockOff)
+	return !n.Draining && !untimely(n, s)
 }
+
+// untimely reports whether s needs the right time and n has not got it.
+func untimely(n Node, s Shard) bool { return s.Timed && n.ClockOff }
 
 // rank orders nodes by their role; a lower one is preferred whatever the scores.
 func rank(n Node, s Shard) int {

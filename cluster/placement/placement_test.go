@@ -203,7 +203,7 @@ func TestDecisionsEndAndObeyTheRules(t *testing.T) {
 		for _, s := range list {
 			bestRole := placement.Role(99)
 			for _, n := range nodes {
-				if !n.Draining && !(s.Timed && n.ClockOff) {
+				if !n.Draining && (!s.Timed || !n.ClockOff) {
 					bestRole = min(bestRole, n.Role)
 				}
 			}

@@ -100,7 +100,7 @@ func TestALogKeepsItsEntries(t *testing.T) {
 	if diff := difference(l, 31, 100); diff != "" {
 		t.Error(diff)
 	}
-	if err := l.GetLog(30, new(raft.Log)); err != raft.ErrLogNotFound {
+	if err := l.GetLog(30, new(raft.Log)); err != raft.ErrLogNotFound { //nolint:errorlint // Raft compares with ==
 		t.Errorf("a removed entry: error = %v, want raft.ErrLogNotFound itself", err)
 	}
 	fill(t, l, 101, 120)

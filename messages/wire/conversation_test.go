@@ -123,7 +123,7 @@ func readMessage(in *bufio.Reader) ([]byte, error) {
 	}
 }
 
-func parse(t *testing.T, line string) []byte {
+func parse(t testing.TB, line string) []byte {
 	t.Helper()
 	var out []byte
 	for line = strings.TrimSpace(line); line != ""; line = strings.TrimSpace(line) {
@@ -170,4 +170,24 @@ func TestParseReadsWhatRenderWrites(t *testing.T) {
 	if got := parse(t, render(b)); !bytes.Equal(got, b) {
 		t.Errorf("got %q, want %q", got, b)
 	}
+}
+
+// FuzzFrame takes any bytes apart as both ends of the wire would.
+func FuzzFrame(f *testing.F) {
+	files, err := filepath.Glob("testdata/*.txt")
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, file := range files {
+		script, err := os.ReadFile(file)
+		if err != nil {
+			f.Fatal(err)
+		}
+		for line := range strings.Lines(string(script)) {
+			if line = strings.TrimSpace(line); strings.HasPrefix(line, "> ") || strings.HasPrefix(line, "< ") {
+				f.Add(parse(f, line[2:]))
+			}
+		}
+	}
+	f.Fuzz(func(_ *testing.T, b []byte) { wire.TakeApart(b) })
 }

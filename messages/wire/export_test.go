@@ -1,5 +1,10 @@
 package wire
 
+import (
+	"github.com/the-block/bursar/messages"
+	"github.com/the-block/bursar/messages/internal/pack"
+)
+
 // PackJSON checks and packs, as every path to the packer does.
 func PackJSON(b []byte) ([]byte, error) {
 	if err := checkJSON(b); err != nil {
@@ -14,3 +19,25 @@ func PackJSON(b []byte) ([]byte, error) {
 
 // AppendJSON is exported for its tests.
 var AppendJSON = appendJSON
+
+// TakeApart scans a message and reads it as a request and as a response. It reports
+// whether it is whole.
+func TakeApart(b []byte) bool {
+	var (
+		s pack.Scanner
+		d pack.Decoder
+	)
+	n, verdict := s.Scan(b, limits)
+	if verdict != pack.Complete {
+		return false
+	}
+	if req, err, _ := readRequest(&d, b[:n]); err == nil {
+		if m := messages.MethodByName(req.method); m != nil {
+			_, _ = m.Decode(req.params, messages.Msgpack)
+		}
+	}
+	if resp, ok := readResponse(&d, b[:n]); ok && resp.err == nil {
+		_, _ = appendJSON(nil, resp.result)
+	}
+	return true
+}

@@ -3,6 +3,7 @@ package wire_test
 import (
 	"bytes"
 	"encoding/json"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -68,6 +69,7 @@ func TestWhatJSONCannotSayIsNull(t *testing.T) {
 func FuzzJSON(f *testing.F) {
 	f.Add([]byte(`{"payload":{"disbursement":{"amount":"5","memo":"\u00e9","x":[1.5,-2,null,true]}}}`))
 	f.Add([]byte(`"\ud83d\ude00"`))
+	f.Add([]byte(`[-0, -0.0, 2.0, 1e20, 1e400, 18446744073709551616]`))
 	f.Fuzz(func(t *testing.T, in []byte) {
 		packed, err := wire.PackJSON(in)
 		if err != nil {
@@ -77,14 +79,13 @@ func FuzzJSON(f *testing.F) {
 		if err != nil {
 			t.Fatalf("%s: %v", in, err)
 		}
-		got, want := compact(t, out), compact(t, in)
-		if got != want && !strings.Contains(string(in), `e`) && !strings.ContainsAny(string(in), `.E`) {
+		if got, want := compact(t, out), compact(t, in); got != want {
 			t.Fatalf("got %s, want %s", got, want)
 		}
 	})
 }
 
-// compact reads JSON with numbers kept as they are written.
+// compact reads JSON with the standard library and writes every number in one way.
 func compact(t *testing.T, in []byte) string {
 	t.Helper()
 	dec := json.NewDecoder(bytes.NewReader(in))
@@ -93,11 +94,40 @@ func compact(t *testing.T, in []byte) string {
 	if err := dec.Decode(&v); err != nil {
 		t.Fatalf("%s: %v", in, err)
 	}
-	out, err := json.Marshal(v)
+	out, err := json.Marshal(plainNumbers(v))
 	if err != nil {
 		t.Fatal(err)
 	}
 	return string(out)
+}
+
+func plainNumbers(v any) any {
+	switch v := v.(type) {
+	case map[string]any:
+		for k := range v {
+			v[k] = plainNumbers(v[k])
+		}
+	case []any:
+		for i := range v {
+			v[i] = plainNumbers(v[i])
+		}
+	case json.Number:
+		if u, err := strconv.ParseUint(v.String(), 10, 64); err == nil {
+			return strconv.FormatUint(u, 10)
+		}
+		if i, err := v.Int64(); err == nil {
+			return strconv.FormatInt(i, 10)
+		}
+		f, err := v.Float64()
+		if err != nil {
+			return nil // too large for a float
+		}
+		if f == 0 {
+			return "0"
+		}
+		return strconv.FormatFloat(f, 'g', -1, 64)
+	}
+	return v
 }
 
 // FuzzUnpack: any bytes at all become JSON or an error.

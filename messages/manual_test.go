@@ -1,0 +1,125 @@
+package messages_test
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/the-block/bursar/messages"
+)
+
+var update = flag.Bool("update", false, "rewrite docs/api.md from the method table")
+
+const manual = "../docs/api.md"
+
+// TestTheManualIsTheTable keeps docs/api.md equal to the method table.
+func TestTheManualIsTheTable(t *testing.T) {
+	want := writeManual()
+	if *update {
+		if err := os.WriteFile(manual, []byte(want), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := os.ReadFile(manual)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(got), want); diff != "" {
+		t.Errorf("docs/api.md is not what the table says; run this test with -update\n%s", diff)
+	}
+}
+
+func writeManual() string {
+	var w strings.Builder
+	w.WriteString(`# The methods
+
+This page is generated from the method table in package messages; rpc.discover answers with the
+same table. The bytes are the subject of [wire.md](wire.md).
+
+Integers are unsigned 64-bit unless a text says otherwise. Amounts are in the smallest unit of
+BLOCK and at most 2^63-1. Times are Unix seconds. Unknown parameters are ignored, nil is the same as
+absent. A payload's missing parts are zero and judged by the rules of the treasury.
+
+Roles: a *reader* reads, a *submitter* submits proposals, a *voter* votes, an *operator* moves money or
+state beyond that. On a node without TLS a caller on the same machine holds every role, any other is
+reader and submitter. To submit without a proposal takes an operator.
+
+## Parameters of every method
+
+`)
+	table(&w, messages.OptionFields, true)
+	w.WriteString("\n`request_id` is for methods that change something, `consistency` for those that read.\n")
+	w.WriteString("\n## Errors\n\nAn error is `{code, name, message, data?}`. Any method may answer with the codes in bold.\n\n")
+	common := map[messages.Code]bool{}
+	for _, code := range messages.CommonErrors() {
+		common[code] = true
+	}
+	w.WriteString("| code | name |\n|---|---|\n")
+	for _, code := range messages.Codes() {
+		name := code.String()
+		if common[code] {
+			name = "**" + name + "**"
+		}
+		fmt.Fprintf(&w, "| %d | %s |\n", code, name)
+	}
+	for _, m := range messages.Methods() {
+		method(&w, m)
+	}
+	return w.String()
+}
+
+func method(w *strings.Builder, m *messages.Method) {
+	fmt.Fprintf(w, "\n## %s\n\n%s\n\n", m.Name, m.Summary)
+	kind := "reads"
+	if m.Mutates {
+		kind = "changes something"
+	}
+	fmt.Fprintf(w, "Role: %s; %s.", m.Who, kind)
+	if len(m.Errors) > 0 {
+		names := make([]string, len(m.Errors))
+		for i, code := range m.Errors {
+			names[i] = code.String()
+		}
+		fmt.Fprintf(w, " Errors: %s.", strings.Join(names, ", "))
+	}
+	if len(m.Params) > 0 {
+		w.WriteString("\n\n")
+		table(w, m.Params, true)
+	} else {
+		w.WriteString(" No parameters.\n")
+	}
+	w.WriteString("\n")
+	table(w, m.Result, false)
+}
+
+func table(w *strings.Builder, fields []messages.Field, params bool) {
+	if params {
+		w.WriteString("| parameter | type | default | |\n|---|---|---|---|\n")
+	} else {
+		w.WriteString("| result | type | |\n|---|---|---|\n")
+	}
+	rows(w, "", fields, params)
+}
+
+func rows(w *strings.Builder, under string, fields []messages.Field, params bool) {
+	for _, f := range fields {
+		if params {
+			value := f.Default
+			if f.Required {
+				value = "**required**"
+			}
+			fmt.Fprintf(w, "| `%s%s` | %s | %s | %s |\n", under, f.Name, f.Type, value, f.Text)
+		} else {
+			fmt.Fprintf(w, "| `%s%s` | %s | %s |\n", under, f.Name, f.Type, f.Text)
+		}
+		inner := under + f.Name + "."
+		if strings.HasPrefix(f.Type, "list of ") {
+			inner = under + f.Name + "[]."
+		}
+		rows(w, inner, f.Fields, params)
+	}
+}

@@ -17,7 +17,7 @@ const CellsMax = 100_000
 // any goroutine.
 type Budget struct{ free atomic.Int64 }
 
-// NewBudget returns a budget of at most n cells, about 1 KiB each.
+// NewBudget returns a budget of at most n cells, about 1.1 KiB each.
 func NewBudget(n int) *Budget {
 	b := &Budget{}
 	b.free.Store(int64(n))

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -34,6 +35,21 @@ func bareSystem() *actor.ActorSystem {
 	return actor.NewActorSystem(actor.WithLoggerFactory(func(*actor.ActorSystem) *slog.Logger {
 		return slog.New(slog.DiscardHandler)
 	}))
+}
+
+// cpu reports the processor time of all that runs between its call and the call
+// of what it returns: on a machine with other work it says more than the clock.
+func cpu(b *testing.B) (stop func()) {
+	began := processorTime()
+	return func() { b.ReportMetric(float64(processorTime()-began)/float64(b.N), "cpu-ns/op") }
+}
+
+func processorTime() int64 {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		panic(err)
+	}
+	return u.Utime.Nano() + u.Stime.Nano()
 }
 
 // producers is how many goroutines send.
@@ -70,6 +86,7 @@ func BenchmarkTell(b *testing.B) {
 			}
 			left.Store(int64(b.N))
 			b.ResetTimer()
+			defer cpu(b)()
 			scatter(b.N, targets, func(at, i int) {
 				for refs[at].Tell(i&127) != nil {
 					time.Sleep(10 * time.Microsecond)
@@ -92,6 +109,7 @@ func BenchmarkTell(b *testing.B) {
 			}
 			left.Store(int64(b.N))
 			b.ResetTimer()
+			defer cpu(b)()
 			scatter(b.N, targets, func(at, i int) { s.Root.Send(pids[at], i&127) })
 			<-done
 		})
@@ -110,6 +128,7 @@ func BenchmarkAsk(b *testing.B) {
 			defer cancel()
 			b.ReportAllocs()
 			b.ResetTimer()
+			defer cpu(b)()
 			call(b.N, callers, func(c int) {
 				if _, err := actors.Ask[int](ctx, refs[c], 7); err != nil {
 					panic(err)
@@ -129,6 +148,7 @@ func BenchmarkAsk(b *testing.B) {
 			}
 			b.ReportAllocs()
 			b.ResetTimer()
+			defer cpu(b)()
 			call(b.N, callers, func(c int) {
 				if _, err := s.Root.RequestFuture(pids[c], 7, time.Hour).Result(); err != nil {
 					panic(err)

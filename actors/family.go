@@ -2,6 +2,7 @@ package actors
 
 import (
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -44,7 +45,7 @@ type family struct {
 
 // progress is compared to see whether awaited children still get anywhere.
 type progress struct {
-	live int
+	left int
 	done uint64
 }
 
@@ -212,28 +213,32 @@ func (f *family) waiting() bool { return f != nil && f.awaiting > 0 }
 // stopAll asks the children that match to end, the youngest first, and returns
 // those to wait for now.
 func (f *family) stopAll(match func(*cell) bool) []*cell {
-	children := f.list()
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	var asked []*cell
-	for i := len(children) - 1; i >= 0; i-- {
-		if !match(children[i]) {
+	for i := len(f.order) - 1; i >= 0; i-- {
+		c := f.order[i]
+		if c == nil || !match(c) {
 			continue
 		}
-		children[i].requestStop(EndStopped)
-		asked = append(asked, children[i])
-		if f.oneByOne {
+		c.requestStop(EndStopped)
+		if asked = append(asked, c); f.oneByOne {
 			break
 		}
 	}
 	return asked
 }
 
-// measure sums up how far the awaited children are.
-func (f *family) measure() progress {
-	p := progress{live: f.population()}
-	for _, c := range f.list() {
-		if c.awaited {
-			p.done += c.box.done.Load()
-		}
+// awaited lists the children whose end the next step waits for.
+func (f *family) awaited() []*cell {
+	return slices.DeleteFunc(f.list(), func(c *cell) bool { return !c.awaited })
+}
+
+// measure sums up how far children are.
+func measure(children []*cell) progress {
+	p := progress{left: len(children)}
+	for _, c := range children {
+		p.done += c.box.done.Load()
 	}
 	return p
 }

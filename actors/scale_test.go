@@ -39,6 +39,7 @@ func BenchmarkPanic(b *testing.B) {
 	}))
 	quiet := latencies(sibling, time.Now().Add(100*time.Millisecond), nil)
 	b.ResetTimer()
+	defer cpu(b)()
 	go func() {
 		for range b.N {
 			for poison.Tell(1) != nil {

@@ -178,7 +178,7 @@ func (c *cell) await(children []*cell, timeout time.Duration) {
 	}
 	if f.awaiting = len(children); f.waiting() {
 		f.patience = timeout
-		f.progress = f.measure()
+		f.progress = measure(children)
 		f.giveUpAt = time.AfterFunc(timeout, func() { c.postSystem(patienceOrder{}) })
 	}
 }
@@ -201,13 +201,14 @@ func (c *cell) losePatience() {
 	if f == nil || !f.waiting() {
 		return
 	}
-	if now := f.measure(); now != f.progress {
+	awaited := f.awaited()
+	if now := measure(awaited); now != f.progress {
 		f.progress = now
 		f.giveUpAt.Reset(f.patience)
 		return
 	}
-	for _, child := range f.list() {
-		if !child.awaited || child.winding.Load() { // its own children have its patience
+	for _, child := range awaited {
+		if child.winding.Load() { // its own children have its patience
 			continue
 		}
 		child.tell(EventAbandoned, nil)

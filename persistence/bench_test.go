@@ -5,10 +5,12 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"io"
 	"math"
 	"runtime"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/tidwall/buntdb"
 
@@ -292,4 +294,64 @@ func (r *releasing) Committed(outcomes []persistence.Outcome) {
 		<-r.slots
 	}
 	r.waiter.Committed(outcomes)
+}
+
+// BenchmarkSnapshot writes a snapshot of a million records while entries of one
+// submission go on, and says how long the slowest of them took beside it and without it.
+func BenchmarkSnapshot(b *testing.B) {
+	const records = 1_000_000
+	fsm := openFSM(b)
+	assignAll(b, fsm)
+	for i := 0; i < records; i += 1000 {
+		var txns []*persistence.Txn
+		for k := range 1000 {
+			txns = append(txns, submission(i+k+1))
+		}
+		mustApply(b, fsm, fsm.Store().Applied()+1, entryOf(b, txns...))
+	}
+	next := records
+	slowest := func(until func() bool) (worst time.Duration) {
+		for !until() {
+			next++
+			data := entryOf(b, submission(next))
+			began := time.Now()
+			mustApply(b, fsm, fsm.Store().Applied()+1, data)
+			worst = max(worst, time.Since(began))
+		}
+		return worst
+	}
+	begin := time.Now()
+	alone := slowest(func() bool { return time.Since(begin) > time.Second })
+	b.ResetTimer()
+	var captured, beside time.Duration
+	for range b.N {
+		began := time.Now()
+		snapshot, err := fsm.Snapshot()
+		if err != nil {
+			b.Fatal(err)
+		}
+		captured = max(captured, time.Since(began))
+		written := make(chan error, 1)
+		go func() {
+			_, err := snapshot.WriteTo(io.Discard)
+			written <- err
+		}()
+		beside = max(beside, slowest(func() bool {
+			select {
+			case err = <-written:
+				return true
+			default:
+				return false
+			}
+		}))
+		if err != nil {
+			b.Fatal(err)
+		}
+		if err := snapshot.Release(); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(captured.Microseconds()), "us-capture")
+	b.ReportMetric(float64(alone.Microseconds()), "us-stall-without")
+	b.ReportMetric(float64(beside.Microseconds()), "us-stall-beside")
 }

@@ -1,5 +1,7 @@
 package persistence
 
+import "fmt"
+
 // Condition must hold at the commit, or the Txn is Refused. Make one with Exists,
 // Absent, VersionIs, TagIn, TagNotIn, CounterBelow or CounterAtLeast.
 type Condition struct {
@@ -51,4 +53,25 @@ func CounterBelow(counter string, n int64) Condition {
 // CounterAtLeast holds if the counter is n or more.
 func CounterAtLeast(counter string, n int64) Condition {
 	return Condition{kind: conditionCounterAtLeast, key: Key(counter), n: uint64(n)}
+}
+
+// String tells the condition as a dump of the log shows it.
+func (c Condition) String() string {
+	switch c.kind {
+	case conditionExists:
+		return fmt.Sprintf("%x exists", string(c.key))
+	case conditionAbsent:
+		return fmt.Sprintf("%x is absent", string(c.key))
+	case conditionVersionIs:
+		return fmt.Sprintf("%x has version %d", string(c.key), c.n)
+	case conditionTagIn:
+		return fmt.Sprintf("%x has a tag of %v", string(c.key), []byte(c.tags))
+	case conditionTagNotIn:
+		return fmt.Sprintf("%x has a tag not of %v", string(c.key), []byte(c.tags))
+	case conditionCounterBelow:
+		return fmt.Sprintf("%s < %d", string(c.key), int64(c.n))
+	case conditionCounterAtLeast:
+		return fmt.Sprintf("%s >= %d", string(c.key), int64(c.n))
+	}
+	return fmt.Sprintf("condition(%d)", byte(c.kind))
 }

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -274,4 +276,74 @@ func digestOf(t interface{ Fatal(...any) }, f *persistence.FSM) [32]byte {
 		t.Fatal(err)
 	}
 	return sum
+}
+
+// TestSetsPerTxn holds the FSM to its cost: what it hands to the database for each kind
+// of Txn, alone and in a batch.
+func TestSetsPerTxn(t *testing.T) {
+	dir := t.TempDir()
+	store, err := persistence.Open(dir, persistence.DefaultStoreConfig())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = store.Close() }()
+	fsm := persistence.NewFSM(store)
+	assignAll(t, fsm)
+	sets := func(txns ...*persistence.Txn) int {
+		t.Helper()
+		before := setsIn(t, dir)
+		for i, r := range mustApply(t, fsm, store.Applied()+1, entryOf(t, txns...)) {
+			if r.Status != persistence.Committed {
+				t.Fatalf("transaction %d: %+v", i, r)
+			}
+		}
+		return setsIn(t, dir) - before
+	}
+	var hundred []*persistence.Txn
+	for i := range 100 {
+		hundred = append(hundred, submission(i+2))
+	}
+	accrual := &persistence.Txn{
+		RequestID: "accrual", Keep: persistence.KeepForever,
+		Adds: []persistence.Add{{Counter: "treasury", Delta: 1000, Max: math.MaxInt64, Row: &persistence.Row{Event: 1}}},
+	}
+	for _, c := range []struct {
+		what string
+		got  int
+		want int
+	}{
+		{"a submission: record, sequence", sets(submission(1)), 2},
+		{"100 submissions: records, one sequence", sets(hundred...), 101},
+		{"an accrual: counter, history, request, sequence", sets(accrual), 4},
+		{"a payment: record, two counters, history", sets(payment(1)), 4},
+		{"four payments to four accounts", sets(payment(2), payment(3), payment(4), payment(5)), 4 + 1 + 1 + 4},
+		{"a repeat", setsOfRepeat(t, fsm, dir), 0},
+	} {
+		if c.got != c.want {
+			t.Errorf("%s: %d sets, want %d", c.what, c.got, c.want)
+		}
+	}
+}
+
+func setsOfRepeat(t *testing.T, fsm *persistence.FSM, dir string) int {
+	before := setsIn(t, dir)
+	r := mustApply(t, fsm, fsm.Store().Applied()+1, entryOf(t, submission(1)))
+	want := persistence.Result{Status: persistence.Duplicate, Index: 2, First: 1, Count: 1}
+	if diff := cmp.Diff(r[0], want, cmpEmpty); diff != "" {
+		t.Errorf("repeat (-got +want):\n%s", diff)
+	}
+	return setsIn(t, dir) - before
+}
+
+func setsIn(t *testing.T, dir string) int {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(dir, "*"))
+	if err != nil || len(files) != 1 {
+		t.Fatalf("files %v, %v", files, err)
+	}
+	data, err := os.ReadFile(files[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return bytes.Count(data, []byte("*3\r\n$3\r\nset\r\n"))
 }

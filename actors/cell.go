@@ -364,7 +364,13 @@ func (c *cell) deliver(it item, counts bool) {
 	c.current, c.counts, c.answered = it, counts, false
 	c.beginTiming()
 	c.phase = phaseReceive
-	err := c.behaviour.Receive(&c.context, it.msg)
+	var err error
+	if c.sys.faults.armed.Load() {
+		err = c.suffer()
+	}
+	if err == nil {
+		err = c.behaviour.Receive(&c.context, it.msg)
+	}
 	c.phase = phaseNone
 	if err != nil {
 		c.fail(err)
@@ -381,11 +387,10 @@ func (c *cell) deliver(it item, counts bool) {
 
 // succeed tells the breakers that the message in hand ended well.
 func (c *cell) succeed() {
-	now := c.sys.now()
-	if c.gate.Cell() != nil { // few have one, and it wants the exact time
-		now = time.Now()
+	if c.gate.Cell() == nil && c.pass == c.gate.Current() {
+		return // neither a cell to tell nor a probe: nearly always
 	}
-	events := c.gate.Success(c.pass, now)
+	events := c.gate.Success(c.pass, time.Now())
 	for i := range events {
 		c.parent.report(events[i])
 	}

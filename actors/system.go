@@ -31,6 +31,7 @@ type System struct {
 	budget *breaker.Budget
 	forces forces
 	stalls stalls
+	faults faults
 	// began is where the coarse clock starts: coarse is the watchdog's last look at
 	// the time, in nanoseconds since then. It is free to read and up to half of
 	// Config.StallAfter behind.

@@ -27,6 +27,7 @@ func (r relay) Serve(calls []*wire.Call) { r.calls <- calls }
 
 func BenchmarkLoopback256InFlight(b *testing.B) {
 	r := relay{make(chan []*wire.Call, 1024)}
+	b.Cleanup(func() { close(r.calls) }) // after the server has ended
 	go func() {
 		for calls := range r.calls {
 			for _, c := range calls {
@@ -53,4 +54,25 @@ func BenchmarkLoopback256InFlight(b *testing.B) {
 		})
 	}
 	done.Wait()
+}
+
+func BenchmarkScanAndDecodeSubmit(b *testing.B) {
+	msg := wire.AppendRequest(nil, 1, messages.MethodSubmitDisbursement, submission())
+	var in wire.Ingress
+	b.ReportAllocs()
+	b.SetBytes(int64(len(msg)))
+	for b.Loop() {
+		if _, err := in.Take(msg); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkEncodeReply(b *testing.B) {
+	result := &messages.SubmitDisbursementResult{ID: 123_456, CreatedAt: 1_700_000_000}
+	var buf []byte
+	b.ReportAllocs()
+	for b.Loop() {
+		buf = wire.AppendResponse(buf[:0], 1, result)
+	}
 }

@@ -8,7 +8,7 @@ import (
 // Config bounds what callers may ask of a Server.
 type Config struct {
 	// ConnectionsMax is the most MessagePack connections at a time; one more is
-	// answered overloaded and closed. Each idle one costs about 12 KiB.
+	// answered overloaded and closed. Each idle one costs about 14 KiB.
 	ConnectionsMax int
 	// InFlightMax is the most unanswered requests of one connection; one more is
 	// answered overloaded. Raised, one caller can fill more of the node's queues.

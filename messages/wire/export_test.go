@@ -41,3 +41,34 @@ func TakeApart(b []byte) bool {
 	}
 	return true
 }
+
+// Ingress scans and decodes one message with the state of a connection.
+type Ingress struct {
+	s pack.Scanner
+	d pack.Decoder
+}
+
+// Take does what a connection does with a message before it makes a call of it.
+func (in *Ingress) Take(msg []byte) (messages.Params, error) {
+	in.s.Reset()
+	n, _ := in.s.Scan(msg, limits)
+	req, err, _ := readRequest(&in.d, msg[:n])
+	if err != nil {
+		return nil, err
+	}
+	p, err := messages.MethodByName(req.method).DecodeWith(&in.d, req.params, messages.Msgpack)
+	if err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+// AppendRequest and AppendResponse write whole messages.
+func AppendRequest(b []byte, id uint32, method string, p messages.Params) []byte {
+	return messages.AppendParams(appendRequestHead(b, id, method), p)
+}
+
+func AppendResponse(b []byte, id uint32, result messages.Result) []byte {
+	b, _ = appendResponse(b, id, result, nil)
+	return b
+}

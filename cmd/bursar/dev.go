@@ -122,7 +122,11 @@ func (d *dev) member(screen *display) (*member, error) {
 	if err := os.MkdirAll(d.dir, 0o755); err != nil {
 		return nil, fmt.Errorf("--data: %w", err)
 	}
-	return &member{cfg: cfg, logPath: filepath.Join(d.dir, "n1.log"), events: screen.event}, nil
+	program, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	return &member{program: program, cfg: cfg, logPath: filepath.Join(d.dir, "n1.log"), events: screen.event}, nil
 }
 
 // ended reports whether err only says that the work was told to end.

@@ -22,11 +22,13 @@ const (
 	startTimeout = 20 * time.Second // from a process's start to its node being ready
 	stopTimeout  = 15 * time.Second // from SIGTERM to SIGKILL
 	pollEvery    = 25 * time.Millisecond
-	restartPause = 300 * time.Millisecond
+	restartPause = 100 * time.Millisecond
+	deathsMax    = 5
 )
 
 // member is one node of the cluster on this machine: a process of this program.
 type member struct {
+	program string // the file to run
 	cfg     node.Config
 	logPath string
 	events  func(format string, args ...any)
@@ -34,35 +36,38 @@ type member struct {
 }
 
 // run keeps the node's process going until ctx ends, then ends it. A process that
-// dies once it was ready is started again; one that never gets ready is an error.
+// dies is started again; one that does not get ready the first time, or deathsMax
+// times in a row, is an error.
 func (m *member) run(ctx context.Context, ready func()) error {
-	for first := true; ; first = false {
-		began := time.Now()
+	began, again := time.Now(), ""
+	for deaths := 0; ; {
 		process, err := m.start()
 		if err != nil {
 			return err
 		}
-		if err := m.awaitReady(ctx, process); err != nil {
-			m.stop(process)
-			if ctx.Err() != nil {
-				return nil
-			}
-			return fmt.Errorf("node %s did not get ready: %w\n%s", m.cfg.Name, err, m.lastLog())
-		}
-		took := time.Since(began).Round(time.Millisecond)
-		if first {
-			m.events("%s is ready after %s, process %d", m.cfg.Name, took, process.pid)
-			ready()
-		} else {
-			m.events("%s is ready again after %s, process %d", m.cfg.Name, took, process.pid)
-		}
-		select {
-		case <-ctx.Done():
+		err = m.awaitReady(ctx, process)
+		switch deaths++; {
+		case ctx.Err() != nil:
 			m.stop(process)
 			return nil
-		case <-process.ended:
-			m.events("%s died: %v; starting it again", m.cfg.Name, process.err)
+		case err != nil && (again == "" || deaths == deathsMax):
+			m.stop(process)
+			return fmt.Errorf("node %s did not get ready: %w\n%s", m.cfg.Name, err, m.lastLog())
+		case err == nil:
+			m.events("%s is ready%s after %s, process %d",
+				m.cfg.Name, again, time.Since(began).Round(time.Millisecond), process.pid)
+			if again == "" {
+				ready()
+			}
+			deaths, again = 0, " again"
+			err = process.wait(ctx)
 		}
+		m.stop(process)
+		if ctx.Err() != nil {
+			return nil
+		}
+		m.events("%s died: %v; starting it again", m.cfg.Name, err)
+		began = time.Now()
 		if !wait(ctx, restartPause) {
 			return nil
 		}
@@ -90,19 +95,25 @@ type process struct {
 	err   error
 }
 
+// wait returns how the process ended, or nothing if ctx ended first.
+func (p *process) wait(ctx context.Context) error {
+	select {
+	case <-p.ended:
+		return p.err
+	case <-ctx.Done():
+		return nil
+	}
+}
+
 // start starts the process in a group of its own, so that Ctrl-C on the terminal
 // reaches only us and nodes end in our order.
 func (m *member) start() (*process, error) {
-	program, err := os.Executable()
-	if err != nil {
-		return nil, err
-	}
 	logFile, err := os.OpenFile(m.logPath, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 	if err != nil {
 		return nil, err
 	}
-	defer logFile.Close()                         // the process has its own
-	command := exec.Command(program, m.args()...) //nolint:noctx // it outlives ctx: stop ends it in order
+	defer logFile.Close()                           // the process has its own
+	command := exec.Command(m.program, m.args()...) //nolint:noctx // it outlives ctx: stop ends it in order
 	command.Env = withoutSettings(os.Environ())
 	command.Stdout, command.Stderr = logFile, logFile
 	command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
@@ -136,9 +147,14 @@ func withoutSettings(environ []string) []string {
 	})
 }
 
-// stop ends the process by its id: first asked, then killed.
+// stop ends the process by its id unless it has ended: first asked, then killed.
 func (m *member) stop(p *process) {
-	_ = syscall.Kill(p.pid, syscall.SIGTERM) // it may have ended by itself
+	select {
+	case <-p.ended:
+		return
+	default:
+	}
+	_ = syscall.Kill(p.pid, syscall.SIGTERM) // it may be ending by itself
 	select {
 	case <-p.ended:
 	case <-time.After(stopTimeout):

@@ -40,6 +40,9 @@ func (j *Journal) Stats() *JournalStats { return &j.stats }
 // there will be no Outcome: ErrInvalid and ErrTooLarge for the Txn, ErrOverloaded, or
 // ErrClosed.
 func (j *Journal) Propose(p Proposal) error {
+	if p.Txn == nil || p.Sink == nil {
+		return invalid("proposal without transaction or sink")
+	}
 	txn, err := AppendTxn(make([]byte, 0, encodedHint), p.Txn)
 	if err != nil {
 		return err

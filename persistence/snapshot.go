@@ -240,8 +240,16 @@ func (s *Store) compact(size int64) {
 		return
 	}
 	db := s.db
+	// Freeing a large file takes long. Held open here, it is freed when the compaction
+	// has let go of the database's lock.
+	old, err := os.Open(s.path)
+	if err != nil {
+		s.compacting.Store(false)
+		return
+	}
 	s.compactions.Go(func() {
 		defer s.compacting.Store(false)
+		defer func() { _ = old.Close() }()
 		// A compaction that fails leaves the file as it was; the next snapshot tries again.
 		if db.Shrink() == nil {
 			s.stats.Compactions.Add(1)

@@ -193,23 +193,29 @@ func (c *cell) currentState() State { return State(c.state.Load()) }
 // post puts a user message in, or refuses it.
 func (c *cell) post(it item) error {
 	if err := c.check(); err != nil {
+		c.countRefusal()
 		return err
 	}
 	why, wake := c.box.offer(it, c.sys.coarse.Load())
 	if wake {
 		c.sys.pool.schedule(c)
 	}
-	switch why {
-	case 0:
+	if why == 0 {
 		return nil
+	}
+	c.countRefusal()
+	switch why {
 	case MailboxFull:
-		c.kind.refused.Add(1)
 		return refusedFull
 	default:
-		c.kind.refused.Add(1)
 		c.sys.dead.add(DeadLetter{Path: c.path(), Type: typeName(it.msg), Reason: Stopped})
 		return refusedStopped
 	}
+}
+
+func (c *cell) countRefusal() {
+	c.box.refused.Add(1)
+	c.kind.refused.Add(1)
 }
 
 func (c *cell) postInternal(it item) error {

@@ -16,6 +16,10 @@ type Context struct{ cell *cell }
 // Self is the actor's own address.
 func (c *Context) Self() Ref { return c.cell.ref() }
 
+// Incarnation counts the actor's incarnations from 1: an outcome that carries the
+// number it was begun under can be told from one of an earlier incarnation's.
+func (c *Context) Incarnation() int { return int(c.cell.restarts.Load()) + 1 }
+
 // Parent is the address of the actor that spawned this one.
 func (c *Context) Parent() Ref { return c.cell.parent.ref() }
 

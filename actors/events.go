@@ -131,19 +131,26 @@ func (s *System) Subscribe(buffer int) (*Subscription, error) {
 
 // publish hands e to the readers and the log.
 func (s *System) publish(e Event) {
-	s.events.mu.Lock()
-	defer s.events.mu.Unlock()
+	ev := &s.events
+	ev.mu.Lock()
 	if e.Transition != nil {
-		s.events.note(*e.Transition)
+		ev.note(*e.Transition)
 	}
-	for sub := range s.events.readers {
+	for sub := range ev.readers {
 		select {
 		case sub.queue <- e:
 		default:
 			sub.missed.Add(1)
 		}
 	}
-	s.events.write(e)
+	due, silenced := ev.ration(e)
+	ev.mu.Unlock()
+	if silenced > 0 {
+		ev.log.Warn("actor events not logged", "count", silenced)
+	}
+	if due {
+		ev.write(e)
+	}
 }
 
 // openMax bounds the breakers that are remembered as not closed.
@@ -178,21 +185,28 @@ func (s *System) OpenBreakers(limit int) []breaker.Event {
 	return out[:min(limit, len(out))]
 }
 
-// write logs e, unless this second has seen enough.
-func (ev *events) write(e Event) {
-	if t := e.Transition; t != nil {
-		ev.log.Warn("breaker moved", "actor", e.Path, "scope", t.Scope.String(),
-			"from", t.From.String(), "to", t.To.String(), "reason", t.Reason.String())
-		return
+// ration reports whether e is to be logged, and how many were not in a second
+// that has passed.
+func (ev *events) ration(e Event) (due bool, silenced int) {
+	if e.Transition != nil {
+		return true, 0
 	}
 	if second := e.At.Unix(); second != ev.second {
-		if ev.silenced > 0 {
-			ev.log.Warn("actor events not logged", "count", ev.silenced)
-		}
+		silenced = ev.silenced
 		ev.second, ev.logged, ev.silenced = second, 0, 0
 	}
 	if ev.logged++; ev.logged > logsPerSecond {
 		ev.silenced++
+		return false, silenced
+	}
+	return true, silenced
+}
+
+// write logs e.
+func (ev *events) write(e Event) {
+	if t := e.Transition; t != nil {
+		ev.log.Warn("breaker moved", "actor", e.Path, "scope", t.Scope.String(),
+			"from", t.From.String(), "to", t.To.String(), "reason", t.Reason.String())
 		return
 	}
 	level := slog.LevelWarn

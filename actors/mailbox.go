@@ -59,7 +59,6 @@ type mailbox struct {
 	system    []any
 	accepted  uint64 // user messages let in so far
 	settled   uint64 // done, as it was at the last swap: spares producers the shared counter
-	refused   uint64
 	since     int64  // when user stopped being empty, nanoseconds by the coarse clock
 	batchEnd  uint64 // accepted at the last swap
 	batchFrom int64  // since, as it was then
@@ -72,6 +71,8 @@ type mailbox struct {
 
 	// urgent tells the consumer that the system or internal lane has something.
 	urgent atomic.Bool
+	// refused counts user messages not let in, or turned away from the queue.
+	refused atomic.Uint64
 	// done counts user messages taken and finished; only the consumer writes it.
 	done atomic.Uint64
 
@@ -105,14 +106,12 @@ var began = time.Now()
 func (m *mailbox) offer(it item, now int64) (why Reason, wake bool) {
 	m.mu.Lock()
 	if m.door != doorOpen {
-		m.refused++
 		m.mu.Unlock()
 		return Stopped, false
 	}
 	if m.accepted-m.settled >= uint64(m.limit) {
 		m.settled = m.done.Load()
 		if m.accepted-m.settled >= uint64(m.limit) {
-			m.refused++
 			m.mu.Unlock()
 			return MailboxFull, false
 		}
@@ -334,7 +333,7 @@ func (m *mailbox) load() load {
 	done := m.done.Load()
 	l := load{
 		depth: int(m.accepted - done), accepted: m.accepted, done: done,
-		refused: m.refused,
+		refused: m.refused.Load(),
 	}
 	switch {
 	case done < m.batchEnd:

@@ -275,7 +275,6 @@ func (c *cell) check() error {
 	if c.barred.Load() == 0 && (c.gate == nil || c.gate.Passes()) {
 		return nil
 	}
-	c.kind.refused.Add(1)
 	return c.circuitOpen()
 }
 
@@ -293,7 +292,7 @@ func (c *cell) circuitOpen() *Refused {
 
 // turnAway answers a queued message that a breaker keeps out.
 func (c *cell) turnAway(it item, counts bool) {
-	c.kind.refused.Add(1)
+	c.countRefusal()
 	if it.call.call != nil {
 		it.call.reply(c.circuitOpen())
 	}

@@ -3,6 +3,7 @@ package actors_test
 import (
 	"errors"
 	"fmt"
+	"runtime"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -249,6 +250,46 @@ func TestTooManyRestartsEscalateUpTheTree(t *testing.T) {
 		}
 		if got, err := ask(t, at(t, s, "/top/child"), "who"); got != 4 || err != nil {
 			t.Errorf("the child after escalation: %d, %v; want its fourth incarnation", got, err)
+		}
+	})
+}
+
+func TestATemporaryChildThatFailsHasEnded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSystem(t, func(c *actors.Config) { c.Supervision.Template.Restart = supervision.Temporary })
+		ref := spawn(t, s, fragileSpec("once", nil))
+		var end actors.End
+		watcher := spawn(t, s, spec("watcher", func(ctx *actors.Context, msg any) error {
+			if msg, ok := msg.(actors.Terminated); ok {
+				end = msg.End
+				return nil
+			}
+			ctx.Watch(ref)
+			return nil
+		}))
+		_ = watcher.Tell("watch")
+		synctest.Wait()
+		if _, err := ask(t, ref, "fail"); !errors.Is(err, internal) {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		if err := ref.Tell("late"); !errors.Is(err, stopped) || end != actors.EndFailed {
+			t.Errorf("tell after the failure: %v, the watcher heard %s; want it ended as failed", err, end)
+		}
+	})
+}
+
+func TestAGoexitInStartIsAFailureLikeAnyOther(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		incarnation := 0
+		ref := spawn(t, newSystem(t, strict), actors.Spec{Name: "leaver", New: func() actors.Actor {
+			if incarnation++; incarnation < 3 {
+				runtime.Goexit()
+			}
+			return &fragile{incarnation: incarnation}
+		}})
+		if got, err := ask(t, ref, "who"); got != 3 || err != nil {
+			t.Errorf("got incarnation %d, %v; want 3", got, err)
 		}
 	})
 }

@@ -156,7 +156,7 @@ func (s *System) Busiest(n int) []Busy {
 	return out
 }
 
-// each visits the actors of a subtree, its root included, a page at a time.
+// each visits the actors of a subtree, its root included.
 func (c *cell) each(visit func(*cell)) {
 	visit(c)
 	f := c.relatives()

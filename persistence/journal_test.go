@@ -369,3 +369,38 @@ func TestJournalStops(t *testing.T) {
 		})
 	})
 }
+
+// TestJournalStats holds the numbers that are exported against what happened.
+func TestJournalStats(t *testing.T) {
+	runJournal(t, persistence.DefaultJournalConfig(), func(j *journalTest) {
+		sink := new(box)
+		j.propose(sink, persistence.High, 1, 1)
+		j.propose(sink, persistence.High, 2, 2)
+		j.propose(sink, persistence.High, 3, 7)
+		stats := j.Stats()
+		if got := stats.InFlight.Load(); got != 2 {
+			t.Errorf("in flight = %d, want 2", got)
+		}
+		if queued, bytes := stats.Queued.Load(), stats.QueuedBytes.Load(); queued != 5 || bytes < 5 {
+			t.Errorf("queued = %d of %d bytes, want 5", queued, bytes)
+		}
+		time.Sleep(3 * time.Millisecond)
+		j.settle((*slowEntry).commit)
+		j.settle(func(e *slowEntry) { e.fail(errors.New("lost")) })
+		j.settle(func(e *slowEntry) { e.fail(persistence.ErrUnavailable) })
+		counts, sum := stats.Batch.Buckets()
+		if counts[0] != 2 || counts[3] != 1 || sum != 7 {
+			t.Errorf("batches %v of %d, want two of 1 and one of 5", counts, sum)
+		}
+		counts, sum = stats.Commit.Buckets()
+		if counts[12] != 2 || counts[0] != 1 || sum != 6000 {
+			t.Errorf("commits %v in %d us, want two of 3 ms and one of 0", counts, sum)
+		}
+		if unknown, unavailable := stats.Unknown.Load(), stats.Unavailable.Load(); unknown != 1 || unavailable != 5 {
+			t.Errorf("%d unknown and %d unavailable, want 1 and 5", unknown, unavailable)
+		}
+		if queued, flight := stats.Queued.Load(), stats.InFlight.Load(); queued != 0 || flight != 0 {
+			t.Errorf("%d queued and %d in flight at the end", queued, flight)
+		}
+	})
+}

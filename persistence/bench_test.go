@@ -78,24 +78,23 @@ func benchmarkApply(b *testing.B, cfg persistence.StoreConfig, size int, make fu
 	} else {
 		next = 1
 	}
-	b.ResetTimer()
-	for done := 0; done < b.N; {
-		b.StopTimer()
-		n := min(size, b.N-done)
+	var entries [][]byte
+	for done := 0; done < b.N; done += size {
 		var txns []*persistence.Txn
-		for range n {
+		for range min(size, b.N-done) {
 			txns = append(txns, make(next))
 			next++
 		}
-		data := entryOf(b, txns...)
-		b.StartTimer()
+		entries = append(entries, entryOf(b, txns...))
+	}
+	b.ResetTimer()
+	for _, data := range entries {
 		for i, r := range mustApply(b, fsm, index, data) {
 			if r.Status != persistence.Committed {
 				b.Fatalf("transaction %d: %+v", i, r)
 			}
 		}
 		index++
-		done += n
 	}
 }
 

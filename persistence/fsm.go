@@ -70,7 +70,8 @@ func (f *FSM) apply(index uint64, data []byte) ([]Result, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	f.index = index
-	f.changes = nil // the last entry's belong to the Store's recent changes
+	// The last entry's belong to the Store's recent changes.
+	f.changes = make([]change, 0, b.count)
 	f.counters.clear()
 	var results []Result
 	err = s.db.Update(func(tx *buntdb.Tx) error {

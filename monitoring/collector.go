@@ -127,7 +127,7 @@ func collectJournal(out sink, j Journal) {
 	out.put(metrics.journalOverloaded, float64(j.Overloaded))
 	out.put(metrics.journalQueued, float64(j.Queued))
 	out.putHistogram(metrics.journalBatchTxns, j.BatchTxns)
-	out.putHistogram(metrics.journalCommit, j.CommitSeconds)
+	out.putHistogram(metrics.journalCommit, j.CommitSeconds.within(latencyMin, latencyMax))
 }
 
 func collectCluster(out sink, c Cluster) {
@@ -150,8 +150,8 @@ func collectActors(out sink, a Actors) {
 		out.put(metrics.kindRejected, float64(k.Rejected), k.Name)
 		out.put(metrics.kindRestarts, float64(k.Restarts), k.Name)
 		out.put(metrics.kindDead, float64(k.DeadLetters), k.Name)
-		out.putHistogram(metrics.kindWait, k.Wait, k.Name)
-		out.putHistogram(metrics.kindProcessing, k.Processing, k.Name)
+		out.putHistogram(metrics.kindWait, k.Wait.within(latencyMin, latencyMax), k.Name)
+		out.putHistogram(metrics.kindProcessing, k.Processing.within(latencyMin, latencyMax), k.Name)
 	}
 	for _, actor := range foldActors(a) {
 		out.put(metrics.actorDepth, float64(actor.Depth), actor.Path)

@@ -41,7 +41,7 @@ const (
 	// SeriesMax is the most series a node exports, whatever is thrown at it.
 	SeriesMax = 2000
 	// BoundsMax is how many bounds of a histogram are exported; more are merged.
-	BoundsMax = 12
+	BoundsMax = 18
 	// MethodsMax is how many methods have series of their own; the method table is
 	// shorter.
 	MethodsMax = 96

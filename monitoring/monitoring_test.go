@@ -202,27 +202,36 @@ func TestSumsOverActorsAndMethodsStayExact(t *testing.T) {
 }
 
 func TestHistogramsMergeBucketsAndKeepTheirSums(t *testing.T) {
-	commit := monitoring.Histogram{Sum: 99}
-	for i := range 30 {
-		commit.Bounds = append(commit.Bounds, float64(i+1))
-		commit.Counts = append(commit.Counts, 1)
+	txns := monitoring.Histogram{Sum: 99} // 40 bounds: 1, 2, 3 ...
+	commit := monitoring.Histogram{Sum: 9, Bounds: []float64{1e-6, 1e-3, 1, 100}, Counts: []uint64{1, 2, 3, 4, 5}}
+	for i := range 40 {
+		txns.Bounds = append(txns.Bounds, float64(i+1))
+		txns.Counts = append(txns.Counts, 1)
 	}
-	commit.Counts = append(commit.Counts, 5)
-	sources := monitoring.Sources{Journal: func() monitoring.Journal { return monitoring.Journal{CommitSeconds: commit} }}
+	txns.Counts = append(txns.Counts, 5)
+	sources := monitoring.Sources{Journal: func() monitoring.Journal {
+		return monitoring.Journal{BatchTxns: txns, CommitSeconds: commit}
+	}}
 	text := get(newServer(t, sources), "/metrics").Body.String()
 	for _, line := range []string{
-		`bursar_journal_commit_seconds_bucket{le="3"} 3`,
-		`bursar_journal_commit_seconds_bucket{le="30"} 30`,
-		`bursar_journal_commit_seconds_bucket{le="+Inf"} 35`,
-		`bursar_journal_commit_seconds_sum 99`,
-		`bursar_journal_commit_seconds_count 35`,
+		`bursar_journal_batch_txns_bucket{le="3"} 3`,
+		`bursar_journal_batch_txns_bucket{le="39"} 39`,
+		`bursar_journal_batch_txns_bucket{le="+Inf"} 45`,
+		`bursar_journal_batch_txns_sum 99`,
+		`bursar_journal_batch_txns_count 45`,
+		`bursar_journal_commit_seconds_bucket{le="0.001"} 3`,
+		`bursar_journal_commit_seconds_bucket{le="1"} 6`,
+		`bursar_journal_commit_seconds_bucket{le="+Inf"} 15`,
 	} {
 		if !strings.Contains(text, line+"\n") {
 			t.Errorf("/metrics lacks the line %s", line)
 		}
 	}
-	if n := strings.Count(text, "bursar_journal_commit_seconds_bucket"); n > monitoring.BoundsMax+1 {
+	if n := strings.Count(text, "bursar_journal_batch_txns_bucket"); n > monitoring.BoundsMax+1 {
 		t.Errorf("%d buckets are exported, over %d and +Inf", n, monitoring.BoundsMax)
+	}
+	if n := strings.Count(text, "bursar_journal_commit_seconds_bucket"); n != 3 {
+		t.Errorf("%d buckets of a latency are exported, want those within reason and +Inf", n)
 	}
 }
 

@@ -158,3 +158,29 @@ type Histogram struct {
 	Counts []uint64
 	Sum    float64
 }
+
+// The latencies worth a bucket of their own, in seconds: below, everything is well;
+// above, everything is bad.
+const (
+	latencyMin = 30e-6
+	latencyMax = 5
+)
+
+// within merges the buckets whose bounds lie outside low..high into their
+// neighbours.
+func (h Histogram) within(low, high float64) Histogram {
+	merged := Histogram{Sum: h.Sum}
+	var pending uint64
+	for i, n := range h.Counts {
+		pending += n
+		if i < len(h.Bounds) && h.Bounds[i] >= low && h.Bounds[i] <= high {
+			merged.Bounds = append(merged.Bounds, h.Bounds[i])
+			merged.Counts = append(merged.Counts, pending)
+			pending = 0
+		}
+	}
+	if len(h.Counts) > 0 {
+		merged.Counts = append(merged.Counts, pending)
+	}
+	return merged
+}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 )
@@ -57,9 +58,14 @@ func printFacts(w io.Writer, form format, title string, facts []fact) error {
 	return nil
 }
 
+// unixTime is in seconds; people read it as a date.
+type unixTime uint64
+
 // text writes a value as people read it.
 func text(value any) string {
 	switch v := value.(type) {
+	case unixTime:
+		return time.Unix(int64(v), 0).Format(time.RFC3339)
 	case uint64:
 		return group(v)
 	case int:

@@ -102,7 +102,7 @@ func (s *submission) one(ctx context.Context, payload messages.Payload) error {
 		title = fmt.Sprintf("disbursement %d was submitted before; nothing was done", result.ID)
 	}
 	return printFacts(s.std.out, s.form, title, []fact{
-		{"id", uint64(result.ID)}, {"created_at", result.CreatedAt}, {"duplicate", result.Duplicate},
+		{"id", uint64(result.ID)}, {"created_at", unixTime(result.CreatedAt)}, {"duplicate", result.Duplicate},
 	})
 }
 

@@ -111,7 +111,7 @@ func (c *cell) spawn(spec Spec) (Ref, error) {
 		return Ref{}, fmt.Errorf("spawn %s: %w", spec.Name, ErrTooManyActors)
 	}
 	child := c.sys.newCell(spec, line, c)
-	child.gate = breaker.NewGate(f.cells.Own(), f.cells.Cell(f.machine.ChildPath(spec.Name)))
+	child.gate = breaker.NewGate(f.cells.Own(), f.cell(spec.Name))
 	child.kind.active.Add(1)
 	f.born = child
 	_, err = c.process.(actor.Context).SpawnNamed(f.props, spec.Name)
@@ -123,6 +123,14 @@ func (c *cell) spawn(spec Spec) (Ref, error) {
 	}
 	f.add(child)
 	return child.ref(), nil
+}
+
+// cell is the breaker of a child that has failed or was forced before; nil for most.
+func (f *family) cell(name string) *breaker.Breaker {
+	if f.cells.Len() == 0 {
+		return nil
+	}
+	return f.cells.Cell(f.machine.ChildPath(name))
 }
 
 func (f *family) add(c *cell) {

@@ -1,6 +1,7 @@
 package actors
 
 import (
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -99,6 +100,11 @@ func (p *pool) schedule(c *cell) {
 	}
 }
 
+// yieldEvery is after how many actors a worker lets other goroutines run. Workers
+// with work never block, so those they have answered would else wait for the
+// scheduler's preemption, 10 ms, wherever there are no more cores than workers.
+const yieldEvery = 16
+
 // serve is a worker's life.
 func (p *pool) serve(w *worker) {
 	defer p.leave(w)
@@ -108,7 +114,9 @@ func (p *pool) serve(w *worker) {
 		if c == nil {
 			return
 		}
-		w.runs.Add(1)
+		if w.runs.Add(1)%yieldEvery == 0 {
+			runtime.Gosched()
+		}
 		w.running.Store(c)
 		last = nil
 		if c.run(p.quota) {

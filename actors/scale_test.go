@@ -7,8 +7,11 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/asynkron/protoactor-go/actor"
 
 	"github.com/the-block/bursar/actors"
 	"github.com/the-block/bursar/supervision/breaker"
@@ -91,40 +94,89 @@ func (idle) Receive(*actors.Context, any) error { return nil }
 
 // BenchmarkIdleChildren spawns b.N children under one parent and stops them.
 func BenchmarkIdleChildren(b *testing.B) {
-	s, err := actors.New(actors.DefaultConfig(), slog.New(slog.DiscardHandler))
-	if err != nil {
-		b.Fatal(err)
-	}
-	var before, after runtime.MemStats
-	top := spawn(b, s, spec("top", func(ctx *actors.Context, _ any) error {
-		for i := range b.N {
-			if _, err := ctx.Spawn(actors.Spec{Name: fmt.Sprint(i), Kind: "idle", New: newIdle}); err != nil {
-				return err
-			}
+	b.Run("bursar", func(b *testing.B) {
+		s, err := actors.New(actors.DefaultConfig(), slog.New(slog.DiscardHandler))
+		if err != nil {
+			b.Fatal(err)
 		}
-		ctx.Reply(b.N)
-		return nil
-	}))
+		top := spawn(b, s, spec("top", func(ctx *actors.Context, _ any) error {
+			for i := range b.N {
+				if _, err := ctx.Spawn(actors.Spec{Name: fmt.Sprint(i), Kind: "idle", New: newIdle}); err != nil {
+					return err
+				}
+			}
+			ctx.Reply(b.N)
+			return nil
+		}))
+		population(b, func() {
+			if _, err := actors.Ask[int](context.Background(), top, "spawn"); err != nil {
+				b.Fatal(err)
+			}
+			for s.Stats().Ready > 0 {
+				runtime.Gosched()
+			}
+		}, func() {
+			if err := s.Stop(context.Background()); err != nil {
+				b.Fatal(err)
+			}
+		})
+	})
+	b.Run("bare", func(b *testing.B) {
+		s := bareSystem()
+		var started atomic.Int64
+		child := actor.PropsFromFunc(func(c actor.Context) {
+			if _, ok := c.Message().(*actor.Started); ok {
+				started.Add(1)
+			}
+		})
+		top := s.Root.Spawn(actor.PropsFromFunc(func(c actor.Context) {
+			if c.Message() == "spawn" {
+				for range b.N {
+					c.Spawn(child)
+				}
+				c.Respond(b.N)
+			}
+		}))
+		population(b, func() {
+			if _, err := s.Root.RequestFuture(top, "spawn", time.Hour).Result(); err != nil {
+				b.Fatal(err)
+			}
+			for started.Load() < int64(b.N) {
+				runtime.Gosched()
+			}
+		}, func() {
+			ended := make(chan struct{})
+			s.Root.Spawn(actor.PropsFromFunc(func(c actor.Context) {
+				switch c.Message().(type) {
+				case *actor.Started:
+					c.Watch(top)
+				case *actor.Terminated:
+					close(ended)
+				}
+			}))
+			s.Root.Stop(top)
+			<-ended
+		})
+	})
+}
+
+// population measures how b.N actors are made and ended, and what they weigh.
+func population(b *testing.B, make, end func()) {
+	var before, after runtime.MemStats
 	runtime.GC()
 	runtime.ReadMemStats(&before)
 	b.ResetTimer()
+	defer cpu(b)()
 	began := time.Now()
-	if _, err := actors.Ask[int](context.Background(), top, "spawn"); err != nil {
-		b.Fatal(err)
-	}
-	for s.Stats().Ready > 0 {
-		runtime.Gosched()
-	}
-	spawned := time.Since(began)
+	make()
+	made := time.Since(began)
 	b.StopTimer()
 	runtime.GC()
 	runtime.ReadMemStats(&after)
 	b.StartTimer()
 	began = time.Now()
-	if err := s.Stop(context.Background()); err != nil {
-		b.Fatal(err)
-	}
-	b.ReportMetric(float64(spawned.Nanoseconds())/float64(b.N), "spawn-ns")
+	end()
+	b.ReportMetric(float64(made.Nanoseconds())/float64(b.N), "spawn-ns")
 	b.ReportMetric(float64(time.Since(began).Nanoseconds())/float64(b.N), "stop-ns")
 	b.ReportMetric(float64(after.HeapAlloc-before.HeapAlloc)/float64(b.N), "B/idle-actor")
 }

@@ -36,7 +36,9 @@ func (c *cell) broke(reason any) {
 // fail answers the message in hand, takes the actor out of service and tells its
 // supervisor. What waits in the mailbox stays there.
 func (c *cell) fail(err error) {
-	c.current.call.reply(messages.Errorf(messages.CodeInternal, "the actor failed on this message"))
+	if c.current.call.open() {
+		c.current.call.reply(messages.Errorf(messages.CodeInternal, "the actor failed on this message"))
+	}
 	pass := c.pass
 	if !c.admitted && c.gate != nil {
 		pass = c.gate.Current()

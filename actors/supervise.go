@@ -65,7 +65,9 @@ func (c *cell) fail(err error) {
 
 // HandleFailure decides about a child that has failed; protoactor calls it on
 // the supervisor's turn.
-func (c *cell) HandleFailure(_ *actor.ActorSystem, _ actor.Supervisor, _ *actor.PID, _ *actor.RestartStatistics, _, message any) {
+func (c *cell) HandleFailure(
+	_ *actor.ActorSystem, _ actor.Supervisor, _ *actor.PID, _ *actor.RestartStatistics, _, message any,
+) {
 	f, ok := message.(*failure)
 	if !ok || c.family.child(f.cell.name()) != f.cell {
 		return

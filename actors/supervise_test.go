@@ -140,6 +140,7 @@ func TestFailuresInARowOpenTheChildsBreakerOnly(t *testing.T) {
 			if _, err := ask(t, poison, "who"); err != nil {
 				t.Errorf("probe %d: %v", i, err)
 			}
+			synctest.Wait() // the reply comes before the breaker hears of it
 		}
 		if open := s.OpenBreakers(10); len(open) != 0 {
 			t.Errorf("still open: %v", open)
@@ -413,6 +414,7 @@ func TestDifferentFailingChildrenOpenTheSupervisorsBreaker(t *testing.T) {
 				t.Errorf("a probe: %v", err)
 			}
 		}
+		synctest.Wait()
 		if _, err := ask(t, refs[5], "who"); err != nil {
 			t.Errorf("after the probes: %v", err)
 		}
@@ -451,6 +453,89 @@ func TestTheOwnBreakerGuardsWhatTheActorCalls(t *testing.T) {
 		time.Sleep(61 * time.Second)
 		if diff := cmp.Diff(map[string]int{"called": 10}, count(10)); diff != "" {
 			t.Errorf("once it works again: %s", diff)
+		}
+	})
+}
+
+func TestHalfOpenLetsNoMoreThroughThanItsProbes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSystem(t)
+		handled := 0
+		release := make(chan struct{})
+		ref := spawn(t, s, spec("guarded", func(ctx *actors.Context, msg any) error {
+			if msg == "fail" {
+				return errBroken
+			}
+			handled++
+			<-release
+			ctx.Reply(handled)
+			return nil
+		}))
+		for range 5 {
+			if _, err := ask(t, ref, "fail"); !errors.Is(err, internal) {
+				t.Fatal(err)
+			}
+		}
+		time.Sleep(61 * time.Second)
+		synctest.Wait()
+		answers := make(chan error, 100)
+		for range 100 {
+			go func() {
+				_, err := actors.Ask[int](t.Context(), ref, "call")
+				answers <- err
+			}()
+		}
+		synctest.Wait()
+		if handled != 1 {
+			t.Errorf("%d calls in the actor at once", handled)
+		}
+		close(release)
+		synctest.Wait()
+		var passed, refused int
+		for range 100 {
+			switch err := <-answers; {
+			case err == nil:
+				passed++
+			case errors.Is(err, circuitOpen):
+				refused++
+			default:
+				t.Error(err)
+			}
+		}
+		// The two probes close the breaker; what waited behind them then passes.
+		if passed != handled || passed+refused != 100 || passed < 2 {
+			t.Errorf("passed = %d, refused = %d, handled = %d", passed, refused, handled)
+		}
+		if open := s.OpenBreakers(1); len(open) != 0 {
+			t.Errorf("still not closed: %v", open)
+		}
+	})
+}
+
+func TestAReaderThatFallsBehindMissesEventsAndNothingElse(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSystem(t)
+		events, err := s.Subscribe(1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ref := spawn(t, s, fragileSpec("child", nil))
+		if _, err := ask(t, ref, "fail"); !errors.Is(err, internal) {
+			t.Fatal(err)
+		}
+		if got, err := ask(t, ref, "who"); got != 2 || err != nil {
+			t.Errorf("the actor waits for the reader: %d, %v", got, err)
+		}
+		if got := events.Missed(); got != 1 {
+			t.Errorf("missed = %d, want the restart", got)
+		}
+		events.Close()
+		events.Close()
+		if e, ok := <-events.C; !ok || e.What != actors.EventFailed {
+			t.Errorf("the queue held %v, %v; want the failure", e, ok)
+		}
+		if _, ok := <-events.C; ok {
+			t.Error("the queue is not closed")
 		}
 	})
 }

@@ -461,6 +461,30 @@ func TestSpecsThatCannotRunAreRefused(t *testing.T) {
 	})
 }
 
+func TestATreeHasABottom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSystem(t)
+		var deepest error
+		var nest behave
+		nest = func(ctx *actors.Context, _ any) error {
+			child, err := ctx.Spawn(spec("below", nest))
+			if err != nil {
+				deepest = err
+				return nil
+			}
+			return child.Tell("on")
+		}
+		_ = spawn(t, s, spec("top", nest)).Tell("on")
+		synctest.Wait()
+		if !errors.Is(deepest, actors.ErrInvalidSpec) {
+			t.Errorf("the deepest spawn: %v, want ErrInvalidSpec", deepest)
+		}
+		if got := s.Stats().Actors; got != 65 {
+			t.Errorf("actors = %d, want 64 levels and the root", got)
+		}
+	})
+}
+
 func TestTheTreeComesInPagesAndTheBusiestFirst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSystem(t)

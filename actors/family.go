@@ -3,6 +3,7 @@ package actors
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -101,6 +102,9 @@ func (c *cell) spawn(spec Spec) (Ref, error) {
 	}
 	if c.stopping || c.sequel != sequelNone {
 		return Ref{}, fmt.Errorf("spawn %s: %w", spec.Name, ErrStopping)
+	}
+	if strings.Count(c.pid.Id, "/") >= depthMax {
+		return Ref{}, fmt.Errorf("%w: %s would be over %d levels deep", ErrInvalidSpec, spec.Name, depthMax)
 	}
 	f := c.offspring()
 	if f.child(spec.Name) != nil {

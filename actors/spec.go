@@ -40,6 +40,8 @@ type Drainer interface {
 const (
 	nameMax  = 128
 	kindsMax = 256
+	// depthMax is how many levels a tree may have below the root.
+	depthMax = 64
 )
 
 // Spec describes an actor to spawn.

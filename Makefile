@@ -12,7 +12,7 @@ PKG      ?= ./...
 RACE = ./actors ./actors/treasury ./cluster ./persistence ./supervision/... ./messages/wire ./monitoring ./cmd/internal/node
 
 # Pinned in a module of its own, so that no tool's dependency becomes the program's.
-LINT = $(GO) tool -modfile=tools/go.mod golangci-lint
+LINT = $(GO) tool -modfile=.tools/go.mod golangci-lint
 
 .DEFAULT_GOAL := help
 .PHONY: help run build test check fmt vet lint cross docs race fuzz bench soak

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"path/filepath"
@@ -87,7 +86,7 @@ func (n *Node) openConsensus(context.Context) error {
 	cfg.RaftAddr = n.cfg.Address(PortRaft)
 	cfg.BootstrapExpect = n.cfg.BootstrapExpect
 	cfg.Timing = cluster.Timing(n.cfg.Timing)
-	consensus, err := cluster.OpenConsensus(cfg, machine{persistence.NewFSM(n.store)}, cluster.TCP{}, n.parts.fail, n.log)
+	consensus, err := cluster.OpenConsensus(cfg, cluster.ForFSM(persistence.NewFSM(n.store)), cluster.TCP{}, n.parts.fail, n.log)
 	if err != nil {
 		return err
 	}
@@ -172,30 +171,3 @@ func (n *Node) runParts() {
 	n.parts.onStop("calls", n.service.drain)
 	n.parts.run("wire", func(ctx context.Context) error { return n.wire.Serve(ctx, n.listener) })
 }
-
-// machine shows persistence's FSM to consensus.
-type machine struct{ *persistence.FSM }
-
-// Snapshot implements cluster.StateMachine.
-func (m machine) Snapshot() (cluster.Snapshot, error) {
-	s, err := m.FSM.Snapshot()
-	if err != nil {
-		return nil, err
-	}
-	return snapshot{s}, nil
-}
-
-// AppliedIndex implements cluster.StateMachine.
-func (m machine) AppliedIndex() uint64 { return m.Store().Applied() }
-
-// snapshot shows a Store's snapshot to consensus.
-type snapshot struct{ *persistence.Snapshot }
-
-// Persist implements cluster.Snapshot.
-func (s snapshot) Persist(w io.Writer) error {
-	_, err := s.WriteTo(w)
-	return err
-}
-
-// Release implements cluster.Snapshot.
-func (s snapshot) Release() error { return s.Snapshot.Release() }

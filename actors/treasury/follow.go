@@ -136,7 +136,7 @@ func (f *follower) known(c persistence.Change) bool {
 // settle advances the model to the follower's index, checks the books and wakes
 // whoever has work.
 func (f *follower) settle(changes []persistence.Change) error {
-	books, err := f.t.readBooks()
+	books, err := readBooks(f.t.projection)
 	if err != nil {
 		return err
 	}
@@ -160,8 +160,8 @@ type books struct {
 	epoch                        messages.Epoch
 }
 
-func (t *Treasury) readBooks() (b books, err error) {
-	err = t.projection.View(func(v *persistence.View) error {
+func readBooks(store *persistence.Store) (b books, err error) {
+	err = store.View(func(v *persistence.View) error {
 		b = books{
 			index:    v.Applied(),
 			treasury: v.Counter(CounterTreasury),

@@ -278,7 +278,7 @@ func CheckPlan(items []messages.PlanItem) (*messages.CheckPlanResult, *messages.
 
 // Epoch answers epoch.get.
 func (t *Treasury) Epoch() (*messages.EpochResult, *messages.Error) {
-	books, err := t.readBooks()
+	books, err := readBooks(t.projection)
 	if err != nil {
 		return nil, errorOf(err)
 	}

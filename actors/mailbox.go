@@ -9,7 +9,8 @@ import (
 const (
 	// mailboxLimitMax is the highest admission limit a spec may ask for.
 	mailboxLimitMax = 1 << 20
-	// bufferKept is the capacity, in messages, that an idle mailbox may hold on to.
+	// bufferKept is the capacity, in messages, that an idle mailbox may hold on to;
+	// larger buffers go round among the mailboxes of the system.
 	bufferKept = 128
 	// sampleEvery says that one user message in so many is timed: reading the
 	// clock costs as much as handling a message.
@@ -76,6 +77,8 @@ type mailbox struct {
 	// done counts user messages taken and finished; only the consumer writes it.
 	done atomic.Uint64
 
+	slabs *slabs
+
 	// What follows belongs to the consumer.
 	batch      []item
 	pos        int
@@ -118,6 +121,9 @@ func (m *mailbox) offer(it item, now int64) (why Reason, wake bool) {
 	}
 	if len(m.user) == 0 {
 		m.since = now
+	}
+	if len(m.user) == cap(m.user) && len(m.user) >= bufferKept {
+		m.user = m.slabs.larger(m.user)
 	}
 	m.user = append(m.user, it)
 	m.accepted++
@@ -262,12 +268,35 @@ func (m *mailbox) park() bool {
 	return true
 }
 
-// shrink lets go of the memory of a burst.
+// slabs are the buffers of mailboxes that had a burst and are idle again. The
+// garbage collector takes those that nobody wants.
+type slabs struct{ pool sync.Pool }
+
+// give takes a buffer in; all its messages have been cleared.
+func (s *slabs) give(buffer []item) {
+	buffer = buffer[:0]
+	s.pool.Put(&buffer)
+}
+
+// larger moves the messages of a full buffer to a larger one, if there is one.
+func (s *slabs) larger(full []item) []item {
+	found, ok := s.pool.Get().(*[]item)
+	if !ok || cap(*found) <= len(full) {
+		return full
+	}
+	moved := (*found)[:len(full)]
+	copy(moved, full)
+	return moved
+}
+
+// shrink lets go of the memory of a burst; the mailbox is empty.
 func (m *mailbox) shrink() {
 	if cap(m.batch) > bufferKept {
+		m.slabs.give(m.batch)
 		m.batch, m.pos = nil, 0
 	}
-	if cap(m.user) > bufferKept && len(m.user) == 0 {
+	if cap(m.user) > bufferKept {
+		m.slabs.give(m.user)
 		m.user = nil
 	}
 	if s := m.side; s != nil && cap(s.outcomes)+cap(s.internal) > bufferKept {

@@ -23,6 +23,7 @@ type System struct {
 	pool  *pool
 	root  *cell
 	calls sync.Pool
+	slabs slabs
 	dead  deadLetters
 	kinds kinds
 	live  atomic.Int64
@@ -97,7 +98,7 @@ func (s *System) newCell(spec Spec, line *line, parent *cell) *cell {
 	}
 	c := &cell{sys: s, parent: parent, create: spec.New, line: line, kind: s.kinds.named(kind), held: true}
 	c.context.cell = c
-	c.box.limit = uint32(limit)
+	c.box.limit, c.box.slabs = uint32(limit), &s.slabs
 	c.box.mode = held // until its first start
 	c.set(Starting)
 	return c

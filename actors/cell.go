@@ -578,6 +578,7 @@ func (c *cell) close() {
 	c.unstash()
 	for _, it := range c.box.empty() {
 		it.call.reply(refusedStopped)
+		undelivered(it.msg, func() error { return refusedStopped })
 		c.sys.dead.add(DeadLetter{Path: c.path(), Type: typeName(it.msg), Reason: Stopped})
 	}
 	c.stopIdle()

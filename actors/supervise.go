@@ -37,7 +37,10 @@ func (c *cell) broke(reason any) {
 // supervisor. What waits in the mailbox stays there.
 func (c *cell) fail(err error) {
 	if c.current.call.open() {
-		c.current.call.reply(messages.Errorf(messages.CodeInternal, "the actor failed on this message"))
+		c.current.call.reply(errFailedOnMessage())
+	}
+	if !c.answered { // a stashed one comes back
+		undelivered(c.current.msg, errFailedOnMessage)
 	}
 	pass := c.pass
 	if !c.admitted && c.gate != nil {
@@ -300,6 +303,7 @@ func (c *cell) turnAway(it item, counts bool) {
 	if it.call.call != nil {
 		it.call.reply(c.circuitOpen())
 	}
+	undelivered(it.msg, func() error { return c.circuitOpen() })
 	c.settle(counts)
 }
 
@@ -322,6 +326,10 @@ func (c *Context) Outcome(tok breaker.Token, ok bool) {
 		cell.report(*event)
 		cell.arm()
 	}
+}
+
+func errFailedOnMessage() error {
+	return messages.Errorf(messages.CodeInternal, "the actor failed on this message")
 }
 
 var errEscalated = errors.New("actors: children needed too many restarts")

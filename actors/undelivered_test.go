@@ -55,6 +55,7 @@ func TestAMessageThatNobodyWillAnswerIsTold(t *testing.T) {
 		}
 		fine, poison, panics := send("fine"), send("poison"), send("panic")
 		time.Sleep(time.Second) // two restarts
+		synctest.Wait()
 		poison.wantTold(t, &messages.Error{Code: messages.CodeInternal})
 		panics.wantTold(t, &messages.Error{Code: messages.CodeInternal})
 		if fine.told != nil {

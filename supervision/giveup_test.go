@@ -119,3 +119,15 @@ func TestAnIsolatedChildThatRestartsTooOftenStopsNobody(t *testing.T) {
 		t.Errorf("a sibling's failure = %v, want a plain restart", got)
 	}
 }
+
+func TestChildrenMayEndAfterTheirSupervisorHas(t *testing.T) {
+	s := supervise(t, named(supervision.OneForOne, "a", "b"))
+	s.Start()
+	s.Failed("a", breaker.Pass{}, start, 0) // a restart of it is due
+	s.Stop()
+	s.Stopped("a")
+	s.Stopped("b")
+	if at, ok := s.Next(start); ok {
+		t.Errorf("the ended supervisor wants a tick at %v", at)
+	}
+}

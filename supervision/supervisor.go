@@ -414,7 +414,9 @@ func (s *Supervisor) forget(c *child, now time.Time) {
 // the machine.
 func (s *Supervisor) stopAll(actions []Action) []Action {
 	s.done = true
-	s.dues = nil
+	for len(s.dues) > 0 {
+		s.unschedule(s.dues[0])
+	}
 	if s.spec.Template.Restart != 0 {
 		actions = append(actions, Action{Kind: StopOthers, Timeout: s.spec.Template.Shutdown})
 	}

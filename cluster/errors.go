@@ -16,6 +16,8 @@ var (
 	// the log ends before its witness, an entry or a Raft snapshot fails its
 	// checksum, or entries are missing. A node with such a log must not vote.
 	ErrDamaged = raftlog.ErrDamaged
+	// ErrNoLog is returned when a directory that is to be read holds no log.
+	ErrNoLog = errors.New("there is no log")
 	// ErrFormed is returned by Bootstrap when the node has a part in a cluster.
 	ErrFormed = errors.New("node already belongs to a cluster")
 	// ErrNoSuccessor is returned by TransferLeadership when no other voter can lead.

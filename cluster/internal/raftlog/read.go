@@ -2,7 +2,9 @@ package raftlog
 
 import (
 	"fmt"
+	"io"
 	"path/filepath"
+	"slices"
 
 	"github.com/hashicorp/raft"
 	"github.com/hashicorp/raft-wal/fs"
@@ -10,10 +12,19 @@ import (
 	"github.com/hashicorp/raft-wal/types"
 )
 
+// Newest is the index of the newest entry that is known to be durable in the log in
+// dir, and its term; 0 for none. It may run beside the process that writes the log.
+func Newest(dir string) (index, term uint64, err error) {
+	witnessed, err := readWitness(dir)
+	return witnessed.index, witnessed.term, err
+}
+
 // Read calls fn with each entry of the log in dir from index from on, oldest
 // first, until fn returns an error, which it returns. It changes nothing and may
 // run beside the process that writes the log; entries appended meanwhile may be
-// left out. ErrDamaged names the first entry that is missing or fails its checksum.
+// left out, and so may old ones that are removed meanwhile. What a crash left torn
+// behind the last entry is no damage. ErrDamaged names the segment and the first
+// entry in it that is missing or fails its checksum.
 func Read(dir string, from uint64, fn func(*raft.Log) error) error {
 	witnessed, err := readWitness(dir)
 	if err != nil {
@@ -23,10 +34,9 @@ func Read(dir string, from uint64, fn func(*raft.Log) error) error {
 	if err != nil {
 		return err
 	}
-	filer := segment.NewFiler(dir, fs.New())
-	r := reader{from: from, fn: fn}
+	r := reader{dir: dir, filer: segment.NewFiler(dir, fs.New()), from: from, witnessed: witnessed.index, fn: fn}
 	for _, info := range state.Segments {
-		if err := r.segment(filer, info); err != nil {
+		if err := r.segment(info); err != nil {
 			return err
 		}
 	}
@@ -38,29 +48,60 @@ func Read(dir string, from uint64, fn func(*raft.Log) error) error {
 
 // reader walks the segments in order.
 type reader struct {
-	from uint64
-	fn   func(*raft.Log) error
-	last uint64 // newest entry seen
+	dir       string
+	filer     *segment.Filer
+	from      uint64
+	witnessed uint64
+	fn        func(*raft.Log) error
+	last      uint64 // newest entry seen
 }
 
-func (r *reader) segment(filer *segment.Filer, info types.SegmentInfo) error {
+func (r *reader) segment(info types.SegmentInfo) error {
 	sealed := !info.SealTime.IsZero()
 	if sealed && info.MaxIndex < r.from {
 		r.last = info.MaxIndex
 		return nil
 	}
-	next := info.MinIndex
-	err := filer.DumpSegment(info.BaseIndex, info.ID, info.MinIndex-1, 0,
+	end := info.MaxIndex
+	if !sealed {
+		committed, err := r.committed(info)
+		if err != nil {
+			return err
+		}
+		end = max(committed, r.witnessed)
+	}
+	next, err := r.entries(info, end)
+	switch {
+	case missing(err) && !r.listed(info):
+		return nil // a Raft snapshot has taken its place meanwhile
+	case missing(err) && sealed:
+		return fmt.Errorf("%w: %w", ErrDamaged, err)
+	case missing(err):
+		return nil // it is created with its first entry
+	case err != nil:
+		return err
+	case sealed && next <= info.MaxIndex:
+		return fmt.Errorf("%w: %s: entries %d to %d are missing", ErrDamaged, segment.FileName(info), next, info.MaxIndex)
+	}
+	return nil
+}
+
+// entries calls fn with the entries of a segment up to end and gives the index after
+// the last.
+func (r *reader) entries(info types.SegmentInfo, end uint64) (next uint64, err error) {
+	next = info.MinIndex
+	err = r.filer.DumpSegment(info.BaseIndex, info.ID, info.MinIndex-1, 0,
 		func(_ types.SegmentInfo, raw types.LogEntry) (bool, error) {
-			if sealed && raw.Index > info.MaxIndex {
-				return false, nil // removed, though still in the file
+			if raw.Index > end {
+				return false, nil // removed though still in the file, or torn
 			}
 			var entry raft.Log
 			if err := (codec{}).Decode(raw.Data, &entry); err != nil {
-				return false, fmt.Errorf("entry %d: %w: %w", raw.Index, ErrDamaged, err)
+				return false, fmt.Errorf("%w: %s: entry %d: %w", ErrDamaged, segment.FileName(info), raw.Index, err)
 			}
 			if entry.Index != next {
-				return false, fmt.Errorf("%w: entry %d is found where entry %d belongs", ErrDamaged, entry.Index, next)
+				return false, fmt.Errorf("%w: %s: entry %d is found where entry %d belongs",
+					ErrDamaged, segment.FileName(info), entry.Index, next)
 			}
 			r.last = next
 			next++
@@ -69,13 +110,28 @@ func (r *reader) segment(filer *segment.Filer, info types.SegmentInfo) error {
 			}
 			return true, r.fn(&entry)
 		})
+	return next, err
+}
+
+// committed is the index of the last entry in an unsealed segment whose batch is
+// whole; what follows was torn by a crash, or is being written.
+func (r *reader) committed(info types.SegmentInfo) (uint64, error) {
+	file, err := fs.New().OpenReader(r.dir, segment.FileName(info))
+	if missing(err) {
+		return info.BaseIndex - 1, nil
+	}
 	if err != nil {
-		return err
+		return 0, err
 	}
-	if sealed && next <= info.MaxIndex {
-		return fmt.Errorf("%w: entries %d to %d are missing", ErrDamaged, next, info.MaxIndex)
-	}
-	return nil
+	defer func() { _ = file.Close() }()
+	content, err := io.ReadAll(io.NewSectionReader(file, 0, 1<<32))
+	return info.BaseIndex + scanTail(content).entries - 1, err
+}
+
+// listed reports whether the list of segments still has one.
+func (r *reader) listed(info types.SegmentInfo) bool {
+	state, err := readMeta(filepath.Join(r.dir, metaFile))
+	return err != nil || slices.ContainsFunc(state.Segments, func(other types.SegmentInfo) bool { return other.ID == info.ID })
 }
 
 // emptied reports whether the log holds no entry because a Raft snapshot took its

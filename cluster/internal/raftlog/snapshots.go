@@ -66,6 +66,21 @@ func OpenSnapshots(dir string, retain int) (*Snapshots, error) {
 	return &Snapshots{dir: dir, retain: retain}, nil
 }
 
+// OpenNewestSnapshot opens the newest snapshot in dir, nil for none. Unlike
+// OpenSnapshots it changes nothing and may run beside the process that does.
+func OpenNewestSnapshot(dir string) (*raft.SnapshotMeta, io.ReadCloser, error) {
+	s := &Snapshots{dir: dir}
+	names, err := s.names()
+	if err != nil || len(names) == 0 {
+		return nil, nil, err
+	}
+	file, err := s.open(names[0])
+	if err != nil {
+		return nil, nil, err
+	}
+	return file.meta, file, nil
+}
+
 // NewestIndex is the index of the newest Raft snapshot, 0 where there is none.
 func (s *Snapshots) NewestIndex() (uint64, error) {
 	list, err := s.List()

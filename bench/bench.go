@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
@@ -71,7 +70,6 @@ const answerTimeout = 10 * time.Second
 // engine is one run.
 type engine struct {
 	cfg   Config
-	next  atomic.Uint64
 	start time.Time // of the measured part
 
 	mu        sync.Mutex
@@ -137,8 +135,8 @@ func (e *engine) load(ctx context.Context, clients []*wire.Client, began time.Ti
 	for range e.cfg.InFlight {
 		slots <- struct{}{}
 	}
-	for {
-		n := e.next.Add(1) - 1
+	end := e.start.Add(e.cfg.Duration)
+	for n := uint64(0); ; n++ {
 		due := e.due(n, began)
 		if !sleepUntil(ctx, due) {
 			return slots
@@ -150,6 +148,10 @@ func (e *engine) load(ctx context.Context, clients []*wire.Client, began time.Ti
 		}
 		if due.IsZero() {
 			due = time.Now()
+		}
+		if due.After(end) { // before ctx says so
+			slots <- struct{}{}
+			return slots
 		}
 		clients[n%uint64(len(clients))].Go(e.cfg.Method, e.cfg.Call(n), func(r wire.Reply) {
 			e.record(due, r.Err)

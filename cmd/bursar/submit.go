@@ -22,6 +22,8 @@ import (
 func newSubmit(std streams) *cobra.Command {
 	s := submission{std: std, cfg: batch.DefaultConfig()}
 	var payment messages.Disbursement
+	var planFile string
+	var checkOnly bool
 	command := &cobra.Command{
 		Use:   "submit [FILE]",
 		Short: "Submit one disbursement, or a file of them",
@@ -35,14 +37,32 @@ scheduled_epoch (default 1: at once). Files ending in .jsonl or .ndjson hold one
 
 A file can be submitted again after whatever happened: rows that are in already are recognised
 and counted as duplicates. They are recognised by their content and by the file's name; a file of
-the same name with rows that shall be paid once more needs another --batch name.`,
+the same name with rows that shall be paid once more needs another --batch name.
+
+Payments that wait for one another are a plan (--plan FILE). Rows name themselves in the column id
+and what they wait for in the column parents, separated by spaces; JSON files hold {"items":
+[{"ref", "payload", "after": [ref]}]}. Nothing is submitted unless the whole file is sound: a cycle
+is told with its refs. A plan goes in by parts of up to 1,000 items, each all or nothing, in the
+order of their dependencies; at the end it tells which ref has become which id. Run again, it
+submits nothing twice. --check only judges it and needs no node.`,
 		Example: `  bursar submit --destination tb1payee --amount 5000 --memo 'first payment'
   bursar submit --destination tb1payee --amount 70 --memo 'depends_on=1,2' --request-id march-70
   bursar submit payments.csv
   bursar submit payments.csv --batch salaries-2026-03
+  bursar submit --plan grants.csv --check
+  bursar submit --plan grants.csv --output json
   jq -c .payments[] books.json > books.jsonl && bursar submit books.jsonl`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if planFile != "" {
+				if len(args) > 0 || s.requestID != "" {
+					return usagef("a plan goes alone: neither a file beside it nor --request-id")
+				}
+				return s.plan(cmd.Context(), planFile, payment, checkOnly)
+			}
+			if checkOnly {
+				return usagef("--check is for a --plan")
+			}
 			if len(args) == 0 {
 				if payment.Destination == "" || payment.Amount == 0 {
 					return usagef("name a file, or give --destination and --amount")
@@ -60,6 +80,8 @@ the same name with rows that shall be paid once more needs another --batch name.
 	s.to.flags(command)
 	s.form.flag(command)
 	flags := command.Flags()
+	flags.StringVar(&planFile, "plan", "", "file of disbursements that depend on one another; the flags of a payment\nstand in for what its rows do not name")
+	flags.BoolVar(&checkOnly, "check", false, "judge the plan and submit nothing")
 	flags.StringVar(&payment.Destination, "destination", "", "account to pay, beginning with tb1")
 	flags.Uint64Var((*uint64)(&payment.Amount), "amount", 0, "amount in the smallest unit of BLOCK")
 	flags.StringVar(&payment.Memo, "memo", "", "memo; it may hold dependencies: depends_on=1,2 or JSON")
@@ -108,14 +130,13 @@ func (s *submission) one(ctx context.Context, payload messages.Payload) error {
 
 // file submits every row of a file and tells what became of them.
 func (s *submission) file(ctx context.Context, name string) error {
-	in := s.std.in
-	if name != "-" {
-		file, err := os.Open(name)
-		if err != nil {
-			return usageError{err}
-		}
-		defer file.Close()
-		in = file
+	in, err := s.open(name)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	if filepath.Ext(name) == ".json" {
+		return usagef("%s: a JSON document is a plan, submitted with --plan; rows of JSON stand in a .jsonl file", name)
 	}
 	rows, err := readRows(name, in)
 	if err != nil {
@@ -143,6 +164,18 @@ func (s *submission) file(ctx context.Context, name string) error {
 	default:
 		return nil
 	}
+}
+
+// open opens a file, or standard input for "-".
+func (s *submission) open(name string) (io.ReadCloser, error) {
+	if name == "-" {
+		return io.NopCloser(s.std.in), nil
+	}
+	file, err := os.Open(name)
+	if err != nil {
+		return nil, usageError{err}
+	}
+	return file, nil
 }
 
 // counts is what became of a file's rows.

@@ -18,7 +18,7 @@ func portSpread() int {
 // allFree reports whether five ports from base on are free on loopback.
 func allFree(base int) bool {
 	for port := base; port < base+5; port++ {
-		listener, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port))) //nolint:noctx // it answers at once
+		listener, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
 		if err != nil {
 			return false
 		}

@@ -81,7 +81,7 @@ func startNode(t *testing.T) string {
 		t.Fatal(err)
 	}
 	var log strings.Builder
-	command := exec.Command(program, "node", "--base-port", fmt.Sprint(port), //nolint:noctx // ended by Interrupt below
+	command := exec.Command(program, "node", "--base-port", fmt.Sprint(port),
 		"--data", t.TempDir(), "--epoch-interval", "50ms")
 	command.Env = withoutSettings(os.Environ())
 	command.Stderr = &log

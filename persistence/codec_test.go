@@ -266,7 +266,7 @@ func TestConditionString(t *testing.T) {
 	}
 	want := []string{
 		"010000000000000007 is absent", "010000000000000001 exists", "010000000000000001 has version 1",
-		"010000000000000002 has a tag of [2 3]", "010000000000000002 has a tag not of [4]", "epoch < 5", "epoch >= -1",
+		"010000000000000002 is 2 or 3", "010000000000000002 is not 4", "epoch < 5", "epoch >= -1",
 	}
 	if diff := cmp.Diff(got, want); diff != "" {
 		t.Errorf("(-got +want):\n%s", diff)

@@ -1,6 +1,9 @@
 package persistence
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // Condition must hold at the commit, or the Txn is Refused. Make one with Exists,
 // Absent, VersionIs, TagIn, TagNotIn, CounterBelow or CounterAtLeast.
@@ -55,19 +58,34 @@ func CounterAtLeast(counter string, n int64) Condition {
 	return Condition{kind: conditionCounterAtLeast, key: Key(counter), n: uint64(n)}
 }
 
-// String tells the condition as a dump of the log shows it.
+// String tells the condition with keys and tags as bytes.
 func (c Condition) String() string {
+	return c.Text(
+		func(k Key) string { return fmt.Sprintf("%x", string(k)) },
+		func(_ Table, tag byte) string { return fmt.Sprint(tag) },
+	)
+}
+
+// Text tells the condition as a dump of the log shows it, with the caller's names for
+// its keys and tags.
+func (c Condition) Text(key func(Key) string, tag func(Table, byte) string) string {
 	switch c.kind {
 	case conditionExists:
-		return fmt.Sprintf("%x exists", string(c.key))
+		return key(c.key) + " exists"
 	case conditionAbsent:
-		return fmt.Sprintf("%x is absent", string(c.key))
+		return key(c.key) + " is absent"
 	case conditionVersionIs:
-		return fmt.Sprintf("%x has version %d", string(c.key), c.n)
-	case conditionTagIn:
-		return fmt.Sprintf("%x has a tag of %v", string(c.key), []byte(c.tags))
-	case conditionTagNotIn:
-		return fmt.Sprintf("%x has a tag not of %v", string(c.key), []byte(c.tags))
+		return fmt.Sprintf("%s has version %d", key(c.key), c.n)
+	case conditionTagIn, conditionTagNotIn:
+		names := make([]string, 0, len(c.tags))
+		for _, b := range []byte(c.tags) {
+			names = append(names, tag(c.key.Table(), b))
+		}
+		relation := "is"
+		if c.kind == conditionTagNotIn {
+			relation = "is not"
+		}
+		return fmt.Sprintf("%s %s %s", key(c.key), relation, strings.Join(names, " or "))
 	case conditionCounterBelow:
 		return fmt.Sprintf("%s < %d", string(c.key), int64(c.n))
 	case conditionCounterAtLeast:

@@ -60,7 +60,8 @@ func TestNothingIsLostWhenTheNodeIsKilled(t *testing.T) {
 }
 
 // killAgainAndAgain kills each of the node's processes some time after its start, be
-// it still starting or long at work.
+// it still starting or long at work. Every fourth gets ready first: the member gives
+// a node up that dies deathsMax times before it is.
 func killAgainAndAgain(ctx context.Context, t *testing.T, m *member) {
 	var killed int64
 	for i := range *kills {
@@ -70,11 +71,26 @@ func killAgainAndAgain(ctx context.Context, t *testing.T, m *member) {
 			}
 		}
 		killed = m.pid.Load()
+		if i%4 == 3 && !awaitServing(ctx, m) {
+			return
+		}
 		if !wait(ctx, time.Duration(20+i*547%1400)*time.Millisecond) {
 			return
 		}
 		if err := syscall.Kill(int(killed), syscall.SIGKILL); err != nil {
 			t.Errorf("kill %d: %v", killed, err)
+		}
+	}
+}
+
+// awaitServing returns false if ctx ends before the node is ready.
+func awaitServing(ctx context.Context, m *member) bool {
+	for {
+		if ready, _, err := readiness(ctx, m.cfg.Address(node.PortHTTP)); err == nil && ready {
+			return true
+		}
+		if !wait(ctx, pollEvery) {
+			return false
 		}
 	}
 }

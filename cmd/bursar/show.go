@@ -129,12 +129,12 @@ func (s *show) submitLoad(ctx context.Context, cfg batch.Config, run string, fro
 	})
 }
 
-// watch draws the summary until ctx ends. While the node is away it says so.
+// watch draws the summary until ctx ends. While the node is not ready it says so.
 func (s *show) watch(ctx context.Context) error {
 	for wait(ctx, showEvery) {
 		f, err := readFigures(ctx, s.member.cfg.Address(node.PortHTTP))
-		if err != nil {
-			away := string(s.member.cfg.Name) + " does not answer"
+		if err != nil || f["bursar_ready"] != 1 { // while it recovers, its books are not whole
+			away := string(s.member.cfg.Name) + " is not ready"
 			s.screen.show([]string{"", "  " + away}, "", away)
 			continue
 		}
@@ -166,7 +166,7 @@ func (s *show) draw(f figures, now time.Time) {
 		fmt.Sprintf("submitted %d, refused %s, executed %d, finalized %d, balance %d, %d payments/s",
 			taken, refused, f.in(messages.Executed), f.in(messages.Finalized),
 			f.count("treasury_balance"), perSecond))
-	if !s.hinted && taken > 0 && f.open() == 0 {
+	if !s.hinted && taken > 0 && f.all() >= taken && f.open() == 0 {
 		s.hinted = true
 		s.screen.keep()
 		s.screen.event("%s", s.hints())

@@ -134,14 +134,18 @@ func TestEveryRowListsOnlyRowsBelowIt(t *testing.T) {
 func TestPackagesImportOnlyWhatTheirRowAllows(t *testing.T) {
 	table := rules(t)
 	for _, p := range packages(t) {
-		row, ok := table[p.home()]
+		home := p.home()
+		if _, own := table[p.name()]; own {
+			home = p.name()
+		}
+		row, ok := table[home]
 		if !ok {
 			t.Errorf("%s has no row in docs/architecture.md", p.name())
 			continue
 		}
 		for _, imported := range p.Imports {
 			ours, isOurs := strings.CutPrefix(imported, module+"/")
-			if !isOurs || homeOf(ours) == p.home() {
+			if !isOurs || homeOf(ours) == home {
 				continue
 			}
 			if !slices.Contains(row.mayImport, homeOf(ours)) {

@@ -241,6 +241,7 @@ var methods = register([]Method{
 		Summary: "Waves that could be paid in parallel, each depending on those before it only.",
 		Params:  []Field{subsetParam, cursorParam, limitParam},
 		Result: []Field{out("waves", "list of list of integer", "Ids, ascending in each wave."),
+			out("first_wave", "integer", "Number of the page's first wave, from 0; a page may begin inside a wave."),
 			nextCursor, appliedIndex},
 		Errors:    []Code{CodeNotFound},
 		newParams: func() Params { return new(SubsetParams) },

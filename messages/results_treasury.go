@@ -434,9 +434,12 @@ type HasPendingResult struct {
 
 // WavesResult answers waves: each wave depends only on those before it.
 type WavesResult struct {
-	Waves        List[List[DisbursementID]] `msgpack:"waves"`
-	NextCursor   Cursor                     `msgpack:"next_cursor"`
-	AppliedIndex uint64                     `msgpack:"applied_index"`
+	Waves List[List[DisbursementID]] `msgpack:"waves"`
+	// FirstWave numbers the page's first wave, from 0: a page may begin inside a
+	// wave.
+	FirstWave    uint64 `msgpack:"first_wave"`
+	NextCursor   Cursor `msgpack:"next_cursor"`
+	AppliedIndex uint64 `msgpack:"applied_index"`
 }
 
 // CriticalPathResult answers critical_path: the chain with the largest amount,

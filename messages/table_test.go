@@ -252,7 +252,7 @@ func TestEmptyListsAndCursors(t *testing.T) {
 		&messages.IDsResult{}:            "\x83\xa3ids\x90\xabnext_cursor\xc0\xadapplied_index\x00",
 		&messages.CheckPlanResult{}:      "\x81\xa5cycle\x90",
 		&messages.ClusterMembersResult{}: "\x81\xa7members\x90",
-		&messages.WavesResult{NextCursor: 5}: "\x83\xa5waves\x90\xabnext_cursor\x05" +
+		&messages.WavesResult{NextCursor: 5}: "\x84\xa5waves\x90\xaafirst_wave\x00\xabnext_cursor\x05" +
 			"\xadapplied_index\x00",
 	} {
 		got, err := messages.AppendResult(nil, result)

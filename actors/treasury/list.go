@@ -203,7 +203,7 @@ func (t *Treasury) Waves(ids []messages.DisbursementID, p messages.Page) (*messa
 			return nil, graphError(err)
 		}
 	}
-	result := &messages.WavesResult{AppliedIndex: view.Index()}
+	result := &messages.WavesResult{AppliedIndex: view.Index(), FirstWave: uint64(list.First)}
 	end := page.Offset
 	for _, wave := range list.Waves {
 		result.Waves = append(result.Waves, wave)

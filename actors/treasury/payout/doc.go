@@ -1,0 +1,23 @@
+// Package payout holds what must be decided while an outside chain pays: which
+// transaction is sent next, and what an answer, or the lack of one, means for the
+// disbursement it pays.
+//
+// It is pure. A [Window] holds the intents in flight, ordered by nonce. Next names
+// the one question to put to the chain now, Answer turns the chain's answer into a
+// [Decision], and whoever carries the decision out tells the window when the log
+// has it. Time and chance are arguments.
+//
+// The rules that keep a disbursement from being paid twice, or being rolled back
+// although it was paid:
+//
+//   - An intent is in the log before its bytes are sent, and only those bytes are
+//     ever sent for it.
+//   - A payment that the chain accepted, or has, is executed.
+//   - A payment that was refused is rolled back at once only if that was its first
+//     try and the refusal its only answer: then the chain cannot have it. Intents that
+//     come from the log after a restart may have been tried.
+//   - Any other payment is given up by sending a null transaction on its nonce. Which
+//     of the two the chain confirms decides: one nonce confirms one transaction.
+//   - Nothing is sent on a nonce before all nonces below it are taken, and a nonce
+//     that comes free is filled at once, so that no gap stays.
+package payout

@@ -1,0 +1,132 @@
+package payout
+
+import (
+	"encoding/hex"
+	"fmt"
+	"time"
+)
+
+// entry is an intent and how far it has come.
+type entry struct {
+	Intent
+	// doubtful says that an earlier try of these bytes may have reached the chain.
+	doubtful bool
+	// accepted says that the nonce is taken, by this transaction or its rival.
+	accepted bool
+	ask      Ask
+	due      time.Time // ask not before
+	tries    int       // without a clear answer
+	paused   bool
+	reason   string // of the pause, or of a refusal that is being looked into
+	// recording is the decision that is on its way through the log.
+	recording Do
+}
+
+// answer decides. The verdict is one that answers e.ask.
+func (e *entry) answer(a Answer, now time.Time, chance float64) Decision {
+	if a.Verdict == Unclear {
+		e.doubtful = e.doubtful || e.ask == Submit
+		return e.again(a.Reason, now, chance)
+	}
+	switch e.Kind {
+	case Pay:
+		return e.answerPay(a, now, chance)
+	case Fill:
+		return e.answerFill(a, now, chance)
+	case Skip:
+		return e.answerSkip(a, now, chance)
+	}
+	panic("payout: an intent of " + e.Kind.String())
+}
+
+// answerPay: accepted is executed; refused is rolled back if the chain cannot have
+// the transaction, and given up if it can.
+func (e *entry) answerPay(a Answer, now time.Time, chance float64) Decision {
+	switch a.Verdict {
+	case Accepted, Known:
+		return Decision{Do: Execute}
+	case Refused:
+		if !e.doubtful {
+			return Decision{Do: RollBack, Reason: a.Reason}
+		}
+		e.reason = a.Reason
+		return e.next(Inquire)
+	case Unknown:
+		return Decision{Do: GiveUp, Reason: e.reason}
+	case NonceUsed:
+		return e.next(Watch)
+	case Taken:
+		if a.Tx == e.Hash {
+			return Decision{Do: Execute}
+		}
+		return Decision{Do: Pause, Reason: fmt.Sprintf(
+			"nonce %d is taken by another transaction, %s", e.Nonce, hex.EncodeToString(a.Tx[:]))}
+	case Free:
+		e.ask = Submit
+		return e.again(fmt.Sprintf("the chain says that nonce %d is used, and that it is free", e.Nonce), now, chance)
+	case Unclear:
+	}
+	panic("payout: " + a.Verdict.String() + " to a payment")
+}
+
+// answerFill: whatever takes the nonce will do.
+func (e *entry) answerFill(a Answer, now time.Time, chance float64) Decision {
+	switch a.Verdict {
+	case Accepted, Known, NonceUsed:
+		return Decision{Do: Drop}
+	case Refused:
+		e.reason = a.Reason
+		return e.next(Inquire)
+	case Unknown:
+		e.ask = Submit
+		return e.again("the null transaction is refused: "+e.reason, now, chance)
+	case Taken, Free, Unclear:
+	}
+	panic("payout: " + a.Verdict.String() + " to a null transaction")
+}
+
+// answerSkip: only what is confirmed on the nonce decides. Until then the null
+// transaction is sent again from time to time, lest the chain has lost it.
+func (e *entry) answerSkip(a Answer, now time.Time, chance float64) Decision {
+	switch a.Verdict {
+	case Accepted:
+		if !e.accepted {
+			e.accepted, e.tries = true, 0
+		}
+		return e.next(Watch)
+	case Refused:
+		e.accepted = false
+		e.reason = "the null transaction is refused: " + a.Reason
+		return e.next(Watch)
+	case NonceUsed:
+		e.reason = fmt.Sprintf("the chain says that nonce %d is used, and that it is free", e.Nonce)
+		return e.next(Watch)
+	case Taken:
+		if a.Tx == e.Rival {
+			return Decision{Do: Execute}
+		}
+		return Decision{Do: RollBack, Reason: e.Reason}
+	case Free:
+		e.ask = Submit
+		return e.again(e.reason, now, chance)
+	case Known, Unknown, Unclear:
+	}
+	panic("payout: " + a.Verdict.String() + " to a skip")
+}
+
+// next asks another question at once.
+func (e *entry) next(ask Ask) Decision {
+	e.ask = ask
+	return Decision{}
+}
+
+// again asks after a while, or pauses. Where the nonce is taken already there is
+// nothing to pause for: the chain confirms it when it does.
+func (e *entry) again(reason string, now time.Time, chance float64) Decision {
+	e.tries++
+	if e.tries >= TriesMax && !e.accepted {
+		return Decision{Do: Pause, Reason: reason}
+	}
+	e.due = now.Add(backoff(e.tries, chance))
+	return Decision{}
+}

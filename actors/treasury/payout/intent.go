@@ -1,0 +1,109 @@
+package payout
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math"
+
+	"github.com/the-block/bursar/actors/treasury/disbursement"
+	"github.com/the-block/bursar/messages"
+)
+
+// InFlightMax is how many intents may be in flight at once. More are staged when
+// some are done.
+const InFlightMax = 1024
+
+// Kind says what an intent is for.
+type Kind byte
+
+// The kinds of intents.
+const (
+	// Pay pays a disbursement.
+	Pay Kind = iota + 1
+	// Fill takes a nonce that came free, with a null transaction, so that those above
+	// it can be confirmed. Its disbursement is rolled back already.
+	Fill
+	// Skip is a null transaction against a payment on the same nonce that may yet be
+	// confirmed. Its disbursement stays staged until one of the two is.
+	Skip
+)
+
+// String names the kind in logs.
+func (k Kind) String() string {
+	switch k {
+	case Pay:
+		return "pay"
+	case Fill:
+		return "fill"
+	case Skip:
+		return "skip"
+	}
+	return fmt.Sprintf("kind(%d)", byte(k))
+}
+
+// Intent is a transaction that shall take a nonce.
+type Intent struct {
+	Nonce uint64
+	Kind  Kind
+	// ID is the disbursement that is paid (Pay), that shall not be paid (Skip), or
+	// that left the nonce free (Fill).
+	ID messages.DisbursementID
+	// Raw are the bytes to send, Hash names them.
+	Raw  []byte
+	Hash disbursement.Hash
+	// Rival is the payment that Skip is against, Reason why it was given up.
+	Rival  disbursement.Hash
+	Reason string
+}
+
+// An intent is stored under its nonce, version 1:
+//
+//	 0  version, 1
+//	 1  kind
+//	 2  disbursement id BE64
+//	10  hash, 32 bytes
+//	42  rival, 32 bytes
+//	74  length of reason BE16 | reason
+//	 …  transaction, to the end
+const (
+	intentVersion = 1
+	intentFixed   = 76
+)
+
+// ErrIntent is returned for bytes that are no stored intent.
+var ErrIntent = errors.New("payout: not a stored intent")
+
+// AppendIntent appends the encoding of i, but for its nonce, to dst. A reason longer
+// than disbursement.ReasonBytesMax is cut.
+func AppendIntent(dst []byte, i *Intent) []byte {
+	reason := i.Reason[:min(len(i.Reason), disbursement.ReasonBytesMax)]
+	dst = append(dst, intentVersion, byte(i.Kind))
+	dst = binary.BigEndian.AppendUint64(dst, uint64(i.ID))
+	dst = append(dst, i.Hash[:]...)
+	dst = append(dst, i.Rival[:]...)
+	dst = binary.BigEndian.AppendUint16(dst, uint16(len(reason)))
+	dst = append(dst, reason...)
+	return append(dst, i.Raw...)
+}
+
+// DecodeIntent reads what AppendIntent wrote under a nonce. Error: ErrIntent.
+func DecodeIntent(nonce uint64, data []byte) (Intent, error) {
+	if len(data) < intentFixed || data[0] != intentVersion {
+		return Intent{}, fmt.Errorf("%w: %d bytes", ErrIntent, len(data))
+	}
+	i := Intent{Nonce: nonce, Kind: Kind(data[1]), ID: messages.DisbursementID(binary.BigEndian.Uint64(data[2:]))}
+	if i.Kind < Pay || i.Kind > Skip || nonce == 0 || nonce > math.MaxInt64 {
+		return Intent{}, fmt.Errorf("%w: nonce %d, %s", ErrIntent, nonce, i.Kind)
+	}
+	copy(i.Hash[:], data[10:])
+	copy(i.Rival[:], data[42:])
+	rest := data[intentFixed:]
+	n := int(binary.BigEndian.Uint16(data[74:]))
+	if n > len(rest) || n > disbursement.ReasonBytesMax {
+		return Intent{}, fmt.Errorf("%w: a reason of %d bytes", ErrIntent, n)
+	}
+	i.Reason = string(rest[:n])
+	i.Raw = append([]byte(nil), rest[n:]...)
+	return i, nil
+}

@@ -1,0 +1,310 @@
+package payout_test
+
+import (
+	"crypto/ed25519"
+	"fmt"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/the-block/bursar/actors/treasury/disbursement"
+	"github.com/the-block/bursar/actors/treasury/payout"
+	"github.com/the-block/bursar/messages"
+)
+
+func signer(t interface{ Fatal(...any) }) *payout.Signer {
+	s, err := payout.NewSigner(ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// chain is a chain of one account that is as unhelpful as its contract allows: what
+// it refuses and whether a pending transaction may be replaced changes all the time.
+type chain struct {
+	confirmed []payout.Intent // nonce 1 first
+	pending   map[uint64]payout.Intent
+	refuses   bool // payments, whatever it said of them before
+	replaces  bool
+	// kept are payments whose acceptance the treasury has recorded.
+	kept map[uint64]disbursement.Hash
+}
+
+func (c *chain) submit(i payout.Intent) payout.Answer {
+	if held, ok := c.pending[i.Nonce]; ok && held.Hash == i.Hash {
+		return payout.Answer{Verdict: payout.Accepted}
+	}
+	if i.Nonce <= uint64(len(c.confirmed)) {
+		if c.confirmed[i.Nonce-1].Hash == i.Hash {
+			return payout.Answer{Verdict: payout.Accepted}
+		}
+		return payout.Answer{Verdict: payout.NonceUsed}
+	}
+	if i.Kind == payout.Pay && c.refuses {
+		return payout.Answer{Verdict: payout.Refused, Reason: "refused"}
+	}
+	if _, ok := c.pending[i.Nonce]; ok && !c.replaces {
+		return payout.Answer{Verdict: payout.Refused, Reason: "another transaction waits for this nonce"}
+	}
+	c.pending[i.Nonce] = i
+	return payout.Answer{Verdict: payout.Accepted}
+}
+
+func (c *chain) answer(q payout.Question) payout.Answer {
+	i := q.Intent
+	switch q.Ask {
+	case payout.Submit:
+		return c.submit(i)
+	case payout.Inquire:
+		known := i.Nonce <= uint64(len(c.confirmed)) && c.confirmed[i.Nonce-1].Hash == i.Hash
+		if held, ok := c.pending[i.Nonce]; ok && held.Hash == i.Hash || known {
+			return payout.Answer{Verdict: payout.Known}
+		}
+		return payout.Answer{Verdict: payout.Unknown}
+	case payout.Watch:
+		if i.Nonce <= uint64(len(c.confirmed)) {
+			return payout.Answer{Verdict: payout.Taken, Tx: c.confirmed[i.Nonce-1].Hash}
+		}
+		return payout.Answer{Verdict: payout.Free}
+	}
+	panic(q.Ask)
+}
+
+// confirm confirms what waits for the next nonce.
+func (c *chain) confirm() {
+	next := uint64(len(c.confirmed)) + 1
+	if i, ok := c.pending[next]; ok {
+		delete(c.pending, next)
+		c.confirmed = append(c.confirmed, i)
+	}
+}
+
+// treasury is the log and the executor that lives from it.
+type treasury struct {
+	*rapid.T
+	signer  *payout.Signer
+	chain   chain
+	network []payout.Intent // sent, given up waiting for, and still to arrive
+	now     time.Time
+
+	records map[messages.DisbursementID]messages.State
+	rows    map[uint64]payout.Intent
+	nonce   uint64
+
+	window payout.Window
+}
+
+func (t *treasury) stage(nonce uint64) payout.Intent {
+	id := messages.DisbursementID(len(t.records) + 1)
+	t.records[id] = messages.Draft
+	record := disbursement.New(messages.Payload{Disbursement: messages.Disbursement{
+		Destination: fmt.Sprint("tb1", id), Amount: 1, ScheduledEpoch: 1,
+	}}, nil, disbursement.Facts{})
+	return t.signer.Pay(id, nonce, &record)
+}
+
+func (t *treasury) keep(i payout.Intent) {
+	t.rows[i.Nonce] = i
+	t.window.Add(i, true)
+}
+
+// crash forgets everything but the log.
+func (t *treasury) crash() {
+	t.window.Clear()
+	for _, i := range t.rows {
+		t.window.Add(i, false)
+	}
+}
+
+// step puts the next question, under a fault, and records what follows.
+func (t *treasury) step(fault string, fill bool) bool {
+	q, _, ok := t.window.Next(t.now)
+	if !ok {
+		return false
+	}
+	if q.Ask == payout.Submit {
+		for nonce := uint64(1); nonce < q.Intent.Nonce; nonce++ {
+			if _, waits := t.chain.pending[nonce]; !waits && nonce > uint64(len(t.chain.confirmed)) {
+				t.Fatalf("nonce %d is sent, and %d is free", q.Intent.Nonce, nonce)
+			}
+		}
+	}
+	answer := payout.Answer{Verdict: payout.Unclear, Reason: fault}
+	switch fault {
+	case "lost":
+	case "answer lost":
+		t.chain.answer(q)
+	case "delayed":
+		if q.Ask == payout.Submit {
+			t.network = append(t.network, q.Intent)
+		}
+	default:
+		answer = t.chain.answer(q)
+	}
+	d := t.window.Answer(q, answer, t.now, 0.5)
+	if fault == "crash before the commit" {
+		t.crash()
+		return true
+	}
+	t.record(d, fill)
+	if fault == "crash after the commit" {
+		t.crash()
+	}
+	return true
+}
+
+// record carries a decision out, all of it in one commit.
+func (t *treasury) record(d payout.Decision, fill bool) {
+	i := d.Intent
+	switch d.Do {
+	case payout.Wait, payout.Pause:
+	case payout.Execute:
+		t.records[i.ID] = messages.Executed
+		t.chain.kept[i.Nonce] = i.Hash
+		if i.Kind == payout.Skip {
+			t.chain.kept[i.Nonce] = i.Rival
+		}
+		t.remove(i.Nonce)
+	case payout.RollBack:
+		t.records[i.ID] = messages.RolledBack
+		switch {
+		case i.Kind == payout.Skip:
+			t.remove(i.Nonce)
+		case fill:
+			t.keep(t.stage(i.Nonce))
+		default:
+			t.keep(t.signer.Fill(i.ID, i.Nonce))
+		}
+	case payout.Drop:
+		t.remove(i.Nonce)
+	case payout.GiveUp:
+		t.keep(t.signer.Skip(&i, d.Reason))
+	}
+}
+
+func (t *treasury) remove(nonce uint64) {
+	delete(t.rows, nonce)
+	t.window.Remove(nonce)
+}
+
+// check holds what was recorded against what the chain did.
+func (t *treasury) check() {
+	paid := make(map[messages.DisbursementID]int)
+	for _, i := range t.chain.confirmed {
+		if i.Kind == payout.Pay {
+			if paid[i.ID]++; paid[i.ID] > 1 {
+				t.Fatalf("disbursement %d was paid twice", i.ID)
+			}
+			if t.records[i.ID] == messages.RolledBack {
+				t.Fatalf("disbursement %d was rolled back and paid", i.ID)
+			}
+		}
+	}
+	for nonce, hash := range t.chain.kept {
+		held, ok := t.chain.pending[nonce]
+		if nonce <= uint64(len(t.chain.confirmed)) {
+			held, ok = t.chain.confirmed[nonce-1], true
+		}
+		if !ok || held.Hash != hash {
+			t.Fatalf("nonce %d was recorded as paid, and the chain lost it", nonce)
+		}
+	}
+}
+
+// heal ends all faults and lets everything come to its end.
+func (t *treasury) heal() {
+	t.chain.replaces, t.chain.refuses = true, false
+	for _, i := range t.network {
+		t.chain.submit(i)
+	}
+	t.network = nil
+	for range 10_000 {
+		if len(t.rows) == 0 && len(t.chain.pending) == 0 {
+			break
+		}
+		t.now = t.now.Add(time.Minute)
+		t.window.Retry()
+		for t.step("", false) {
+			t.check()
+		}
+		t.chain.confirm()
+		t.check()
+	}
+	if len(t.rows) > 0 || uint64(len(t.chain.confirmed)) != t.nonce {
+		t.Fatalf("%d intents are left; nonces to %d are confirmed, those to %d are in use",
+			len(t.rows), len(t.chain.confirmed), t.nonce)
+	}
+	paid := make(map[messages.DisbursementID]bool)
+	for _, i := range t.chain.confirmed {
+		if i.Kind == payout.Pay {
+			paid[i.ID] = true
+		}
+	}
+	for id, state := range t.records {
+		if executed := state == messages.Executed; executed != paid[id] || !executed && state != messages.RolledBack {
+			t.Fatalf("disbursement %d is %s; paid: %t", id, state, paid[id])
+		}
+	}
+}
+
+// TestNothingIsPaidTwiceOrPaidAndRolledBack lets a chain that may do anything its
+// contract allows, a network that loses, delays and reorders, an operator who decides
+// at random, and crashes at every step play against the window.
+func TestNothingIsPaidTwiceOrPaidAndRolledBack(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		w := &treasury{
+			T: rt, signer: signer(rt), now: time.Unix(1_700_000_000, 0),
+			records: make(map[messages.DisbursementID]messages.State),
+			rows:    make(map[uint64]payout.Intent),
+			chain: chain{
+				pending: make(map[uint64]payout.Intent), kept: make(map[uint64]disbursement.Hash),
+			},
+		}
+		faults := []string{"", "", "", "lost", "answer lost", "delayed", "crash before the commit", "crash after the commit"}
+		rt.Repeat(map[string]func(*rapid.T){
+			"stage": func(*rapid.T) {
+				if len(w.rows) < 8 {
+					w.nonce++
+					w.keep(w.stage(w.nonce))
+				}
+			},
+			"step": func(rt *rapid.T) {
+				w.now = w.now.Add(time.Duration(rapid.IntRange(0, 60).Draw(rt, "seconds")) * time.Second)
+				w.step(rapid.SampledFrom(faults).Draw(rt, "fault"), rapid.Bool().Draw(rt, "fill"))
+			},
+			"fail for long": func(*rapid.T) {
+				for range payout.TriesMax {
+					w.step("answer lost", false)
+					w.now = w.now.Add(time.Minute)
+				}
+			},
+			"arrive": func(rt *rapid.T) {
+				if n := len(w.network); n > 0 {
+					at := rapid.IntRange(0, n-1).Draw(rt, "which")
+					w.chain.submit(w.network[at])
+					if rapid.Bool().Draw(rt, "once") {
+						w.network = append(w.network[:at], w.network[at+1:]...)
+					}
+				}
+			},
+			"confirm": func(*rapid.T) { w.chain.confirm() },
+			"crash":   func(*rapid.T) { w.crash() },
+			"refuse":  func(*rapid.T) { w.chain.refuses = !w.chain.refuses },
+			"replace": func(*rapid.T) { w.chain.replaces = !w.chain.replaces },
+			"operate": func(rt *rapid.T) {
+				if _, _, paused := w.window.Paused(); !paused {
+					return
+				}
+				if rapid.Bool().Draw(rt, "retry") {
+					w.window.Retry()
+				} else if d, ok := w.window.GiveUp("by an operator"); ok {
+					w.record(d, false)
+				}
+			},
+			"": func(*rapid.T) { w.check() },
+		})
+		w.heal()
+	})
+}

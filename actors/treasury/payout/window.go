@@ -1,0 +1,174 @@
+package payout
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// Window holds the intents in flight, ordered by nonce. It belongs to one goroutine.
+type Window struct {
+	entries []*entry
+}
+
+// Do is what a Decision asks for.
+type Do byte
+
+// What can be asked for. All but Wait and Pause are to be recorded in the log, and
+// the window is told by Replace or Remove when they are.
+const (
+	// Wait asks for nothing: see Next.
+	Wait Do = iota
+	// Execute records that the disbursement was paid, and drops the intent.
+	Execute
+	// RollBack rolls the disbursement back. If the intent was to pay it, the nonce is
+	// free: another intent takes it in the same commit.
+	RollBack
+	// Drop drops the intent: the nonce is taken.
+	Drop
+	// GiveUp replaces the intent to pay by one to skip.
+	GiveUp
+	// Pause stops at the intent until an operator decides.
+	Pause
+)
+
+var doNames = [...]string{
+	Wait: "wait", Execute: "execute", RollBack: "roll_back", Drop: "drop", GiveUp: "give_up", Pause: "pause",
+}
+
+// String names the decision in logs.
+func (d Do) String() string {
+	if int(d) < len(doNames) {
+		return doNames[d]
+	}
+	return fmt.Sprintf("do(%d)", byte(d))
+}
+
+// Decision is what follows from an answer.
+type Decision struct {
+	Do     Do
+	Intent Intent
+	Reason string // of RollBack, GiveUp and Pause
+}
+
+// Question is one question to put to the chain.
+type Question struct {
+	Ask    Ask
+	Intent Intent
+}
+
+// Len is how many intents are in flight.
+func (w *Window) Len() int { return len(w.entries) }
+
+// Add takes an intent that the log holds. fresh says that its bytes were certainly
+// never sent: whoever adds it has staged it itself.
+func (w *Window) Add(i Intent, fresh bool) {
+	e := &entry{Intent: i, doubtful: !fresh, ask: Submit}
+	at, found := w.find(i.Nonce)
+	if found {
+		w.entries[at] = e
+		return
+	}
+	w.entries = slices.Insert(w.entries, at, e)
+}
+
+// Remove forgets an intent that the log no longer holds.
+func (w *Window) Remove(nonce uint64) {
+	if at, found := w.find(nonce); found {
+		w.entries = slices.Delete(w.entries, at, at+1)
+	}
+}
+
+// Clear forgets all intents.
+func (w *Window) Clear() { w.entries = nil }
+
+// Each calls fn with every intent, in the order of nonces.
+func (w *Window) Each(fn func(Intent)) {
+	for _, e := range w.entries {
+		fn(e.Intent)
+	}
+}
+
+// Next gives the question to ask at now. If there is none, wait is how long until
+// there is, or 0 if only a commit, an answer or an operator can bring one.
+func (w *Window) Next(now time.Time) (q Question, wait time.Duration, ok bool) {
+	for _, e := range w.entries {
+		switch {
+		case e.recording == Execute || e.recording == Drop:
+			continue // its nonce is taken; those behind it need not wait for the log
+		case e.recording != Wait || e.paused:
+			return Question{}, wait, false
+		case !e.due.After(now):
+			return Question{Ask: e.ask, Intent: e.Intent}, 0, true
+		}
+		if left := e.due.Sub(now); wait == 0 || left < wait {
+			wait = left
+		}
+		if !e.accepted {
+			return Question{}, wait, false // nothing is sent past a nonce that is not taken
+		}
+	}
+	return Question{}, wait, false
+}
+
+// Answer decides what follows from the answer to a question. chance, in [0, 1),
+// spreads retries. An answer about an intent that is no longer there, or that waits
+// for no answer of its kind, changes nothing.
+func (w *Window) Answer(q Question, a Answer, now time.Time, chance float64) Decision {
+	at, found := w.find(q.Intent.Nonce)
+	if !found {
+		return Decision{}
+	}
+	e := w.entries[at]
+	if e.Hash != q.Intent.Hash || e.ask != q.Ask || e.recording != Wait || e.paused || !a.Verdict.answers(q.Ask) {
+		return Decision{}
+	}
+	d := e.answer(a, now, chance)
+	d.Intent = e.Intent
+	switch d.Do {
+	case Execute, RollBack, Drop, GiveUp:
+		e.recording = d.Do
+	case Pause:
+		e.paused, e.reason = true, d.Reason
+	case Wait:
+	}
+	return d
+}
+
+// Paused gives the intent at which the window has paused, and why.
+func (w *Window) Paused() (i Intent, reason string, ok bool) {
+	for _, e := range w.entries {
+		if e.paused {
+			return e.Intent, e.reason, true
+		}
+	}
+	return Intent{}, "", false
+}
+
+// Retry ends the pause: the intent is tried again, from now on as if never before.
+func (w *Window) Retry() {
+	for _, e := range w.entries {
+		if e.paused {
+			e.paused, e.tries, e.due, e.ask = false, 0, time.Time{}, Submit
+		}
+	}
+}
+
+// GiveUp decides, on an operator's word, that the payment at which the window has
+// paused is given up. ok is false if it has not paused at a payment.
+func (w *Window) GiveUp(reason string) (d Decision, ok bool) {
+	for _, e := range w.entries {
+		if e.paused && e.Kind == Pay && e.recording == Wait {
+			e.recording = GiveUp
+			return Decision{Do: GiveUp, Intent: e.Intent, Reason: reason}, true
+		}
+	}
+	return Decision{}, false
+}
+
+func (w *Window) find(nonce uint64) (int, bool) {
+	return slices.BinarySearchFunc(w.entries, nonce, func(e *entry, nonce uint64) int {
+		return cmp.Compare(e.Nonce, nonce)
+	})
+}

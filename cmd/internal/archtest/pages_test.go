@@ -1,0 +1,68 @@
+package archtest_test
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+var (
+	// codeMark names, in a page, the file that the page's Go code is.
+	codeMark = regexp.MustCompile(`(?m)^<!-- code: (\S+) -->$`)
+	goBlock  = regexp.MustCompile("(?ms)^```go\n(.*?)\n```$")
+	clause   = regexp.MustCompile(`(?m)^package \w+\n`)
+)
+
+// A page that names a file shows all of it but the package clause, in pieces. So what a
+// reader copies is what the tests run.
+func TestPagesShowTheCodeThatRuns(t *testing.T) {
+	pages, err := filepath.Glob(filepath.Join(root, "docs", "*", "*.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	shown := 0
+	for _, page := range pages {
+		text := read(t, page)
+		mark := codeMark.FindStringSubmatch(text)
+		if mark == nil {
+			continue
+		}
+		shown++
+		var blocks []string
+		for _, block := range goBlock.FindAllStringSubmatch(text, -1) {
+			blocks = append(blocks, block[1])
+		}
+		_, code, found := cutAt(read(t, filepath.Join(root, filepath.FromSlash(mark[1]))), clause)
+		if !found {
+			t.Errorf("%s has no package clause", mark[1])
+		}
+		if diff := cmp.Diff(strings.Join(blocks, "\n\n"), strings.TrimSpace(code)); diff != "" {
+			t.Errorf("%s does not show %s: page -, file +\n%s", filepath.Base(page), mark[1], diff)
+		}
+	}
+	if shown == 0 {
+		t.Error("no page shows code")
+	}
+}
+
+// cutAt is strings.Cut at the first match.
+func cutAt(s string, at *regexp.Regexp) (before, after string, found bool) {
+	place := at.FindStringIndex(s)
+	if place == nil {
+		return s, "", false
+	}
+	return s[:place[0]], s[place[1]:], true
+}
+
+func read(t *testing.T, name string) string {
+	t.Helper()
+	text, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}

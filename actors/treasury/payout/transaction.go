@@ -7,7 +7,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"log/slog"
 
 	"github.com/the-block/bursar/actors/treasury/disbursement"
 	"github.com/the-block/bursar/messages"
@@ -63,10 +62,7 @@ func NewSigner(key ed25519.PrivateKey) (*Signer, error) {
 	return &Signer{key}, nil
 }
 
-// LogValue keeps the key out of logs.
-func (s *Signer) LogValue() slog.Value { return slog.StringValue(s.Account()) }
-
-// String is the account, so that no verb of fmt shows the key.
+// String is the account, so that neither fmt nor a log shows the key.
 func (s *Signer) String() string { return s.Account() }
 
 // GoString is String.

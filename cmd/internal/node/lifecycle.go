@@ -22,7 +22,8 @@ type step struct {
 // lifecycle keeps the parts that run and how each is stopped. Parts are stopped in
 // the reverse order of their start.
 type lifecycle struct {
-	log *slog.Logger
+	log         *slog.Logger
+	stepTimeout time.Duration
 
 	mu     sync.Mutex
 	steps  []step
@@ -30,7 +31,7 @@ type lifecycle struct {
 }
 
 func newLifecycle(log *slog.Logger) *lifecycle {
-	return &lifecycle{log: log, failed: make(chan error, 1)}
+	return &lifecycle{log: log, stepTimeout: stepTimeout, failed: make(chan error, 1)}
 }
 
 // onStop adds a stop step.
@@ -111,16 +112,27 @@ func (l *lifecycle) stop() error {
 	return errors.Join(errs...)
 }
 
+// end runs one step, and gives up on one that hangs even if it ignores its context.
 func (l *lifecycle) end(s step) error {
-	ctx, cancel := context.WithTimeout(context.Background(), stepTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), l.stepTimeout)
 	defer cancel()
 	begun := time.Now()
-	if err := s.stop(ctx); err != nil {
-		if errors.Is(err, context.DeadlineExceeded) {
-			return fmt.Errorf("stop %s: it hangs after %s", s.name, time.Since(begun).Round(time.Millisecond))
-		}
+	ended := make(chan error, 1)
+	go func() { ended <- s.stop(ctx) }()
+	var err error
+	select {
+	case err = <-ended:
+	case <-ctx.Done():
+		err = ctx.Err()
+	}
+	took := time.Since(begun).Round(time.Millisecond)
+	switch {
+	case err == nil:
+		l.log.Debug("stopped", "component", s.name, "took", took)
+		return nil
+	case errors.Is(err, context.DeadlineExceeded):
+		return fmt.Errorf("stop %s: it hangs after %s", s.name, took)
+	default:
 		return fmt.Errorf("stop %s: %w", s.name, err)
 	}
-	l.log.Debug("stopped", "component", s.name, "took", time.Since(begun))
-	return nil
 }

@@ -36,8 +36,10 @@ type Node struct {
 	pages     *monitoring.Server
 	service   *service
 
-	// serving says that this node's actors own their shards.
-	serving atomic.Bool
+	// serving is open while this node's actors own their shards.
+	serving gate
+	// stopping says that the node is on its way down.
+	stopping atomic.Bool
 }
 
 // Open binds the ports, opens log and Store, and assembles the node. The node does
@@ -113,8 +115,8 @@ func (n *Node) openActors(context.Context) error {
 	if n.treasury, err = treasury.New(cfg, n.system, n.store, n.journal, n.log); err != nil {
 		return err
 	}
-	n.service = newService(n)
-	return nil
+	n.service, err = newService(n)
+	return err
 }
 
 func (n *Node) openWire(ctx context.Context) error {
@@ -152,7 +154,8 @@ func (n *Node) Run(ctx context.Context) error {
 	case cause = <-n.parts.failed:
 		n.log.ErrorContext(ctx, "the node cannot go on", "err", cause)
 	}
-	n.serving.Store(false)
+	n.stopping.Store(true)
+	n.serving.lock()
 	err := errors.Join(cause, n.parts.stop())
 	if err == nil {
 		n.log.InfoContext(ctx, "stopped")

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/the-block/bursar/messages"
 	"github.com/the-block/bursar/persistence"
 )
@@ -33,33 +35,27 @@ func (n *Node) own(ctx context.Context) error {
 	}
 }
 
-// lead serves for as long as consensus stands as it does.
+// lead serves for as long as consensus stands as it does. It returns when all that
+// it began has ended, so that nothing of an old claim outlives it.
 func (n *Node) lead(ctx context.Context, changed <-chan struct{}) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	followed := make(chan error, 1)
-	go func() { followed <- n.treasury.Follow(ctx) }()
 	defer func() {
-		n.serving.Store(false)
+		n.serving.shut()
 		n.treasury.Own(nil)
 	}()
-	claimed := make(chan error, 1)
-	go func() { claimed <- n.claim(ctx) }()
-	for {
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return n.treasury.Follow(ctx) })
+	group.Go(func() error { return n.claim(ctx) })
+	group.Go(func() error {
 		select {
-		case err := <-claimed:
-			if err != nil {
-				cancel()
-				return errors.Join(err, <-followed)
-			}
-			claimed = nil
-		case err := <-followed:
-			return err
 		case <-changed:
 			cancel()
-			return <-followed
+		case <-ctx.Done():
 		}
-	}
+		return nil
+	})
+	return group.Wait()
 }
 
 // claim makes this node the owner of every shard and its actors active.
@@ -69,12 +65,11 @@ func (n *Node) claim(ctx context.Context) error {
 		if err == nil {
 			// An actor finds its work in the model, which must have seen all that the
 			// owner before it has done.
-			if err := n.treasury.Model().Wait(ctx, n.store.Applied()); err != nil {
-				return nil
+			if n.treasury.Model().Wait(ctx, n.store.Applied()) != nil {
+				return nil // ctx has ended
 			}
 			n.treasury.Own(owned)
-			n.serving.Store(true)
-			n.service.opened()
+			n.serving.open()
 			n.log.InfoContext(ctx, "owns all shards", "component", "ownership", "shard", len(owned))
 			return nil
 		}

@@ -69,7 +69,7 @@ func (n *Node) treasuryFigures() monitoring.Treasury {
 }
 
 func (n *Node) executorFigures() (monitoring.Executor, bool) {
-	if !n.serving.Load() {
+	if !n.serving.passable() {
 		return monitoring.Executor{}, false
 	}
 	stats := n.treasury.Stats()

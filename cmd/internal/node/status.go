@@ -1,13 +1,15 @@
 package node
 
 import (
+	"cmp"
+	"context"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/the-block/bursar/actors"
 	"github.com/the-block/bursar/messages"
-	"github.com/the-block/bursar/messages/wire"
 	"github.com/the-block/bursar/supervision/breaker"
 )
 
@@ -15,12 +17,22 @@ import (
 func (n *Node) Ready() error {
 	state := n.consensus.State()
 	switch {
+	case n.stopping.Load():
+		return errors.New("stopping")
 	case !state.Ready:
 		return errors.New(state.Describe(time.Now()))
-	case !n.serving.Load():
+	case !n.serving.passable():
 		return errors.New("taking over its shards")
 	}
 	return nil
+}
+
+// follow waits until Store and read model have applied index.
+func (n *Node) follow(ctx context.Context, index uint64) error {
+	if err := n.store.Wait(ctx, index); err != nil {
+		return err
+	}
+	return n.treasury.Model().Wait(ctx, index)
 }
 
 // unavailable tells a caller that nothing was done, in the words of Ready.
@@ -66,19 +78,27 @@ func (n *Node) members() *messages.ClusterMembersResult {
 const breakersMax = 10_000
 
 // breakers answers supervision.breakers. A breaker that is closed has nothing to
-// tell: those that are not are listed, the newest transition first.
-func (n *Node) breakers(c *wire.Call) {
-	p := c.Params.(*messages.BreakersParams)
+// tell: those that are not are listed, by path.
+func (n *Node) breakers(p *messages.BreakersParams) (*messages.BreakersResult, *messages.Error) {
 	now := time.Now()
 	var all []messages.BreakerInfo
 	for _, e := range n.system.OpenBreakers(breakersMax) {
-		if strings.HasPrefix(e.Path, p.Path) {
+		if isUnder(e.Path, p.Path) {
 			all = append(all, breakerInfo(e, now))
 		}
 	}
+	slices.SortFunc(all, func(a, b messages.BreakerInfo) int {
+		return cmp.Or(strings.Compare(a.Path, b.Path), strings.Compare(a.Kind, b.Kind))
+	})
 	result := &messages.BreakersResult{Node: string(n.cfg.Name)}
 	result.Breakers, result.NextCursor = pageOf(all, p.Page)
-	c.Reply(result)
+	return result, nil
+}
+
+// isUnder reports whether an actor's path is root or below it.
+func isUnder(path, root string) bool {
+	root = strings.TrimSuffix(root, "/")
+	return path == root || strings.HasPrefix(path, root+"/")
 }
 
 func breakerInfo(e breaker.Event, now time.Time) messages.BreakerInfo {
@@ -101,20 +121,18 @@ const treeLevelsMax = 16
 const treeChildrenMax = 1000
 
 // tree answers actors.tree.
-func (n *Node) tree(c *wire.Call) {
-	p := c.Params.(*messages.TreeParams)
+func (n *Node) tree(p *messages.TreeParams) (*messages.ActorsTreeResult, *messages.Error) {
 	levels := int(min(p.Depth, treeLevelsMax))
 	if levels == 0 {
 		levels = treeLevelsMax
 	}
 	root, err := n.system.Tree(actors.Page{Path: p.Path, Levels: levels, Limit: treeChildrenMax})
 	if err != nil {
-		c.Fail(messages.Errorf(messages.CodeNotFound, "there is no actor %s", p.Path))
-		return
+		return nil, messages.Errorf(messages.CodeNotFound, "there is no actor %q", p.Path)
 	}
 	result := &messages.ActorsTreeResult{Node: string(n.cfg.Name)}
 	result.Actors, result.NextCursor = pageOf(flatten(nil, &root), p.Page)
-	c.Reply(result)
+	return result, nil
 }
 
 // flatten lists an actor and those below it, parents first.

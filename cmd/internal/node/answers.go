@@ -1,0 +1,216 @@
+package node
+
+import (
+	"fmt"
+
+	"github.com/the-block/bursar/actors/treasury"
+	"github.com/the-block/bursar/actors/treasury/disbursement"
+	"github.com/the-block/bursar/messages"
+	"github.com/the-block/bursar/messages/wire"
+)
+
+// answer is how one method is answered: either do or appends is set.
+type answer struct {
+	// takes reports whether these are the parameters it is written for.
+	takes func(messages.Params) bool
+	// do answers a call, or hands it to who does.
+	do func(*wire.Call)
+	// appends makes a call that creates something the treasury's request.
+	appends func(*wire.Call) treasury.Appendable
+	needs   need
+	// walks says that it takes long: it walks the graph or searches the Store.
+	walks bool
+}
+
+// need is what must be so before a call is answered.
+type need byte
+
+const (
+	index   need = iota // Store and model have applied all that callers know of
+	nothing             // it is about this node, or about the call alone
+)
+
+// bind gives each method its answer, in the order of the methods.
+func bind(n *Node) ([]answer, error) {
+	byName := n.answers()
+	list := make([]answer, len(messages.Methods()))
+	for _, m := range messages.Methods() {
+		a, ok := byName[m.Name]
+		switch {
+		case !ok:
+			return nil, fmt.Errorf("method %s has no answer", m.Name)
+		case !a.takes(m.NewParams()):
+			return nil, fmt.Errorf("method %s has other parameters than its answer takes", m.Name)
+		}
+		list[m.Index()] = a
+	}
+	return list, nil
+}
+
+// answers says for each method who answers.
+func (n *Node) answers() map[string]answer {
+	t := n.treasury
+	return map[string]answer{
+		messages.MethodSubmitDisbursement: appends(func(r treasury.Request, p *messages.SubmitDisbursementParams) treasury.Appendable {
+			return &treasury.Submission{Request: r, Payload: p.Payload}
+		}),
+		messages.MethodSubmitPlan: appends(func(r treasury.Request, p *messages.PlanParams) treasury.Appendable {
+			return &treasury.Plan{Request: r, Items: p.Items}
+		}),
+		messages.MethodAccrue: appends(func(r treasury.Request, p *messages.AccrueParams) treasury.Appendable {
+			return &treasury.Accrual{Request: r, Amount: p.Amount, Source: p.Source}
+		}),
+
+		messages.MethodVote: command(func(r treasury.Request, p *messages.VoteParams) {
+			t.Command(&treasury.Vote{Request: r, ID: p.ID, Vote: disbursement.Vote{
+				House: p.House, Voter: p.Voter, WeightPPM: p.WeightPPM, Approve: p.Approve,
+			}})
+		}),
+		messages.MethodQueueDisbursement: command(func(r treasury.Request, p *messages.IDParams) {
+			t.Command(&treasury.Queue{Request: r, ID: p.ID})
+		}),
+		messages.MethodExecuteDisbursement: command(func(r treasury.Request, p *messages.IDParams) {
+			t.Execute(&treasury.Execute{Request: r, ID: p.ID})
+		}),
+		messages.MethodRollbackDisbursement: command(func(r treasury.Request, p *messages.RollbackParams) {
+			t.Command(&treasury.Rollback{Request: r, ID: p.ID,
+				Reversal: disbursement.Reversal{Reason: p.Reason, ReversingTx: p.ReversingTx}})
+		}),
+		messages.MethodEpochAdvance: command(func(r treasury.Request, _ *messages.NoParams) {
+			t.Advance(&treasury.Advance{Request: r})
+		}),
+		messages.MethodSkipIntent: query(n.skipIntent),
+
+		messages.MethodGetDisbursement: query(func(p *messages.IDParams) (*messages.GetDisbursementResult, *messages.Error) {
+			return t.Get(p.ID)
+		}),
+		messages.MethodStatement: query(func(p *messages.IDParams) (*messages.StatementResult, *messages.Error) {
+			return t.Statement(p.ID)
+		}),
+		messages.MethodDisbursements: walk(t.List),
+		messages.MethodBalance: query(func(*messages.NoParams) (*messages.BalanceResult, *messages.Error) {
+			return t.Balance()
+		}),
+		messages.MethodBalanceHistory: query(func(p *messages.PageParams) (*messages.BalanceHistoryResult, *messages.Error) {
+			return t.History(p.Page)
+		}),
+		messages.MethodAccount: query(func(p *messages.AccountParams) (*messages.AccountResult, *messages.Error) {
+			return t.Account(p.Account)
+		}),
+		messages.MethodExecutor: query(func(*messages.NoParams) (*messages.ExecutorResult, *messages.Error) {
+			return t.Executor()
+		}),
+		messages.MethodEpochGet: query(func(*messages.NoParams) (*messages.EpochResult, *messages.Error) {
+			return t.Epoch()
+		}),
+
+		messages.MethodDependents: walk(func(p *messages.DependentsParams) (*messages.IDsResult, *messages.Error) {
+			return t.Dependents(p.ID, p.Transitive, p.Page)
+		}),
+		messages.MethodImpact: walk(func(p *messages.ImpactParams) (*messages.ImpactResult, *messages.Error) {
+			return t.Impact(p.ID, p.Page)
+		}),
+		messages.MethodOrder: walk(func(p *messages.SubsetParams) (*messages.IDsResult, *messages.Error) {
+			return t.Order(p.IDs, p.Page)
+		}),
+		messages.MethodWaves: walk(func(p *messages.SubsetParams) (*messages.WavesResult, *messages.Error) {
+			return t.Waves(p.IDs, p.Page)
+		}),
+		messages.MethodCriticalPath: walk(func(p *messages.SubsetParams) (*messages.CriticalPathResult, *messages.Error) {
+			return t.CriticalPath(p.IDs, p.Page)
+		}),
+		messages.MethodReady: query(func(p *messages.PageParams) (*messages.IDsResult, *messages.Error) {
+			return t.Ready(p.Page), nil
+		}),
+		messages.MethodHasPending: query(func(p *messages.HasPendingParams) (*messages.HasPendingResult, *messages.Error) {
+			return t.HasPending(p.ID)
+		}),
+		messages.MethodGraph: query(func(*messages.NoParams) (*messages.GraphResult, *messages.Error) {
+			return t.Graph(), nil
+		}),
+		messages.MethodCheckPlan: walk(func(p *messages.PlanParams) (*messages.CheckPlanResult, *messages.Error) {
+			return treasury.CheckPlan(p.Items)
+		}),
+
+		messages.MethodClusterStatus: about(func(*messages.NoParams) (*messages.ClusterStatusResult, *messages.Error) {
+			return n.status(), nil
+		}),
+		messages.MethodClusterMembers: about(func(*messages.NoParams) (*messages.ClusterMembersResult, *messages.Error) {
+			return n.members(), nil
+		}),
+		messages.MethodSupervisionBreakers: about(n.breakers),
+		messages.MethodActorsTree:          about(n.tree),
+		messages.MethodDiscover: about(func(*messages.NoParams) (*messages.DiscoverResult, *messages.Error) {
+			return messages.Document(), nil
+		}),
+	}
+}
+
+// takes reports whether params are a P.
+func takes[P messages.Params](params messages.Params) bool {
+	_, ok := params.(P)
+	return ok
+}
+
+// appends is the answer of a method that creates something.
+func appends[P messages.Params](make func(treasury.Request, P) treasury.Appendable) answer {
+	return answer{takes: takes[P], appends: func(c *wire.Call) treasury.Appendable {
+		return make(requestOf(c), c.Params.(P))
+	}}
+}
+
+// command is the answer of a method that changes something that is there.
+func command[P messages.Params](do func(treasury.Request, P)) answer {
+	return answer{takes: takes[P], do: func(c *wire.Call) { do(requestOf(c), c.Params.(P)) }}
+}
+
+// query is the answer of a method that reads.
+func query[P messages.Params, R any](read func(P) (R, *messages.Error)) answer {
+	return answer{takes: takes[P], do: func(c *wire.Call) {
+		result, refusal := read(c.Params.(P))
+		if refusal != nil {
+			c.Fail(refusal)
+			return
+		}
+		c.Reply(result)
+	}}
+}
+
+// walk is the answer of a method that reads a lot.
+func walk[P messages.Params, R any](read func(P) (R, *messages.Error)) answer {
+	a := query(read)
+	a.walks = true
+	return a
+}
+
+// about is the answer of a method that tells of this node, whatever its state.
+func about[P messages.Params, R any](read func(P) (R, *messages.Error)) answer {
+	a := query(read)
+	a.needs = nothing
+	return a
+}
+
+// requestOf is the identity of a call that changes something.
+func requestOf(c *wire.Call) treasury.Request {
+	return treasury.Request{
+		To: replier{c}, ID: c.RequestID, Stamped: c.Stamped,
+		Hash: c.Method.PayloadHash(c.Params), Deadline: c.Deadline,
+	}
+}
+
+// replier shows a call to the treasury.
+type replier struct{ *wire.Call }
+
+// Reply implements treasury.Replier.
+func (r replier) Reply(result any) { r.Call.Reply(result) }
+
+// skipIntent answers skip_intent: the embedded ledger settles every intent at once,
+// so that the executor never pauses at one.
+func (n *Node) skipIntent(p *messages.SkipIntentParams) (*messages.TransitionResult, *messages.Error) {
+	row, refusal := n.treasury.Get(p.ID)
+	if refusal != nil {
+		return nil, refusal
+	}
+	return nil, messages.Errorf(messages.CodeInvalidTransition, "the disbursement is %s and the executor has not paused at it",
+		row.Disbursement.Status.State)
+}

@@ -6,6 +6,7 @@ import (
 	"net"
 	"time"
 
+	"github.com/the-block/bursar/cluster/internal/raftlog"
 	"github.com/the-block/bursar/messages"
 )
 
@@ -61,6 +62,9 @@ type Config struct {
 	// WitnessInterval is the longest time between two syncs of the witness. Lowered:
 	// damage to fewer of the newest entries can hide behind a power loss.
 	WitnessInterval time.Duration
+
+	// disk holds log and Raft snapshots; nil is the disk of the machine.
+	disk raftlog.Disk
 }
 
 // DefaultConfig returns the configuration of a lone voter on loopback. Node and

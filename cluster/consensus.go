@@ -99,11 +99,11 @@ func (c *Consensus) open(network Network) (err error) {
 
 // openStores opens and verifies log and snapshots.
 func (c *Consensus) openStores(raftLog hclog.Logger) (err error) {
-	options := raftlog.Options{SegmentBytes: c.cfg.SegmentBytes, OnFailure: c.fail}
+	options := raftlog.Options{SegmentBytes: c.cfg.SegmentBytes, Disk: c.cfg.disk, OnFailure: c.fail}
 	if c.store, err = raftlog.Open(filepath.Join(c.cfg.Dir, logDir), options, raftLog); err != nil {
 		return err
 	}
-	if c.snapshots, err = raftlog.OpenSnapshots(filepath.Join(c.cfg.Dir, snapshotsDir), c.cfg.SnapshotRetain); err != nil {
+	if c.snapshots, err = raftlog.OpenSnapshots(filepath.Join(c.cfg.Dir, snapshotsDir), c.cfg.SnapshotRetain, c.cfg.disk); err != nil {
 		return err
 	}
 	newest, err := c.snapshots.NewestIndex()

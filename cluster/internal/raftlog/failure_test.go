@@ -7,7 +7,6 @@ import (
 	"testing"
 
 	"github.com/hashicorp/go-hclog"
-	"github.com/hashicorp/raft-wal/fs"
 	"github.com/hashicorp/raft-wal/types"
 
 	"github.com/the-block/bursar/cluster/internal/raftlog"
@@ -16,7 +15,7 @@ import (
 // failingDisk fails one call, counted from arming it, and works again afterwards:
 // just what a second fsync that lies looks like.
 type failingDisk struct {
-	types.VFS
+	raftlog.Disk
 	left atomic.Int64 // calls before the one that fails; negative when disarmed
 	err  error
 }
@@ -34,7 +33,7 @@ func (d *failingDisk) strike() error {
 }
 
 func (d *failingDisk) Create(dir, name string, size uint64) (types.WritableFile, error) {
-	file, err := d.VFS.Create(dir, name, size)
+	file, err := d.Disk.Create(dir, name, size)
 	return failingFile{file, d}, err
 }
 
@@ -56,10 +55,10 @@ func TestNothingIsWrittenAfterAFailure(t *testing.T) {
 	for call := int64(1); call <= 4; call++ {
 		for _, errno := range []error{syscall.EIO, syscall.ENOSPC} {
 			dir := t.TempDir()
-			disk := &failingDisk{VFS: fs.New(), err: errno}
+			disk := &failingDisk{Disk: raftlog.OSDisk(), err: errno}
 			var failures []error
 			l, err := raftlog.Open(dir, raftlog.Options{
-				SegmentBytes: segmentBytes, VFS: disk,
+				SegmentBytes: segmentBytes, Disk: disk,
 				OnFailure: func(err error) { failures = append(failures, err) },
 			}, hclog.NewNullLogger())
 			if err != nil {

@@ -3,15 +3,13 @@ package raftlog
 import (
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
+	"slices"
 	"sync"
 	"sync/atomic"
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/raft"
 	wal "github.com/hashicorp/raft-wal"
-	"github.com/hashicorp/raft-wal/fs"
 	"github.com/hashicorp/raft-wal/segment"
 	"github.com/hashicorp/raft-wal/types"
 )
@@ -20,9 +18,8 @@ import (
 type Options struct {
 	// SegmentBytes is the size of one file.
 	SegmentBytes int
-	// VFS holds the segments; nil is the disk. Meta file and witness are always on
-	// the disk.
-	VFS types.VFS
+	// Disk holds the files; nil is the disk of the machine.
+	Disk Disk
 	// OnFailure is told, once, of the first write that failed or the first entry that
 	// was read and found damaged. Nothing is written any more; what was being written
 	// may or may not be there. It is called from Raft's goroutines.
@@ -33,6 +30,7 @@ type Options struct {
 // raft.LogStore, raft.MonotonicLogStore and raft.StableStore.
 type Log struct {
 	dir     string
+	disk    Disk
 	wal     *wal.WAL
 	meta    *meta
 	witness *witness
@@ -47,23 +45,22 @@ type Log struct {
 // Open opens the log in dir, creating it where there is none. What it opens is
 // not to be trusted before Verify.
 func Open(dir string, opts Options, log hclog.Logger) (*Log, error) {
-	if err := makeDir(dir); err != nil {
+	l := &Log{dir: dir, disk: opts.Disk, onFailure: opts.OnFailure}
+	if l.disk == nil {
+		l.disk = OSDisk()
+	}
+	if err := l.disk.MakeDir(dir); err != nil {
 		return nil, err
 	}
-	l := &Log{dir: dir, onFailure: opts.OnFailure}
 	if err := l.openWitness(); err != nil {
 		return nil, err
 	}
-	vfs := opts.VFS
-	if vfs == nil {
-		vfs = fs.New()
-	}
-	l.meta = &meta{onTerm: l.witness.currentTerm}
-	if err := mendTail(dir, vfs, l.meta, l.witness.mark()); err != nil {
+	l.meta = &meta{disk: l.disk, onTerm: l.witness.currentTerm}
+	if err := mendTail(dir, l.disk, l.meta, l.witness.mark()); err != nil {
 		return nil, errors.Join(err, l.witness.close())
 	}
 	w, err := wal.Open(dir,
-		wal.WithCodec(codec{}), wal.WithMetaStore(l.meta), wal.WithSegmentFiler(filer{segment.NewFiler(dir, vfs)}),
+		wal.WithCodec(codec{}), wal.WithMetaStore(l.meta), wal.WithSegmentFiler(filer{segment.NewFiler(dir, l.disk)}),
 		wal.WithSegmentSize(opts.SegmentBytes), wal.WithLogger(log))
 	if err != nil {
 		return nil, errors.Join(damagedIfCorrupt(err), l.witness.close())
@@ -76,23 +73,20 @@ func Open(dir string, opts Options, log hclog.Logger) (*Log, error) {
 // A log without its meta file is refused here: raft-wal would take it for a new one
 // and remove its segments.
 func (l *Log) openWitness() (err error) {
-	l.witness, err = openWitness(l.dir)
-	if err == nil && l.witness.mark() != newMark {
-		if _, err := os.Stat(filepath.Join(l.dir, metaFile)); err != nil {
-			return errors.Join(fmt.Errorf("%w: %w", ErrDamaged, err), l.witness.close())
-		}
-	}
-	if !missing(err) {
-		return err
-	}
-	left, err := os.ReadDir(l.dir)
+	left, err := files(l.disk, l.dir)
 	if err != nil {
 		return err
 	}
-	if len(left) > 0 {
+	l.witness, err = openWitness(l.disk, l.dir)
+	switch {
+	case err == nil && l.witness.mark() != newMark && !slices.Contains(left, metaFile):
+		return errors.Join(fmt.Errorf("%w: %s holds a log but its file %q is missing", ErrDamaged, l.dir, metaFile), l.witness.close())
+	case !missing(err):
+		return err
+	case len(left) > 0:
 		return fmt.Errorf("%w: %s holds a log but its file %q is missing", ErrDamaged, l.dir, witnessFile)
 	}
-	l.witness, err = createWitness(l.dir)
+	l.witness, err = createWitness(l.disk, l.dir)
 	return err
 }
 

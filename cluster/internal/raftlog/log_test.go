@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"testing"
 	"time"
 
@@ -76,8 +77,8 @@ func difference(l *raftlog.Log, first, last uint64) string {
 		if err := l.GetLog(index, &got); err != nil {
 			return err.Error()
 		}
-		if diff := cmp.Diff(&got, entry(index)); diff != "" {
-			return diff
+		if want := entry(index); !reflect.DeepEqual(&got, want) { // cmp takes a hundred times longer
+			return cmp.Diff(&got, want)
 		}
 	}
 	return ""

@@ -8,12 +8,9 @@ import (
 	"hash/crc32"
 	"io/fs"
 	"maps"
-	"os"
-	"path/filepath"
 	"slices"
 	"sync"
 
-	"github.com/google/renameio/v2"
 	"github.com/hashicorp/raft-wal/types"
 )
 
@@ -37,8 +34,10 @@ type meta struct {
 	// onTerm hears of each new term once it is durable.
 	onTerm func(term uint64) error
 
+	disk Disk
+
 	mu    sync.Mutex
-	path  string
+	dir   string
 	state metaState
 }
 
@@ -46,8 +45,8 @@ type meta struct {
 func (m *meta) Load(dir string) (types.PersistentState, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.path = filepath.Join(dir, metaFile)
-	state, err := readMeta(m.path)
+	m.dir = dir
+	state, err := readMeta(m.disk, dir)
 	if err != nil {
 		return types.PersistentState{}, err
 	}
@@ -101,21 +100,21 @@ func (m *meta) term() uint64 {
 func (m *meta) replaceLocked(next metaState) error {
 	body, err := json.Marshal(next)
 	if err != nil {
-		return fmt.Errorf("encode %s: %w", m.path, err)
+		return fmt.Errorf("encode %s: %w", metaFile, err)
 	}
 	file := append([]byte(nil), metaMagic[:]...)
 	file = binary.LittleEndian.AppendUint32(file, crc32.Checksum(body, castagnoli))
 	file = append(file, body...)
-	if err := replaceFile(m.path, file); err != nil {
-		return fmt.Errorf("replace %s: %w", m.path, err)
+	if err := replaceFile(m.disk, m.dir, metaFile, file); err != nil {
+		return fmt.Errorf("replace %s: %w", metaFile, err)
 	}
 	m.state = next
 	return nil
 }
 
 // readMeta reads a meta file without opening the log.
-func readMeta(path string) (metaState, error) {
-	file, err := os.ReadFile(path)
+func readMeta(disk Disk, dir string) (metaState, error) {
+	file, err := readFile(disk, dir, metaFile)
 	if errors.Is(err, fs.ErrNotExist) {
 		return metaState{}, nil
 	}
@@ -124,15 +123,15 @@ func readMeta(path string) (metaState, error) {
 	}
 	head := len(metaMagic) + crc32.Size
 	if len(file) < head || [8]byte(file[:8]) != metaMagic {
-		return metaState{}, fmt.Errorf("%w: %s is not a meta file of this version", ErrDamaged, path)
+		return metaState{}, fmt.Errorf("%w: %s is not a meta file of this version", ErrDamaged, metaFile)
 	}
 	body := file[head:]
 	if crc32.Checksum(body, castagnoli) != binary.LittleEndian.Uint32(file[len(metaMagic):]) {
-		return metaState{}, fmt.Errorf("%w: %s: %w", ErrDamaged, path, errChecksum)
+		return metaState{}, fmt.Errorf("%w: %s: %w", ErrDamaged, metaFile, errChecksum)
 	}
 	var state metaState
 	if err := json.Unmarshal(body, &state); err != nil {
-		return metaState{}, fmt.Errorf("%w: %s: %w", ErrDamaged, path, err)
+		return metaState{}, fmt.Errorf("%w: %s: %w", ErrDamaged, metaFile, err)
 	}
 	return state, nil
 }
@@ -145,30 +144,4 @@ func termOf(value []byte) uint64 {
 		return 0
 	}
 	return binary.LittleEndian.Uint64(value)
-}
-
-// replaceFile puts data under path so that after a power loss either the old
-// content or the new one is there.
-func replaceFile(path string, data []byte) error {
-	if err := renameio.WriteFile(path, data, 0o600); err != nil {
-		return err
-	}
-	return syncDir(filepath.Dir(path))
-}
-
-// makeDir makes dir, if need be, such that it survives a power loss.
-func makeDir(dir string) error {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return err
-	}
-	return syncDir(filepath.Dir(dir))
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = d.Close() }()
-	return d.Sync()
 }

@@ -2,12 +2,9 @@ package raftlog
 
 import (
 	"fmt"
-	"io"
-	"path/filepath"
 	"slices"
 
 	"github.com/hashicorp/raft"
-	"github.com/hashicorp/raft-wal/fs"
 	"github.com/hashicorp/raft-wal/segment"
 	"github.com/hashicorp/raft-wal/types"
 )
@@ -15,7 +12,7 @@ import (
 // Newest is the index of the newest entry that is known to be durable in the log in
 // dir, and its term; 0 for none. It may run beside the process that writes the log.
 func Newest(dir string) (index, term uint64, err error) {
-	witnessed, err := readWitness(dir)
+	witnessed, err := readWitness(OSDisk(), dir)
 	return witnessed.index, witnessed.term, err
 }
 
@@ -26,15 +23,15 @@ func Newest(dir string) (index, term uint64, err error) {
 // behind the last entry is no damage. ErrDamaged names the segment and the first
 // entry in it that is missing or fails its checksum.
 func Read(dir string, from uint64, fn func(*raft.Log) error) error {
-	witnessed, err := readWitness(dir)
+	witnessed, err := readWitness(OSDisk(), dir)
 	if err != nil {
 		return err
 	}
-	state, err := readMeta(filepath.Join(dir, metaFile))
+	state, err := readMeta(OSDisk(), dir)
 	if err != nil {
 		return err
 	}
-	r := reader{dir: dir, filer: segment.NewFiler(dir, fs.New()), from: from, witnessed: witnessed.index, fn: fn}
+	r := reader{dir: dir, filer: segment.NewFiler(dir, OSDisk()), from: from, witnessed: witnessed.index, fn: fn}
 	for _, info := range state.Segments {
 		if err := r.segment(info); err != nil {
 			return err
@@ -116,21 +113,16 @@ func (r *reader) entries(info types.SegmentInfo, end uint64) (next uint64, err e
 // committed is the index of the last entry in an unsealed segment whose batch is
 // whole; what follows was torn by a crash, or is being written.
 func (r *reader) committed(info types.SegmentInfo) (uint64, error) {
-	file, err := fs.New().OpenReader(r.dir, segment.FileName(info))
+	content, err := readFile(OSDisk(), r.dir, segment.FileName(info))
 	if missing(err) {
 		return info.BaseIndex - 1, nil
 	}
-	if err != nil {
-		return 0, err
-	}
-	defer func() { _ = file.Close() }()
-	content, err := io.ReadAll(io.NewSectionReader(file, 0, 1<<32))
 	return info.BaseIndex + scanTail(content).entries - 1, err
 }
 
 // listed reports whether the list of segments still has one.
 func (r *reader) listed(info types.SegmentInfo) bool {
-	state, err := readMeta(filepath.Join(r.dir, metaFile))
+	state, err := readMeta(OSDisk(), r.dir)
 	return err != nil || slices.ContainsFunc(state.Segments, func(other types.SegmentInfo) bool { return other.ID == info.ID })
 }
 

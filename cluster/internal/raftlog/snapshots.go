@@ -8,12 +8,12 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 
 	"github.com/hashicorp/raft"
+	"github.com/hashicorp/raft-wal/types"
 )
 
 // A Raft snapshot is one file, named after its term and index in hexadecimal:
@@ -33,7 +33,7 @@ import (
 // written, and reads each state twice.
 const (
 	snapshotSuffix    = ".snap"
-	snapshotTempName  = "incoming-*.tmp" // an own one and a leader's may arrive together
+	snapshotTempName  = "incoming-%d" + tempSuffix // an own one and a leader's may arrive together
 	snapshotHeadBytes = 16
 	snapshotTailBytes = 12
 	// descriptionBytesMax bounds what a damaged length makes us read.
@@ -44,32 +44,32 @@ var snapshotMagic = [8]byte{'b', 'u', 'r', 's', 'n', 'a', 'p', 1}
 
 // Snapshots keeps Raft snapshots in a directory. It implements raft.SnapshotStore.
 type Snapshots struct {
-	dir    string
-	retain int
+	disk    Disk
+	dir     string
+	retain  int
+	created atomic.Uint64
 }
 
 // OpenSnapshots opens or creates the directory, and removes what a crash left half
 // written. The newest retain snapshots are kept.
-func OpenSnapshots(dir string, retain int) (*Snapshots, error) {
-	if err := makeDir(dir); err != nil {
+// disk nil is the disk of the machine.
+func OpenSnapshots(dir string, retain int, disk Disk) (*Snapshots, error) {
+	if disk == nil {
+		disk = OSDisk()
+	}
+	if err := disk.MakeDir(dir); err != nil {
 		return nil, err
 	}
-	unfinished, err := filepath.Glob(filepath.Join(dir, snapshotTempName))
-	if err != nil {
+	if err := removeUnfinished(disk, dir); err != nil {
 		return nil, err
 	}
-	for _, path := range unfinished {
-		if err := os.Remove(path); err != nil {
-			return nil, err
-		}
-	}
-	return &Snapshots{dir: dir, retain: retain}, nil
+	return &Snapshots{disk: disk, dir: dir, retain: retain}, nil
 }
 
 // OpenNewestSnapshot opens the newest snapshot in dir, nil for none. Unlike
 // OpenSnapshots it changes nothing and may run beside the process that does.
 func OpenNewestSnapshot(dir string) (*raft.SnapshotMeta, io.ReadCloser, error) {
-	s := &Snapshots{dir: dir}
+	s := &Snapshots{disk: OSDisk(), dir: dir}
 	names, err := s.names()
 	if err != nil || len(names) == 0 {
 		return nil, nil, err
@@ -127,11 +127,12 @@ func (s *Snapshots) Create(version raft.SnapshotVersion, index, term uint64, vot
 	if err != nil {
 		return nil, err
 	}
-	file, err := os.CreateTemp(s.dir, snapshotTempName)
+	temp := fmt.Sprintf(snapshotTempName, s.created.Add(1))
+	file, err := s.disk.Create(s.dir, temp, 0)
 	if err != nil {
 		return nil, err
 	}
-	sink := &sink{store: s, id: meta.ID, file: file, w: bufio.NewWriterSize(file, 256<<10)}
+	sink := &sink{store: s, id: meta.ID, temp: temp, file: file, w: bufio.NewWriterSize(io.NewOffsetWriter(file, 0), 256<<10)}
 	head := append([]byte(nil), snapshotMagic[:]...)
 	head = binary.LittleEndian.AppendUint32(head, uint32(len(description)))
 	head = binary.LittleEndian.AppendUint32(head, crc32.Checksum(description, castagnoli))
@@ -143,16 +144,11 @@ func (s *Snapshots) Create(version raft.SnapshotVersion, index, term uint64, vot
 
 // names lists the snapshot files, newest first.
 func (s *Snapshots) names() ([]string, error) {
-	entries, err := os.ReadDir(s.dir)
+	names, err := files(s.disk, s.dir)
 	if err != nil {
 		return nil, err
 	}
-	var names []string
-	for _, entry := range entries {
-		if strings.HasSuffix(entry.Name(), snapshotSuffix) {
-			names = append(names, entry.Name())
-		}
-	}
+	names = slices.DeleteFunc(names, func(name string) bool { return !strings.HasSuffix(name, snapshotSuffix) })
 	slices.Sort(names)
 	slices.Reverse(names)
 	return names, nil
@@ -160,12 +156,15 @@ func (s *Snapshots) names() ([]string, error) {
 
 // open reads and verifies the description of a snapshot file.
 func (s *Snapshots) open(name string) (*snapshotReader, error) {
-	path := filepath.Join(s.dir, name)
-	file, err := os.Open(path)
+	size, err := s.disk.Size(s.dir, name)
 	if err != nil {
 		return nil, err
 	}
-	r := &snapshotReader{file: file, path: path}
+	file, err := s.disk.OpenReader(s.dir, name)
+	if err != nil {
+		return nil, err
+	}
+	r := &snapshotReader{file: file, content: io.NewSectionReader(file, 0, size), name: name}
 	if err := r.readDescription(strings.TrimSuffix(name, snapshotSuffix)); err != nil {
 		return nil, errors.Join(err, file.Close())
 	}
@@ -179,7 +178,7 @@ func (s *Snapshots) reap() error {
 		return err
 	}
 	for _, name := range names[min(s.retain, len(names)):] {
-		if err := os.Remove(filepath.Join(s.dir, name)); err != nil {
+		if err := s.disk.Delete(s.dir, name); err != nil {
 			return err
 		}
 	}
@@ -188,38 +187,36 @@ func (s *Snapshots) reap() error {
 
 // snapshotReader reads the state of one snapshot.
 type snapshotReader struct {
-	file *os.File
-	path string
-	meta *raft.SnapshotMeta
-	left int64  // bytes of state not yet read
-	sum  uint32 // CRC-32C of those read
-	want uint32
+	file    types.ReadableFile
+	content *io.SectionReader
+	name    string
+	meta    *raft.SnapshotMeta
+	left    int64  // bytes of state not yet read
+	sum     uint32 // CRC-32C of those read
+	want    uint32
 }
 
 func (r *snapshotReader) readDescription(id string) error {
-	damaged := func(what string) error { return fmt.Errorf("%w: %s: %s", ErrDamaged, r.path, what) }
-	stat, err := r.file.Stat()
-	if err != nil {
-		return err
-	}
+	damaged := func(what string) error { return fmt.Errorf("%w: %s: %s", ErrDamaged, r.name, what) }
+	size := r.content.Size()
 	var head [snapshotHeadBytes]byte
-	if stat.Size() < snapshotHeadBytes+snapshotTailBytes {
+	if size < snapshotHeadBytes+snapshotTailBytes {
 		return damaged("too short")
 	}
-	if _, err := io.ReadFull(r.file, head[:]); err != nil {
+	if _, err := io.ReadFull(r.content, head[:]); err != nil {
 		return err
 	}
 	length := int64(binary.LittleEndian.Uint32(head[8:]))
-	state := stat.Size() - snapshotHeadBytes - length - snapshotTailBytes
+	state := size - snapshotHeadBytes - length - snapshotTailBytes
 	if [8]byte(head[:8]) != snapshotMagic || length > descriptionBytesMax || state < 0 {
 		return damaged("not a raft snapshot of this version")
 	}
 	description := make([]byte, length)
-	if _, err := io.ReadFull(r.file, description); err != nil {
+	if _, err := io.ReadFull(r.content, description); err != nil {
 		return err
 	}
 	var tail [snapshotTailBytes]byte
-	if _, err := r.file.ReadAt(tail[:], stat.Size()-snapshotTailBytes); err != nil {
+	if _, err := r.content.ReadAt(tail[:], size-snapshotTailBytes); err != nil {
 		return err
 	}
 	r.meta = new(raft.SnapshotMeta)
@@ -244,14 +241,14 @@ func (r *snapshotReader) Read(p []byte) (int, error) {
 	if r.left == 0 {
 		return 0, io.EOF
 	}
-	n, err := r.file.Read(p[:min(int64(len(p)), r.left)])
+	n, err := r.content.Read(p[:min(int64(len(p)), r.left)])
 	r.sum = crc32.Update(r.sum, castagnoli, p[:n])
 	r.left -= int64(n)
 	switch {
 	case err == io.EOF && n == 0:
-		return 0, fmt.Errorf("%w: %s: it is cut short", ErrDamaged, r.path)
+		return 0, fmt.Errorf("%w: %s: it is cut short", ErrDamaged, r.name)
 	case r.left == 0 && n > 0 && r.sum != r.want:
-		return 0, fmt.Errorf("%w: %s: the state fails its checksum", ErrDamaged, r.path)
+		return 0, fmt.Errorf("%w: %s: the state fails its checksum", ErrDamaged, r.name)
 	}
 	return n, err
 }
@@ -262,7 +259,8 @@ func (r *snapshotReader) Close() error { return r.file.Close() }
 type sink struct {
 	store *Snapshots
 	id    string
-	file  *os.File
+	temp  string // the file's name until it is whole
+	file  types.WritableFile
 	w     *bufio.Writer
 	size  uint64
 	sum   uint32
@@ -297,10 +295,7 @@ func (s *sink) Close() error {
 	if err := s.file.Close(); err != nil {
 		return err
 	}
-	if err := os.Rename(s.file.Name(), filepath.Join(s.store.dir, s.id+snapshotSuffix)); err != nil {
-		return err
-	}
-	if err := syncDir(s.store.dir); err != nil {
+	if err := s.store.disk.Rename(s.store.dir, s.temp, s.id+snapshotSuffix); err != nil {
 		return err
 	}
 	return s.store.reap()
@@ -312,7 +307,7 @@ func (s *sink) Cancel() error {
 		return nil
 	}
 	s.done = true
-	return errors.Join(s.file.Close(), os.Remove(s.file.Name()))
+	return errors.Join(s.file.Close(), s.store.disk.Delete(s.store.dir, s.temp))
 }
 
 var _ raft.SnapshotStore = (*Snapshots)(nil)

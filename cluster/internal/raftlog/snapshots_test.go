@@ -34,7 +34,7 @@ func take(t testing.TB, s *raftlog.Snapshots, index uint64, state []byte) string
 
 func openSnapshots(t testing.TB, dir string) *raftlog.Snapshots {
 	t.Helper()
-	s, err := raftlog.OpenSnapshots(dir, 2)
+	s, err := raftlog.OpenSnapshots(dir, 2, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

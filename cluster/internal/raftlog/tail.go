@@ -36,7 +36,7 @@ type tail struct {
 // list of segments does not say so yet, it opens it and refuses every append; and a
 // torn last write leaves frames behind that a later recovery can take for good ones.
 // A tail that ends before witnessed is damaged and is not touched.
-func mendTail(dir string, vfs types.VFS, m *meta, witnessed mark) error {
+func mendTail(dir string, disk Disk, m *meta, witnessed mark) error {
 	state, err := m.Load(dir)
 	if err != nil || len(state.Segments) == 0 {
 		return err
@@ -45,7 +45,7 @@ func mendTail(dir string, vfs types.VFS, m *meta, witnessed mark) error {
 	if !info.SealTime.IsZero() {
 		return nil
 	}
-	file, err := vfs.OpenWriter(dir, segment.FileName(*info))
+	file, err := disk.OpenWriter(dir, segment.FileName(*info))
 	if missing(err) {
 		return nil // raft-wal creates it
 	}

@@ -5,11 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
-	"io"
 	"io/fs"
-	"os"
-	"path/filepath"
 	"sync"
+
+	"github.com/hashicorp/raft-wal/types"
 )
 
 // witnessFile says how far the log reached. It has two slots of 512 bytes, written
@@ -46,47 +45,42 @@ var newMark = mark{seq: 2}
 // interval and at each new term, makes it survive a power loss too.
 type witness struct {
 	mu     sync.Mutex
-	file   *os.File
+	file   types.WritableFile
 	newest mark
 	synced uint64 // seq of the newest mark that is fsynced
 }
 
 // createWitness makes the file of an empty log.
-func createWitness(dir string) (*witness, error) {
+func createWitness(disk Disk, dir string) (*witness, error) {
 	slots := make([]byte, 2*witnessSlotBytes)
 	copy(slots, newMark.encode())
-	if err := replaceFile(filepath.Join(dir, witnessFile), slots); err != nil {
+	if err := replaceFile(disk, dir, witnessFile, slots); err != nil {
 		return nil, fmt.Errorf("create witness: %w", err)
 	}
-	return openWitness(dir)
+	return openWitness(disk, dir)
 }
 
 // openWitness reads the newest mark. A missing file is fs.ErrNotExist; one without
 // a valid slot is ErrDamaged.
-func openWitness(dir string) (*witness, error) {
-	newest, err := readWitness(dir)
+func openWitness(disk Disk, dir string) (*witness, error) {
+	newest, err := readWitness(disk, dir)
 	if err != nil {
 		return nil, err
 	}
-	file, err := os.OpenFile(filepath.Join(dir, witnessFile), os.O_RDWR, 0)
+	file, err := disk.OpenWriter(dir, witnessFile)
 	if err != nil {
 		return nil, err
 	}
 	return &witness{file: file, newest: newest, synced: newest.seq}, nil
 }
 
-func readWitness(dir string) (mark, error) {
-	path := filepath.Join(dir, witnessFile)
-	file, err := os.Open(path)
+func readWitness(disk Disk, dir string) (mark, error) {
+	slots, err := readFile(disk, dir, witnessFile)
 	if err != nil {
 		return mark{}, err
 	}
-	defer func() { _ = file.Close() }()
-	slots := make([]byte, 2*witnessSlotBytes)
-	if n, err := io.ReadFull(file, slots); err != nil && !errors.Is(err, io.ErrUnexpectedEOF) && !errors.Is(err, io.EOF) {
-		return mark{}, err
-	} else if n < len(slots) {
-		return mark{}, fmt.Errorf("%w: %s is %d bytes long instead of %d", ErrDamaged, path, n, len(slots))
+	if len(slots) < 2*witnessSlotBytes {
+		return mark{}, fmt.Errorf("%w: %s is %d bytes long instead of %d", ErrDamaged, witnessFile, len(slots), 2*witnessSlotBytes)
 	}
 	a, aValid := decodeMark(slots)
 	b, bValid := decodeMark(slots[witnessSlotBytes:])
@@ -96,7 +90,7 @@ func readWitness(dir string) (mark, error) {
 	case bValid:
 		return b, nil
 	}
-	return mark{}, fmt.Errorf("%w: neither slot of %s is valid", ErrDamaged, path)
+	return mark{}, fmt.Errorf("%w: neither slot of %s is valid", ErrDamaged, witnessFile)
 }
 
 // entry notes that the log is durable up to index.

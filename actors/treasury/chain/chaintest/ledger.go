@@ -1,0 +1,157 @@
+package chaintest
+
+import (
+	"encoding/hex"
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+
+	"github.com/the-block/bursar/actors/treasury/chain"
+	"github.com/the-block/bursar/actors/treasury/disbursement"
+	"github.com/the-block/bursar/actors/treasury/payout"
+	"github.com/the-block/bursar/messages"
+)
+
+// transfer is a transaction the chain has.
+type transfer struct {
+	payout.Transaction
+	hash  disbursement.Hash
+	block uint64 // 0 while it is pending
+}
+
+// account is what the chain knows of one payer.
+type account struct {
+	confirmed []*transfer // nonce 1 first
+	pending   map[uint64]*transfer
+}
+
+// ledger is the chain itself. It is not safe for concurrent use; Node locks it.
+type ledger struct {
+	accounts map[string]*account
+	balances map[string]messages.Amount
+	byHash   map[disbursement.Hash]*transfer
+	block    uint64
+
+	manual   bool // transactions wait for confirm
+	replaces bool // a pending transaction makes room for another on its nonce
+	refuse   func(payout.Transaction) string
+	sent     []uint64 // nonces in the order their transactions were first seen
+}
+
+func newLedger() *ledger {
+	return &ledger{
+		accounts: make(map[string]*account), balances: make(map[string]messages.Amount),
+		byHash: make(map[disbursement.Hash]*transfer),
+	}
+}
+
+func (l *ledger) account(name string) *account {
+	a := l.accounts[name]
+	if a == nil {
+		a = &account{pending: make(map[uint64]*transfer)}
+		l.accounts[name] = a
+	}
+	return a
+}
+
+func refused(code int, format string, args ...any) *chain.ResponseError {
+	return &chain.ResponseError{Code: code, Message: fmt.Sprintf(format, args...)}
+}
+
+// submit takes a transaction, or says why not.
+func (l *ledger) submit(raw []byte) (disbursement.Hash, *chain.ResponseError) {
+	tx, hash, err := payout.ParseTransaction(raw)
+	if err != nil {
+		return hash, refused(chain.CodeRefused, "%v", err)
+	}
+	if l.byHash[hash] != nil {
+		return hash, refused(chain.CodeAlreadyKnown, "already known")
+	}
+	a := l.account(payout.AccountOf(tx.Account))
+	if !slices.Contains(l.sent, tx.Nonce) {
+		l.sent = append(l.sent, tx.Nonce)
+	}
+	switch other := a.pending[tx.Nonce]; {
+	case tx.Nonce <= uint64(len(a.confirmed)):
+		return hash, refused(chain.CodeNonceUsed, "the next nonce is %d", len(a.confirmed)+1)
+	case tx.Nonce > math.MaxInt64:
+		return hash, refused(chain.CodeRefused, "there is no nonce %d", tx.Nonce)
+	case l.reason(tx) != "":
+		return hash, refused(chain.CodeRefused, "%s", l.reason(tx))
+	case other != nil && !l.replaces:
+		return hash, refused(chain.CodeRefused, "another transaction waits for nonce %d", tx.Nonce)
+	case other != nil:
+		delete(l.byHash, other.hash)
+	}
+	t := &transfer{Transaction: tx, hash: hash}
+	a.pending[tx.Nonce], l.byHash[hash] = t, t
+	if !l.manual {
+		l.confirm(a)
+	}
+	return hash, nil
+}
+
+func (l *ledger) reason(tx payout.Transaction) string {
+	if l.refuse == nil || tx.Null() {
+		return ""
+	}
+	return l.refuse(tx)
+}
+
+// confirm confirms what waits, in the order of nonces, up to the first gap.
+func (l *ledger) confirm(a *account) {
+	for {
+		next := uint64(len(a.confirmed)) + 1
+		t := a.pending[next]
+		if t == nil {
+			return
+		}
+		delete(a.pending, next)
+		a.confirmed = append(a.confirmed, t)
+		l.block++
+		t.block = l.block
+		l.balances[t.Destination] += t.Amount
+	}
+}
+
+func (l *ledger) transaction(p chain.TransactionParams) (chain.TransactionResult, *chain.ResponseError) {
+	hash, ok := payout.ParseHash(p.TxHash)
+	if !ok {
+		return chain.TransactionResult{}, refused(-32602, "tx_hash is not a hash")
+	}
+	t := l.byHash[hash]
+	if t == nil {
+		return chain.TransactionResult{Status: chain.StatusUnknown}, nil
+	}
+	result := chain.TransactionResult{
+		Status: chain.StatusPending, Account: payout.AccountOf(t.Account), Nonce: chain.Number(t.Nonce),
+		Destination: t.Destination, Amount: chain.Number(t.Amount), Block: chain.Number(t.block),
+	}
+	if t.block > 0 {
+		result.Status = chain.StatusConfirmed
+	}
+	return result, nil
+}
+
+func (l *ledger) nonce(p chain.NonceParams) chain.NonceResult {
+	a := l.account(p.Account)
+	result := chain.NonceResult{Next: chain.Number(len(a.confirmed) + 1)}
+	if n := uint64(p.Nonce); n >= 1 && n <= uint64(len(a.confirmed)) {
+		result.TxHash = hex.EncodeToString(a.confirmed[n-1].hash[:])
+	}
+	return result
+}
+
+// payments lists the confirmed payments of all accounts, by disbursement.
+func (l *ledger) payments() map[messages.DisbursementID][]payout.Transaction {
+	paid := make(map[messages.DisbursementID][]payout.Transaction)
+	for _, name := range slices.Sorted(maps.Keys(l.accounts)) {
+		for _, t := range l.accounts[name].confirmed {
+			if !t.Null() {
+				paid[t.ID] = append(paid[t.ID], t.Transaction)
+			}
+		}
+	}
+	return paid
+}

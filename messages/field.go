@@ -46,7 +46,7 @@ var (
 		may("title", "string", "", "Not blank."),
 		may("summary", "string", "", "Not blank."),
 		may("deps", "list of integer", "[]", "Ids it depends on; if empty, the memo's count."),
-		may("attachments", "list of object", "[]", "Documents beside it; at most 256.",
+		may("attachments", "list of object", "[]", "Documents beside it; at most 64.",
 			may("name", "string", "", "What it is."), may("uri", "string", "", "Where it is.")),
 		may("quorum", "object", "", "Approval each house must reach; not both 0.",
 			may("operators_ppm", "integer", "0", "At most 1,000,000."),
@@ -64,7 +64,7 @@ var (
 		may("amount", "integer", "0", "In the smallest unit of BLOCK; 1 to 2^63-1."),
 		may("memo", "string", "", "At most 8,192 bytes; may name dependencies."),
 		may("scheduled_epoch", "integer", "0", "Not before this epoch; not 0."),
-		may("expected_receipts", "list of object", "[]", "Shares that add up to the amount; at most 4,096.",
+		may("expected_receipts", "list of object", "[]", "Shares that add up to the amount; at most 1,000.",
 			receiptFields...),
 	}
 	itemsParam = Field{Name: "items", Type: "list of object", Required: true,

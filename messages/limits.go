@@ -21,12 +21,12 @@ const (
 	// RefMax is the longest ref of a plan's item in bytes, so that the ids of a
 	// whole plan fit one reply.
 	RefMax = 128
-	// IDsMax is the most ids in any list of ids, duplicates counted; a proposal's
-	// deps over it are too_many_dependencies.
+	// IDsMax is the most disbursements a question about the graph may name. A
+	// proposal's deps are judged by the treasury, after its fields.
 	IDsMax = 10_000
 	// AttachmentsMax and ReceiptsMax bound a payload's other lists.
-	AttachmentsMax = 256
-	ReceiptsMax    = 4_096
+	AttachmentsMax = 64
+	ReceiptsMax    = 1_000
 	// DefaultLimit is a page's length where the call does not say, LimitMax the
 	// longest; a higher limit is taken for that.
 	DefaultLimit = 100

@@ -45,7 +45,7 @@ const (
 
 // Decode reads the method's parameters from a MessagePack map. Unknown fields are
 // ignored. The error is invalid_params for what is missing or of the wrong type,
-// validation_failed or more special for what is out of range; its message names the
+// validation_failed for what is out of range; its message names the
 // path.
 func (m *Method) Decode(b []byte, form Form) (Params, *Error) {
 	return m.DecodeWith(new(pack.Decoder), b, form)
@@ -112,14 +112,10 @@ func (m *Method) missing(bits uint32) *Error {
 
 // faultError turns what a decoder found into what a caller sees.
 func faultError(f *pack.Fault) *Error {
-	switch f.Code {
-	case pack.Mistyped:
-		return Errorf(CodeInvalidParams, "%s", f.Error())
-	case pack.Judged:
+	if f.Judged {
 		return Errorf(CodeValidationFailed, "%s", f.Error())
-	default:
-		return Errorf(Code(f.Code), "%s", f.Error())
 	}
+	return Errorf(CodeInvalidParams, "%s", f.Error())
 }
 
 // PayloadHash identifies what a call asks for: the first half of SHA-256 over the

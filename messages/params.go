@@ -175,18 +175,13 @@ func (p *PageParams) decodeField(d *pack.Decoder, name []byte) bool {
 }
 func (p *PageParams) appendFields(obj *object) { p.Page.appendFields(obj) }
 
-// decodeIDs reads a list of ids, at most IDsMax long. It returns ok = false, and
-// has skipped the rest, where there are more.
-func decodeIDs(d *pack.Decoder) (ids []DisbursementID, ok bool) {
-	n := d.List()
-	if n > IDsMax {
-		return nil, false
-	}
-	if n > 0 {
+// decodeIDs reads a list of ids, as many as a message can hold.
+func decodeIDs(d *pack.Decoder) (ids []DisbursementID) {
+	if n := d.List(); n > 0 {
 		ids = make([]DisbursementID, 0, n)
 	}
 	for d.Next() {
 		ids = append(ids, DisbursementID(d.Uint()))
 	}
-	return ids, true
+	return ids
 }

@@ -439,8 +439,8 @@ func (p *SubsetParams) decodeField(d *pack.Decoder, name []byte) bool {
 	if string(name) != "ids" {
 		return p.Page.decodeField(d, name)
 	}
-	ids, ok := decodeIDs(d)
-	if !ok {
+	ids := decodeIDs(d)
+	if len(ids) > IDsMax {
 		d.Refuse("more than %d ids", IDsMax)
 	}
 	slices.Sort(ids)

@@ -122,7 +122,7 @@ func decodeProposal(d *pack.Decoder) *Proposal {
 		case "summary":
 			p.Summary = d.Text()
 		case "deps":
-			p.Deps = decodeDeps(d)
+			p.Deps = decodeIDs(d)
 		case "attachments":
 			p.Attachments = decodeAttachments(d)
 		case "quorum":
@@ -138,14 +138,6 @@ func decodeProposal(d *pack.Decoder) *Proposal {
 		}
 	}
 	return p
-}
-
-func decodeDeps(d *pack.Decoder) []DisbursementID {
-	ids, ok := decodeIDs(d)
-	if !ok {
-		d.RefuseAs(int(CodeTooManyDependencies), "more than %d ids", IDsMax)
-	}
-	return ids
 }
 
 func decodeAttachments(d *pack.Decoder) []Attachment {

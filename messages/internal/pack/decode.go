@@ -3,6 +3,7 @@ package pack
 import (
 	"encoding/binary"
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -14,18 +15,10 @@ type Fault struct {
 	Path string
 	// Text says what is wrong: "want a string, got an array".
 	Text string
-	// Code is the caller's number for this kind of fault; Judged and Mistyped stand
-	// for the two common ones.
-	Code int
+	// Judged: the value has the right type and is out of range; else it is of another
+	// type than wanted, or malformed.
+	Judged bool
 }
-
-// The kinds of fault that a Decoder finds by itself.
-const (
-	// Mistyped: the value is of another type than wanted, or malformed.
-	Mistyped = 0
-	// Judged: the value has the right type and is out of range.
-	Judged = 1
-)
 
 // Error gives path and text.
 func (f *Fault) Error() string { return f.Path + ": " + f.Text }
@@ -83,19 +76,14 @@ func (d *Decoder) Fault() *Fault { return d.fault }
 func (d *Decoder) Rest() []byte { return d.buf[d.pos:] }
 
 // Refuse records a fault of the value just read: right type, wrong value.
-func (d *Decoder) Refuse(format string, args ...any) { d.RefuseAs(Judged, format, args...) }
-
-// RefuseAs is Refuse with a code of the caller's.
-func (d *Decoder) RefuseAs(code int, format string, args ...any) {
-	d.stop(code, fmt.Sprintf(format, args...))
-}
+func (d *Decoder) Refuse(format string, args ...any) { d.stop(true, fmt.Sprintf(format, args...)) }
 
 // Reject records that the value just read is of no use where it stands.
-func (d *Decoder) Reject(format string, args ...any) { d.RefuseAs(Mistyped, format, args...) }
+func (d *Decoder) Reject(format string, args ...any) { d.stop(false, fmt.Sprintf(format, args...)) }
 
-func (d *Decoder) stop(code int, text string) {
+func (d *Decoder) stop(judged bool, text string) {
 	if d.fault == nil {
-		d.fault = &Fault{Path: d.Path(), Text: text, Code: code}
+		d.fault = &Fault{Path: d.Path(), Text: text, Judged: judged}
 	}
 	d.pos = len(d.buf)
 }
@@ -231,6 +219,9 @@ func (d *Decoder) Uint() uint64 {
 		return uint64(v)
 	case d.decimals && isString(c):
 		return d.decimal()
+	case d.decimals && c == codeFloat64 && beyond64(math.Float64frombits(bigEndian(b[1:]))):
+		d.Refuse("the number does not fit in 64 bits") // JSON was too long for an integer
+		return 0
 	default:
 		d.mismatch("an unsigned integer")
 		return 0
@@ -246,11 +237,17 @@ func (d *Decoder) decimal() uint64 {
 		return 0
 	case err != nil && len(s) > 1 && s[0] == '-' && digits(s[1:]):
 		d.Refuse("%s is negative", printable(s))
+	case err != nil && len(s) > 0 && digits(s):
+		d.Refuse("%s does not fit in 64 bits", printable(s))
 	case err != nil:
 		d.Reject("want an unsigned integer, got the string \"%s\"", printable(s))
 	}
 	return v
 }
+
+// beyond64 reports whether f, written as a number that no integer holds, is out of
+// range rather than a fraction.
+func beyond64(f float64) bool { return math.Abs(f) >= 1<<63 }
 
 func digits(s []byte) bool {
 	for _, c := range s {

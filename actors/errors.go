@@ -31,7 +31,7 @@ var (
 	ErrNilActor = errors.New("actors: new returned no actor")
 	// ErrTooManyReaders is returned by Subscribe beyond 64 subscriptions.
 	ErrTooManyReaders = errors.New("actors: too many event readers")
-	// ErrTooManyForces is returned by Force beyond 1,000 forced breakers.
+	// ErrTooManyForces is returned by Force beyond 2,000 forced breakers.
 	ErrTooManyForces = errors.New("actors: too many forced breakers")
 	// ErrNotFound is returned when no actor has the given path.
 	ErrNotFound = errors.New("actors: no such actor")

@@ -38,6 +38,16 @@ func (m FaultMode) String() string {
 	}
 }
 
+// ParseFaultMode finds a mode by its name; ok is false for a name of none.
+func ParseFaultMode(name string) (mode FaultMode, ok bool) {
+	for mode := FaultPanic; mode <= FaultSlow; mode++ {
+		if mode.String() == name {
+			return mode, true
+		}
+	}
+	return 0, false
+}
+
 // Fault is trouble on demand for one actor, or for all of a kind.
 type Fault struct {
 	Path  string // the actor; empty for all of Kind
@@ -47,11 +57,10 @@ type Fault struct {
 	Delay time.Duration // of FaultStall and FaultSlow
 }
 
-// faultsMax bounds the faults waiting to happen, faultDelayMax their length.
-const (
-	faultsMax     = 100
-	faultDelayMax = 10 * time.Minute
-)
+// FaultsMax bounds the faults waiting to happen.
+const FaultsMax = 100
+
+const faultDelayMax = 10 * time.Minute
 
 var errInjected = errors.New("actors: injected fault")
 
@@ -64,9 +73,8 @@ type faults struct {
 	list []*Fault
 }
 
-// Inject makes trouble for the next messages of an actor or a kind, to see
-// supervision at work. A node does it only when started for that.
-func (s *System) Inject(f Fault) error {
+// Validate returns an ErrInvalidSpec that names the first rule f breaks.
+func (f Fault) Validate() error {
 	switch {
 	case (f.Path == "") == (f.Kind == ""):
 		return fmt.Errorf("%w: a fault needs a path or a kind", ErrInvalidSpec)
@@ -77,10 +85,26 @@ func (s *System) Inject(f Fault) error {
 	case f.Mode >= FaultStall && (f.Delay <= 0 || f.Delay > faultDelayMax):
 		return fmt.Errorf("%w: delay must be over 0 and at most %v", ErrInvalidSpec, faultDelayMax)
 	}
+	return nil
+}
+
+// FaultsWaiting is how many faults have yet to happen, or to happen again.
+func (s *System) FaultsWaiting() int {
 	s.faults.mu.Lock()
 	defer s.faults.mu.Unlock()
-	if len(s.faults.list) >= faultsMax {
-		return fmt.Errorf("%w: %d faults are waiting", ErrInvalidSpec, faultsMax)
+	return len(s.faults.list)
+}
+
+// Inject makes trouble for the next messages of an actor or a kind, to see
+// supervision at work. A node does it only when started for that.
+func (s *System) Inject(f Fault) error {
+	if err := f.Validate(); err != nil {
+		return err
+	}
+	s.faults.mu.Lock()
+	defer s.faults.mu.Unlock()
+	if len(s.faults.list) >= FaultsMax {
+		return fmt.Errorf("%w: %d faults are waiting", ErrInvalidSpec, FaultsMax)
 	}
 	s.faults.list = append(s.faults.list, &f)
 	s.faults.armed.Store(true)

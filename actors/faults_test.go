@@ -52,3 +52,37 @@ func TestFaultsThatMakeNoSenseAreRefused(t *testing.T) {
 		}
 	})
 }
+
+func TestFaultModesAreFoundByTheirNames(t *testing.T) {
+	for mode := actors.FaultPanic; mode <= actors.FaultSlow; mode++ {
+		if got, ok := actors.ParseFaultMode(mode.String()); got != mode || !ok {
+			t.Errorf("%s: %s, %v", mode, got, ok)
+		}
+	}
+	if got, ok := actors.ParseFaultMode("fire"); ok {
+		t.Errorf("fire is %s", got)
+	}
+}
+
+func TestWaitingFaultsAreCountedAndBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSystem(t)
+		for range actors.FaultsMax {
+			if err := s.Inject(actors.Fault{Path: "/a", Mode: actors.FaultError, Times: 1}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got := s.FaultsWaiting(); got != actors.FaultsMax {
+			t.Errorf("%d wait, want %d", got, actors.FaultsMax)
+		}
+		if err := s.Inject(actors.Fault{Path: "/b", Mode: actors.FaultError, Times: 1}); !errors.Is(err, actors.ErrInvalidSpec) {
+			t.Errorf("one more: %v, want ErrInvalidSpec", err)
+		}
+		if _, err := ask(t, spawn(t, s, fragileSpec("a", nil)), "who"); !errors.Is(err, internal) {
+			t.Errorf("with a fault waiting: %v", err)
+		}
+		if got := s.FaultsWaiting(); got != actors.FaultsMax-1 {
+			t.Errorf("%d wait after one has happened, want %d", got, actors.FaultsMax-1)
+		}
+	})
+}

@@ -10,8 +10,9 @@ import (
 	"github.com/the-block/bursar/supervision/breaker"
 )
 
-// forcesMax bounds the breakers under an operator's force.
-const forcesMax = 1000
+// forcesMax bounds the breakers under an operator's force: a force holds both breakers
+// of its path.
+const forcesMax = 2 * supervision.ForcesMax
 
 // Forced names one forced breaker.
 type Forced struct {
@@ -33,7 +34,7 @@ type forceKey struct {
 }
 
 // Force puts a breaker under an operator's force until Reset, whether or not the
-// actor is loaded. ErrTooManyForces beyond 1,000.
+// actor is loaded. ErrTooManyForces beyond 2,000.
 func (s *System) Force(f Forced) error {
 	if !f.State.Forced() || (f.Scope != breaker.Own && f.Scope != breaker.Cell) || !strings.HasPrefix(f.Path, "/") {
 		return fmt.Errorf("%w: force %s of %s to %s", ErrInvalidSpec, f.Scope, f.Path, f.State)

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -17,6 +18,7 @@ import (
 
 	"github.com/the-block/bursar/cluster/internal/raftlog"
 	"github.com/the-block/bursar/messages"
+	"github.com/the-block/bursar/persistence"
 )
 
 // Consensus is this node's part of the Raft group.
@@ -71,8 +73,12 @@ func explain(dir string, err error) error {
 	if !errors.Is(err, ErrDamaged) {
 		return err
 	}
-	return fmt.Errorf("%w; the node does not start with it: keep %s aside, then let the node join again with an empty "+
-		"directory, or restore a backup if it was the only one", err, dir)
+	return fmt.Errorf("%w; the node does not start with it: %s", err, adviceDamaged(dir))
+}
+
+func adviceDamaged(dir string) string {
+	return "keep " + dir + " aside, then let the node join again with an empty directory, " +
+		"or restore a backup if it was the only one"
 }
 
 func (c *Consensus) open(network Network) (err error) {
@@ -115,15 +121,12 @@ func (c *Consensus) openStores(raftLog hclog.Logger) (err error) {
 
 // startRaft restores the newest Raft snapshot and starts Raft's goroutines.
 func (c *Consensus) startRaft(raftLog hclog.Logger) (err error) {
-	if c.entries, err = raft.NewLogCache(logCacheEntries, c.store); err != nil {
-		return err
-	}
 	cfg := c.raftConfig(raftLog)
 	settled := *cfg
 	cfg.HeartbeatTimeout += time.Millisecond // room for wake to shorten it
 	cfg.ElectionTimeout += time.Millisecond
-	if c.raft, err = raft.NewRaft(cfg, c.machine, c.entries, c.store, c.snapshots, c.transport); err != nil {
-		return fmt.Errorf("start raft: %w", errors.Join(err, c.machine.restore))
+	if err = c.newRaft(cfg); err != nil {
+		return errors.Join(err, c.machine.restore)
 	}
 	c.raft.RegisterObserver(raft.NewObserver(c.observed, false, isLeadership))
 	return c.wake(&settled)
@@ -217,9 +220,22 @@ func (c *Consensus) release() error {
 	return errors.Join(errs...)
 }
 
-// fail reports the one error that ends the process.
+// fail reports the one error that ends the process, with what to do about it.
 func (c *Consensus) fail(err error) {
-	c.failed.Do(func() { c.fatal(err) })
+	c.failed.Do(func() { c.fatal(advise(c.cfg.Dir, err)) })
+}
+
+// advise adds what to do about an error that ends the process.
+func advise(dir string, err error) error {
+	switch {
+	case errors.Is(err, ErrDamaged), errors.Is(err, persistence.ErrCorrupt):
+		return fmt.Errorf("%w; %s", err, adviceDamaged(dir))
+	case errors.Is(err, persistence.ErrUnsupported):
+		return fmt.Errorf("%w; start the node with the version of the program that wrote it, or a newer one", err)
+	case errors.Is(err, syscall.ENOSPC):
+		return fmt.Errorf("%w; nothing after it was acknowledged: make room in %s, then start the node again", err, dir)
+	}
+	return fmt.Errorf("%w; nothing after it was acknowledged: look after the disk of %s, then start the node again", err, dir)
 }
 
 // syncWitness makes the witness survive a power loss, once an interval.

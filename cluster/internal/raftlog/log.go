@@ -231,6 +231,13 @@ func (l *Log) write(what string, change func() error) error {
 	return nil
 }
 
+// Failure is what OnFailure was told, nil if nothing has failed.
+func (l *Log) Failure() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.failed
+}
+
 func (l *Log) fail(err error) error {
 	l.mu.Lock()
 	first := l.failed == nil && !l.closed

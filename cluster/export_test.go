@@ -1,0 +1,9 @@
+package cluster
+
+import "github.com/the-block/bursar/cluster/internal/raftlog"
+
+// OnDisk makes the node keep log and Raft snapshots on disk.
+func (c Config) OnDisk(disk raftlog.Disk) Config {
+	c.disk = disk
+	return c
+}

@@ -1,0 +1,62 @@
+package cluster
+
+import (
+	"fmt"
+	"runtime"
+	"sync/atomic"
+
+	"github.com/hashicorp/raft"
+
+	"github.com/the-block/bursar/cluster/internal/raftlog"
+)
+
+// failStop shows the log to Raft. Where Raft cannot go on without its disk, it
+// panics: when a term cannot be stored, when an entry it needs cannot be read. The
+// failure has been reported by then and the process is to end in order, with words
+// that help; so the goroutine of Raft ends here instead.
+type failStop struct {
+	*raftlog.Log
+	running atomic.Bool // Raft's goroutines call, and not who starts Raft
+}
+
+// GetLog reads an entry, for Raft's goroutines successfully or not at all.
+func (s *failStop) GetLog(index uint64, entry *raft.Log) error {
+	err := s.Log.GetLog(index, entry)
+	if err != raft.ErrLogNotFound { //nolint:errorlint // it is handed out itself
+		s.endIf(err)
+	}
+	return err
+}
+
+// SetUint64 stores a number, for Raft's goroutines successfully or not at all.
+func (s *failStop) SetUint64(key []byte, value uint64) error {
+	err := s.Log.SetUint64(key, value)
+	s.endIf(err)
+	return err
+}
+
+func (s *failStop) endIf(err error) {
+	if err != nil && s.running.Load() {
+		runtime.Goexit()
+	}
+}
+
+// newRaft starts Raft, and gives the failure of the disk instead of the panic that
+// Raft makes of it.
+func (c *Consensus) newRaft(cfg *raft.Config) (err error) {
+	stop := &failStop{Log: c.store}
+	defer func() {
+		if cause := c.store.Failure(); cause != nil {
+			_ = recover()
+			err = cause
+		}
+	}()
+	if c.entries, err = raft.NewLogCache(logCacheEntries, stop); err != nil {
+		return err
+	}
+	if c.raft, err = raft.NewRaft(cfg, c.machine, c.entries, stop, c.snapshots, c.transport); err != nil {
+		return fmt.Errorf("start raft: %w", err)
+	}
+	stop.running.Store(true)
+	return nil
+}

@@ -1,7 +1,6 @@
 package treasury
 
 import (
-	"encoding/binary"
 	"hash/fnv"
 
 	"github.com/the-block/bursar/actors/graph"
@@ -45,14 +44,16 @@ func destinationHash(destination []byte) uint64 {
 	return h.Sum64()
 }
 
-// listBytesMax keeps a page of disbursements well under the largest reply.
-const listBytesMax = 448 << 10
+// listBytesMax is what the rows of a page may take, so that with what stands around
+// them they keep to the largest reply.
+const listBytesMax = messages.ReplyMax - 1<<10
 
 // List answers disbursements, newest first. It examines at most 10,000 records: a
 // page may be short, or empty, and still have a next one.
 func (t *Treasury) List(p *messages.DisbursementsParams) (*messages.DisbursementsResult, *messages.Error) {
 	result := &messages.DisbursementsResult{AppliedIndex: t.projection.Applied()}
 	numbers, next := t.projection.Select(selection(p))
+	var packed []byte
 	size := 0
 	for i, number := range numbers {
 		id := messages.DisbursementID(number)
@@ -64,7 +65,8 @@ func (t *Treasury) List(p *messages.DisbursementsParams) (*messages.Disbursement
 			continue
 		}
 		row := rowOf(id, &s.record)
-		if size += rowSize(&row); size > listBytesMax && len(result.Disbursements) > 0 {
+		packed = row.AppendMsgpack(packed[:0])
+		if size += len(packed); size > listBytesMax && len(result.Disbursements) > 0 {
 			next = numbers[i-1]
 			break
 		}
@@ -128,22 +130,6 @@ func matches(p *messages.DisbursementsParams, r *disbursement.Record) bool {
 		}
 	}
 	return false
-}
-
-// rowSize estimates how many bytes a row takes in the reply.
-func rowSize(row *messages.DisbursementRow) int {
-	d := &row.Disbursement
-	size := 512 + len(d.Destination) + len(d.Memo) + 9*len(row.Deps)
-	for i := range d.ExpectedReceipts {
-		size += 32 + len(d.ExpectedReceipts[i].Account)
-	}
-	if p := d.Proposal; p != nil {
-		size += 256 + len(p.Title) + len(p.Summary) + binary.MaxVarintLen64*len(p.Deps)
-		for i := range p.Attachments {
-			size += 32 + len(p.Attachments[i].Name) + len(p.Attachments[i].URI)
-		}
-	}
-	return size
 }
 
 // Balance answers balance.

@@ -250,7 +250,7 @@ func TestEveryReadAnswersLocallyWithItsIndex(t *testing.T) {
 		"gov.treasury.critical_path": {}, "gov.treasury.impact": {"id": id}, "gov.treasury.graph": {}, "epoch.get": {},
 		"cluster.status": {},
 	} {
-		for _, consistency := range []string{"local", "linearizable"} {
+		for _, consistency := range []string{"linearizable", "local"} {
 			result := must(t, c, method, with(params, object{"consistency": consistency}))
 			if integer(result["applied_index"]) < 1 {
 				t.Errorf("%s, %s: applied_index = %v", method, consistency, result["applied_index"])

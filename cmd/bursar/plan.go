@@ -350,8 +350,8 @@ func (s *submission) reportPlan(name string, p *plan, o *planOutcome, took time.
 			{"ids", ids}, {"seconds", took.Seconds()},
 		})
 	}
-	fmt.Fprintf(s.std.out, "%s: %d items in %d parts: %s, in %s\n",
-		name, len(p.items), len(p.parts), o.line(), took.Round(time.Millisecond))
+	fmt.Fprintf(s.std.out, "%s: %s in %s: %s, in %s\n", name, plural(len(p.items), "item"),
+		plural(len(p.parts), "part"), o.line(), took.Round(time.Millisecond))
 	printPlanIDs(s.std.out, p.items, o)
 	return nil
 }

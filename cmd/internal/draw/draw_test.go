@@ -172,7 +172,7 @@ func TestWhatIsOutsideThePictureIsCounted(t *testing.T) {
 		{ID: 7, State: messages.Finalized, Deps: []messages.DisbursementID{1, 2}, Hidden: 3, Focus: true},
 	}}
 	picture := string(draw.SVG(nil, g))
-	for _, want := range []string{"2 more", "3 more", "finalized focus"} {
+	for _, want := range []string{"‹2  3›", "neighbours not drawn", "finalized focus"} {
 		if !strings.Contains(picture, want) {
 			t.Errorf("%q is not in the picture", want)
 		}

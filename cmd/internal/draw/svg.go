@@ -30,7 +30,7 @@ const labelMax = 25
 func SVG(b []byte, g *Graph) []byte {
 	edges, outside := g.edges()
 	l := arrange(len(g.Nodes), edges)
-	legend := g.legend(edges)
+	legend := g.legend(edges, outside)
 	width := math.Ceil(max(l.width+2*margin, widthMin))
 	columns := int((width - 2*margin) / legendColumn)
 	rows := (len(legend) + columns - 1) / columns
@@ -99,44 +99,60 @@ func (s *svg) node(n *Node, at spot, outside int) {
 		nodeWidth, nodeHeight, nodeHeight-5, nodeHeight)
 	s.writef(`<text class="id" x="16" y="18">#%d</text><text class="amount" x="%g" y="18">%s</text>`,
 		n.ID, nodeWidth-10, grouped(uint64(n.Amount)))
-	word := stateWord(n.State)
+	word, more := stateWord(n.State), beyond(outside, n.Hidden)
 	s.writef(`<text class="small" x="16" y="35"><tspan class="state">%s</tspan>`, word)
-	if label := cut(n.Label, labelMax-utf8.RuneCountInString(word)); label != "" {
+	if label := cut(n.Label, labelMax-utf8.RuneCountInString(word+more)); label != "" {
 		s.writef(` <tspan>%s</tspan>`, escaped(label))
 	}
 	s.writef(`</text>`)
-	if outside > 0 {
-		s.writef(`<text class="more" x="-6" y="%g" text-anchor="end">%d more</text>`, nodeHeight-6, outside)
-	}
-	if n.Hidden > 0 {
-		s.writef(`<text class="more" x="%g" y="%g">%d more</text>`, nodeWidth+6, nodeHeight-6, n.Hidden)
+	if more != "" {
+		s.writef(`<text class="more" x="%g" y="35">%s</text>`, nodeWidth-10, more)
 	}
 	s.writef("</g>\n")
+}
+
+// beyond says how many neighbours before and behind a node are not in the picture.
+func beyond(before, behind int) string {
+	switch {
+	case before > 0 && behind > 0:
+		return fmt.Sprintf("‹%d  %d›", before, behind)
+	case before > 0:
+		return fmt.Sprintf("‹%d", before)
+	case behind > 0:
+		return fmt.Sprintf("%d›", behind)
+	default:
+		return ""
+	}
 }
 
 // mark is one line of the legend.
 type mark struct{ class, text string }
 
 // legend explains what is in the picture: states with their counts, kinds of edges.
-func (g *Graph) legend(edges []edge) []mark {
+func (g *Graph) legend(edges []edge, outside []int) []mark {
 	var marks []mark
+	cut := false
 	states := make(map[messages.State]int)
 	for i := range g.Nodes {
 		states[g.Nodes[i].State]++
+		cut = cut || outside[i]+g.Nodes[i].Hidden > 0
 	}
 	for _, state := range messages.States() {
 		if n := states[state]; n > 0 {
-			marks = append(marks, mark{state.String(), fmt.Sprintf("%s  %s", stateWord(state), grouped(uint64(n)))})
+			marks = append(marks, mark{state.String(), grouped(uint64(n)) + " " + stateWord(state)})
 		}
 	}
 	bonds := make(map[string]bool)
 	for _, e := range edges {
 		bonds[bond(&g.Nodes[e.from])] = true
 	}
-	for _, m := range []mark{{"met", "dependency final"}, {"waiting", "waited for"}, {"failed", "failed"}} {
+	for _, m := range []mark{{"met", "met: final"}, {"waiting", "waited for"}, {"failed", "rolled back"}} {
 		if bonds[m.class] {
 			marks = append(marks, m)
 		}
+	}
+	if cut {
+		marks = append(marks, mark{"more", "neighbours not drawn"})
 	}
 	return marks
 }
@@ -148,6 +164,8 @@ func (s *svg) legend(marks []mark, columns int, top float64) {
 		switch m.class {
 		case "met", "waiting", "failed":
 			s.writef(`<path class="edge %s" marker-end="url(#%s)" d="M%g %gh18"/>`, m.class, m.class, x, y+6)
+		case "more":
+			s.writef(`<text class="more" x="%g" y="%g">‹1 1›</text>`, x+22, y+10)
 		default:
 			s.writef(`<g class="node %s"><rect class="bar" x="%g" y="%g" width="12" height="12" rx="3"/></g>`, m.class, x+4, y)
 		}
@@ -190,7 +208,7 @@ func style() string {
 	var b strings.Builder
 	b.WriteString(`text{font:12px ui-sans-serif,system-ui,-apple-system,"Segoe UI",Roboto,"DejaVu Sans",sans-serif}` +
 		`.title{font-size:17px;font-weight:650}.id{font-weight:650}` +
-		`.amount{text-anchor:end;font-variant-numeric:tabular-nums}.small,.more{font-size:10.5px}.state{font-weight:600}` +
+		`.amount,.more{text-anchor:end;font-variant-numeric:tabular-nums}.small,.more{font-size:10.5px}.state{font-weight:600}` +
 		`.box{stroke-width:1.2;stroke-opacity:.55}.edge{fill:none;stroke-width:1.5}` +
 		`.waiting.edge{stroke-dasharray:5 4}.rolled_back .box{stroke-dasharray:4 3;stroke-opacity:.9}` +
 		`.focus .box{stroke-width:2.6;stroke-opacity:1}.node:hover .box{stroke-opacity:1;stroke-width:2}`)

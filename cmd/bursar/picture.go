@@ -1,0 +1,271 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"unicode"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/the-block/bursar/cmd/internal/draw"
+	"github.com/the-block/bursar/messages"
+)
+
+// drawnMax is how many disbursements a picture holds; more cannot be taken in.
+const drawnMax = 500
+
+// hopsDefault is how far a picture around one disbursement reaches.
+const hopsDefault = 3
+
+// picture is what to draw of the graph.
+type picture struct {
+	*graphQuery
+	svg    string
+	dot    bool
+	around uint64
+	hops   int
+}
+
+func (p *picture) flags(command *cobra.Command) {
+	flags := command.Flags()
+	flags.StringVar(&p.svg, "svg", "", "draw it into this SVG file; - is standard output")
+	flags.BoolVar(&p.dot, "dot", false, "print it as DOT for Graphviz")
+	flags.Uint64Var(&p.around, "around", 0, "draw the surroundings of this disbursement only")
+	flags.IntVar(&p.hops, "hops", hopsDefault, "how many steps the surroundings reach")
+}
+
+func (p *picture) asked() bool { return p.svg != "" || p.dot || p.around != 0 }
+
+// draw makes the picture.
+func (p *picture) draw(ctx context.Context, link *link) error {
+	switch {
+	case p.svg != "" && p.dot:
+		return usagef("--svg and --dot: choose one")
+	case p.svg == "" && !p.dot:
+		return usagef("--around is for a picture: add --svg FILE or --dot")
+	case p.hops < 0:
+		return usagef("--hops: %d is negative", p.hops)
+	}
+	scene, err := p.scene(ctx, link)
+	if err != nil {
+		return err
+	}
+	var drawn []byte
+	if p.dot {
+		drawn = draw.DOT(nil, scene)
+	} else {
+		drawn = draw.SVG(nil, scene)
+	}
+	if p.dot || p.svg == "-" {
+		_, err := p.std.out.Write(drawn)
+		return err
+	}
+	if err := os.WriteFile(p.svg, drawn, 0o644); err != nil {
+		return err
+	}
+	return printFacts(p.std.out, p.form, fmt.Sprintf("%s: %s", p.svg, scene.Title), []fact{
+		{"file", p.svg}, {"disbursements", len(scene.Nodes)},
+	})
+}
+
+// scene chooses what is in the picture.
+func (p *picture) scene(ctx context.Context, link *link) (*draw.Graph, error) {
+	var size messages.GraphResult
+	if err := link.Call(ctx, messages.MethodGraph, &messages.NoParams{}, &size); err != nil {
+		return nil, err
+	}
+	switch {
+	case p.around != 0:
+		return p.surroundings(ctx, link, messages.DisbursementID(p.around))
+	case size.Nodes > drawnMax:
+		return nil, fmt.Errorf("the graph has %s disbursements, a picture holds %d: choose its middle with --around ID, and its reach with --hops",
+			group(size.Nodes), drawnMax)
+	case size.Nodes == 0:
+		return nil, errors.New("there is nothing to draw yet: no disbursement was submitted")
+	}
+	rows, err := allRows(ctx, link)
+	if err != nil {
+		return nil, err
+	}
+	scene := &draw.Graph{
+		Title:    plural(len(rows), "disbursement"),
+		Subtitle: fmt.Sprintf("%s dependencies, at index %s of the log", group(size.Edges), group(size.AppliedIndex)),
+	}
+	for _, row := range rows {
+		scene.Nodes = append(scene.Nodes, drawnNode(row))
+	}
+	return scene, nil
+}
+
+// allRows reads every disbursement, the oldest first.
+func allRows(ctx context.Context, link *link) ([]*messages.DisbursementRow, error) {
+	var rows []*messages.DisbursementRow
+	for cursor := messages.Cursor(0); ; {
+		var result messages.DisbursementsResult
+		params := &messages.DisbursementsParams{Page: messages.Page{Cursor: cursor, Limit: messages.LimitMax}}
+		if err := link.Call(ctx, messages.MethodDisbursements, params, &result); err != nil {
+			return nil, err
+		}
+		rows = append(rows, result.Disbursements...)
+		if cursor = result.NextCursor; cursor == 0 {
+			slices.Reverse(rows)
+			return rows, nil
+		}
+	}
+}
+
+// surroundings walks from one disbursement in both directions, breadth first, until
+// the picture is full.
+func (p *picture) surroundings(ctx context.Context, link *link, id messages.DisbursementID) (*draw.Graph, error) {
+	found := map[messages.DisbursementID]*neighbour{}
+	level := []messages.DisbursementID{id}
+	full := false
+	for hop := 0; len(level) > 0; hop++ {
+		met, err := fetchNeighbours(ctx, link, level)
+		if err != nil {
+			return nil, err
+		}
+		for _, n := range met {
+			found[n.row.Disbursement.ID] = n
+		}
+		if hop == p.hops {
+			break
+		}
+		level, full = nextLevel(found, met)
+		if full {
+			level = level[:drawnMax-len(found)]
+		}
+	}
+	scene := &draw.Graph{Title: fmt.Sprintf("Disbursement %d and its surroundings", id)}
+	scene.Subtitle = fmt.Sprintf("%s in reach: --hops %d", plural(len(found), "disbursement"), p.hops)
+	if full {
+		scene.Subtitle += fmt.Sprintf("; cut at %d", drawnMax)
+	}
+	for _, n := range found {
+		node := drawnNode(n.row)
+		node.Focus = node.ID == id
+		for _, dependent := range n.dependents {
+			if found[dependent] == nil {
+				node.Hidden++
+			}
+		}
+		scene.Nodes = append(scene.Nodes, node)
+	}
+	slices.SortFunc(scene.Nodes, func(a, b draw.Node) int { return int(a.ID) - int(b.ID) })
+	return scene, nil
+}
+
+// neighbour is a disbursement and what waits for it.
+type neighbour struct {
+	row        *messages.DisbursementRow
+	dependents []messages.DisbursementID
+}
+
+// nextLevel lists who is next to those just met and not found yet, ascending, and
+// whether there are more than the picture holds.
+func nextLevel(found map[messages.DisbursementID]*neighbour, met []*neighbour) ([]messages.DisbursementID, bool) {
+	var next []messages.DisbursementID
+	for _, n := range met {
+		for _, id := range slices.Concat(n.row.Deps, n.dependents) {
+			if found[id] == nil {
+				next = append(next, id)
+			}
+		}
+	}
+	slices.Sort(next)
+	next = slices.Compact(next)
+	return next, len(found)+len(next) > drawnMax
+}
+
+func fetchNeighbours(ctx context.Context, link *link, ids []messages.DisbursementID) ([]*neighbour, error) {
+	rows, err := fetchRows(ctx, link, ids)
+	if err != nil {
+		return nil, err
+	}
+	met := make([]*neighbour, len(ids))
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(fetchesMax)
+	for i, row := range rows {
+		group.Go(func() error {
+			var result messages.IDsResult
+			// More dependents than a picture holds need not be known by id.
+			params := &messages.DependentsParams{ID: row.Disbursement.ID, Page: messages.Page{Limit: messages.LimitMax}}
+			err := link.Call(ctx, messages.MethodDependents, params, &result)
+			met[i] = &neighbour{row: row, dependents: result.IDs}
+			return err
+		})
+	}
+	return met, group.Wait()
+}
+
+// tipMemoMax is how much of a memo the text beside a box tells, in characters.
+const tipMemoMax = 300
+
+func drawnNode(row *messages.DisbursementRow) draw.Node {
+	d := &row.Disbursement
+	label := d.Memo
+	if d.Proposal != nil {
+		label = d.Proposal.Title
+	}
+	tip := []string{
+		fmt.Sprintf("#%d %s", d.ID, d.Status.State),
+		fmt.Sprintf("%s to %s", group(uint64(d.Amount)), d.Destination),
+		fmt.Sprintf("due from epoch %d", d.ScheduledEpoch),
+	}
+	if len(row.Deps) > 0 {
+		tip = append(tip, "waits for "+someIDs{ids: row.Deps}.String())
+	}
+	if d.Status.Reason != "" {
+		tip = append(tip, "rolled back: "+d.Status.Reason)
+	}
+	if label != "" {
+		tip = append(tip, shorten(label, tipMemoMax))
+	}
+	return draw.Node{
+		ID: d.ID, State: d.Status.State, Amount: d.Amount, Deps: row.Deps,
+		Label: noteOf(label), Tip: strings.Join(tip, "\n"),
+	}
+}
+
+// noteOf is what people wrote in a memo: of a JSON object the key note, of a plain
+// list of dependencies nothing.
+func noteOf(memo string) string {
+	var fields struct {
+		Note string `json:"note"`
+	}
+	switch trimmed := strings.TrimSpace(memo); {
+	case strings.HasPrefix(trimmed, "{"):
+		if json.Unmarshal([]byte(trimmed), &fields) != nil {
+			return memo
+		}
+		return fields.Note
+	case strings.HasPrefix(trimmed, "depends_on=") || strings.HasPrefix(trimmed, "depends_on:"):
+		return ""
+	default:
+		return memo
+	}
+}
+
+// plural counts things.
+func plural(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return group(uint64(n)) + " " + thing + "s"
+}
+
+// printable replaces what is no visible character by a space.
+func printable(text string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return ' '
+	}, text)
+}

@@ -1,6 +1,7 @@
 package treasury
 
 import (
+	"github.com/the-block/bursar/actors"
 	"github.com/the-block/bursar/actors/treasury/disbursement"
 	"github.com/the-block/bursar/messages"
 	"github.com/the-block/bursar/persistence"
@@ -17,24 +18,12 @@ type Appendable interface {
 // requests is a burst of one connection for one shard.
 type requests []Appendable
 
-// Undelivered answers a burst that the shard will not see.
+// Undelivered implements actors.Undeliverable. What was proposed before the shard
+// failed has its answer already.
 func (rs requests) Undelivered(err error) {
 	for _, r := range rs {
-		r.request().Fail(errorOf(err))
+		r.request().Undelivered(err)
 	}
-}
-
-// failRest answers what a failing shard has not come to. It lets the panic go on
-// to the supervisor.
-func (rs requests) failRest() {
-	cause := recover()
-	if cause == nil {
-		return
-	}
-	for _, r := range rs {
-		r.request().Fail(messages.Errorf(messages.CodeInternal, "the shard failed on this request; it restarts"))
-	}
-	panic(cause)
 }
 
 // Submission asks for a disbursement.
@@ -56,11 +45,7 @@ func (r *Submission) txn(s *shard) (*persistence.Txn, *messages.Error) {
 		s.stats.refusedSubmission(refusal)
 		return nil, refusal
 	}
-	facts, err := s.facts()
-	if err != nil {
-		return nil, errorOf(err)
-	}
-	record := disbursement.New(r.Payload, deps, facts)
+	record := disbursement.New(r.Payload, deps, s.now())
 	r.deps, r.createdAt = deps, record.CreatedAt
 	txn := &persistence.Txn{
 		Conditions: make([]persistence.Condition, 0, len(deps)),
@@ -93,7 +78,7 @@ func recordSize(r *disbursement.Record) int {
 	return size
 }
 
-func (r *Submission) settle(s *shard, o persistence.Outcome) {
+func (r *Submission) settle(s *shard, _ *actors.Context, o persistence.Outcome) {
 	if refusal := refusalOf(o); refusal != nil {
 		r.Fail(refusal)
 		return
@@ -178,7 +163,7 @@ func (r *Accrual) txn(*shard) (*persistence.Txn, *messages.Error) {
 	return txn, nil
 }
 
-func (r *Accrual) settle(s *shard, o persistence.Outcome) {
+func (r *Accrual) settle(_ *shard, _ *actors.Context, o persistence.Outcome) {
 	if refusal := refusalOf(o); refusal != nil {
 		r.Fail(refusal)
 		return

@@ -19,7 +19,9 @@ type clock struct {
 	fence messages.Fence // 0 on standby
 
 	proposer[*turn]
-	timer *actors.Timer
+	timer    *actors.Timer
+	turning  bool // a turn of the clock's own is on its way
+	expiring bool // an expire is on its way
 }
 
 // turn is one more epoch on its way through the log.
@@ -36,12 +38,13 @@ func (c *clock) Start(ctx *actors.Context) error {
 }
 
 // Stop implements actors.Stopper.
-func (c *clock) Stop(*actors.Context) {
+func (c *clock) Stop(*actors.Context) { c.abandon() }
+
+func (c *clock) abandon() {
 	for _, t := range c.open {
-		if t.asked != nil {
-			t.asked.Fail(outcomeUnknown())
-		}
+		t.fail(outcomeUnknown())
 	}
+	clear(c.open)
 }
 
 // Drained implements actors.Drainer.
@@ -49,9 +52,7 @@ func (c *clock) Drained() bool { return len(c.open) == 0 }
 
 func (c *clock) activate(ctx *actors.Context, fence messages.Fence) {
 	c.fence = fence
-	if fence != 0 {
-		c.restart(ctx)
-	}
+	c.restart(ctx)
 }
 
 // restart begins a whole interval.
@@ -59,41 +60,64 @@ func (c *clock) restart(ctx *actors.Context) {
 	if c.timer != nil {
 		c.timer.Stop()
 	}
-	c.timer = ctx.After(c.cfg.EpochInterval, tick{})
+	if c.fence != 0 {
+		c.timer = ctx.After(c.cfg.EpochInterval, tick{})
+	}
 }
 
 // Receive implements actors.Actor.
 func (c *clock) Receive(ctx *actors.Context, msg any) error {
+	return guarded(func() error { return c.receive(ctx, msg) }, c.abandon)
+}
+
+func (c *clock) receive(ctx *actors.Context, msg any) error {
 	switch msg := msg.(type) {
 	case outcomes:
-		for _, o := range msg {
-			if t, ok := c.settle(o); ok {
-				c.finish(ctx, t, o)
-			}
-		}
+		return c.settle(msg, func(t *turn, o persistence.Outcome) error {
+			c.finish(ctx, t, o)
+			return nil
+		})
 	case activate:
 		c.activate(ctx, msg.fence)
 	case tick:
-		if c.fence != 0 {
-			c.advance(ctx, &turn{}, time.Now().Add(c.cfg.EpochInterval))
-		}
+		return c.tick(ctx)
 	case *Advance:
 		if c.fence == 0 {
 			msg.Fail(notOwner(c.cfg.ClockShard()))
 			return nil
 		}
 		c.advance(ctx, &turn{msg}, msg.Deadline)
+		c.watch(ctx)
+	case expire:
+		c.expire(ctx)
 	default:
 		return fmt.Errorf("clock: unknown message %T", msg)
 	}
 	return nil
 }
 
+// tick adds the epoch that the interval brings, unless the one before is still on
+// its way. It holds for the epoch that the clock sees now: should an earlier turn
+// whose outcome is not known commit after all, this one does not.
+func (c *clock) tick(ctx *actors.Context) error {
+	if c.fence == 0 || c.turning {
+		return nil
+	}
+	epoch, err := c.store.Counter(CounterEpoch)
+	if err != nil {
+		return err
+	}
+	c.turning = true
+	c.advance(ctx, &turn{}, time.Now().Add(c.cfg.EpochInterval), epochCondition(messages.Epoch(epoch)+1))
+	return nil
+}
+
 // advance proposes one more epoch.
-func (c *clock) advance(ctx *actors.Context, t *turn, deadline time.Time) {
+func (c *clock) advance(ctx *actors.Context, t *turn, deadline time.Time, conditions ...persistence.Condition) {
 	txn := &persistence.Txn{
-		Fences: []persistence.ShardFence{{Shard: c.cfg.ClockShard(), Fence: c.fence}},
-		Adds:   []persistence.Add{balanceAdd(CounterEpoch, 1)},
+		Fences:     []persistence.ShardFence{{Shard: c.cfg.ClockShard(), Fence: c.fence}},
+		Conditions: conditions,
+		Adds:       []persistence.Add{balanceAdd(CounterEpoch, 1)},
 	}
 	if t.asked != nil {
 		t.asked.identify(txn, persistence.KeepRecent)
@@ -105,28 +129,60 @@ func (c *clock) advance(ctx *actors.Context, t *turn, deadline time.Time) {
 
 // finish answers who asked. The next interval begins when this epoch has.
 func (c *clock) finish(ctx *actors.Context, t *turn, o persistence.Outcome) {
-	if refusal := refusalOf(o); refusal != nil {
-		if o.Result.Status == persistence.Fenced {
-			c.fence = 0
-		}
+	if o.Err == nil && o.Result.Status == persistence.Fenced && o.Result.Newest > c.fence {
+		c.fence = 0
+	}
+	refusal := refusalOf(o)
+	if refusal == nil && o.Result.Status == persistence.Refused { // the counter is full, or another turn came first
+		refusal = messages.Errorf(messages.CodeInvalidTransition, "there is no epoch after this one")
+	}
+	if refusal != nil {
 		c.failed(ctx, t, refusal)
 		return
 	}
-	c.restart(ctx)
 	if t.asked == nil {
+		c.turning = false
+		c.restart(ctx)
 		return
 	}
-	t.asked.Reply(&messages.EpochResult{
-		Epoch: messages.Epoch(o.Result.After[0]), Duplicate: o.Result.Status == persistence.Duplicate,
-	})
-}
-
-func (c *clock) failed(ctx *actors.Context, t *turn, err *messages.Error) {
-	if t.asked != nil {
-		t.asked.Fail(err)
-		return
-	}
-	if c.fence != 0 {
+	duplicate := o.Result.Status == persistence.Duplicate
+	if !duplicate {
 		c.restart(ctx)
 	}
+	t.asked.Reply(&messages.EpochResult{Epoch: messages.Epoch(o.Result.After[0]), Duplicate: duplicate})
+}
+
+// failed tells who asked. After a turn of its own the clock waits another interval.
+func (c *clock) failed(ctx *actors.Context, t *turn, err *messages.Error) {
+	t.fail(err)
+	if t.asked == nil {
+		c.turning = false
+		c.restart(ctx)
+	}
+}
+
+func (t *turn) fail(err *messages.Error) {
+	if t.asked != nil {
+		t.asked.Fail(err)
+	}
+}
+
+// watch makes sure that deadlines are looked at while callers wait.
+func (c *clock) watch(ctx *actors.Context) {
+	if !c.expiring && len(c.open) > 0 {
+		c.expiring = true
+		ctx.After(expireEvery, expire{})
+	}
+}
+
+// expire answers callers whose deadline has passed; what was proposed goes on.
+func (c *clock) expire(ctx *actors.Context) {
+	c.expiring = false
+	now := time.Now()
+	for _, t := range c.open {
+		if t.asked != nil && t.asked.expired(now) {
+			t.fail(outcomeUnknown())
+		}
+	}
+	c.watch(ctx)
 }

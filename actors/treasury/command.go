@@ -22,6 +22,8 @@ type decision struct {
 	// before, if not 0, is an epoch that the treasury's clock must not have reached
 	// at the commit: a vote's deadline, the end of a rollback window.
 	before messages.Epoch
+	// due says that the move is one that epochs bring about.
+	due bool
 	// result answers the command once it is committed.
 	result commandResult
 }
@@ -101,7 +103,7 @@ func (c *Queue) decide(e *entity, r stored, facts disbursement.Facts) (decision,
 	if refusal != nil {
 		return decision{}, refusal
 	}
-	return decision{move: move, result: &transitionResult{r.id, move.To}}, nil
+	return decision{move: move, due: true, result: &transitionResult{r.id, move.To}}, nil
 }
 
 // transitionResult answers what moved a disbursement.

@@ -21,13 +21,14 @@ const (
 )
 
 // entity is one disbursement's own actor. It has at most one Txn in flight;
-// further commands wait in its bounded stash.
+// further commands wait in a bounded queue of its own.
 type entity struct {
 	deps
-	fence persistence.ShardFence
+	shard messages.ShardID
 	id    messages.DisbursementID
 
 	proposer[*attempt]
+	waiting  []Command
 	expiring bool
 }
 
@@ -38,31 +39,8 @@ type attempt struct {
 	tries    int
 }
 
-// forward hands a command to its disbursement's actor, which is spawned if it is
-// not loaded.
-func (s *shard) forward(ctx *actors.Context, c Command) error {
-	if s.fence == 0 {
-		c.request().Fail(notOwner(s.id))
-		return nil
-	}
-	name := "disbursement-" + strconv.FormatUint(uint64(c.target()), 10)
-	child, ok := ctx.Child(name)
-	if !ok {
-		var err error
-		fence := s.speaks()
-		child, err = ctx.Spawn(actors.Spec{
-			Name: name, Kind: "disbursement", MailboxLimit: entityMailbox,
-			New: func() actors.Actor { return &entity{deps: s.deps, fence: fence, id: c.target()} },
-		})
-		if err != nil {
-			c.request().Fail(errorOf(err))
-			return nil
-		}
-	}
-	if err := child.Tell(c); err != nil {
-		c.request().Fail(errorOf(err))
-	}
-	return nil
+func entityName(id messages.DisbursementID) string {
+	return "disbursement-" + strconv.FormatUint(uint64(id), 10)
 }
 
 // Start implements actors.Starter.
@@ -73,47 +51,64 @@ func (e *entity) Start(ctx *actors.Context) error {
 }
 
 // Stop implements actors.Stopper.
-func (e *entity) Stop(*actors.Context) {
+func (e *entity) Stop(*actors.Context) { e.abandon() }
+
+// abandon lets go of all callers: the one whose command is in the log, and those whose
+// commands have not come that far.
+func (e *entity) abandon() {
 	for _, a := range e.open {
 		a.command.request().Fail(outcomeUnknown())
 	}
 	clear(e.open)
+	for _, c := range e.waiting {
+		c.request().Fail(messages.Errorf(messages.CodeUnavailable, "not done: disbursement %d's actor restarts", e.id))
+	}
+	e.waiting = nil
 }
 
 // Drained implements actors.Drainer.
-func (e *entity) Drained() bool { return len(e.open) == 0 }
+func (e *entity) Drained() bool { return len(e.open) == 0 && len(e.waiting) == 0 }
 
 // Receive implements actors.Actor.
 func (e *entity) Receive(ctx *actors.Context, msg any) error {
+	return guarded(func() error { return e.receive(ctx, msg) }, e.abandon)
+}
+
+func (e *entity) receive(ctx *actors.Context, msg any) error {
 	switch msg := msg.(type) {
 	case outcomes:
-		for _, o := range msg {
-			if a, ok := e.settle(o); ok {
-				if err := e.finish(a, o); err != nil {
-					return err
-				}
-			}
+		if err := e.settle(msg, e.finish); err != nil {
+			return err
 		}
-		if len(e.open) == 0 {
-			ctx.Unstash()
-		}
-		return nil
+		return e.next(ctx)
 	case Command:
-		if len(e.open) > 0 {
-			if err := ctx.Stash(); err != nil {
-				msg.request().Fail(errorOf(err))
-			}
+		if len(e.waiting) >= entityMailbox {
+			msg.request().Fail(errorOf(actors.ErrStashFull))
 			return nil
 		}
-		err := e.try(&attempt{command: msg})
-		e.watch(ctx)
-		return err
+		e.waiting = append(e.waiting, msg)
+		return e.next(ctx)
 	case expire:
 		e.expire(ctx)
 		return nil
 	default:
 		return fmt.Errorf("disbursement %d: unknown message %T", e.id, msg)
 	}
+}
+
+// next takes up waiting commands until one is in the log.
+func (e *entity) next(ctx *actors.Context) error {
+	for len(e.open) == 0 && len(e.waiting) > 0 {
+		c := e.waiting[0]
+		e.waiting[0] = nil
+		e.waiting = e.waiting[1:]
+		if err := e.try(&attempt{command: c}); err != nil {
+			c.request().Fail(errorOf(err))
+			return err
+		}
+	}
+	e.watch(ctx)
+	return nil
 }
 
 // try reads the record, lets the command decide and proposes what it wants.
@@ -126,6 +121,11 @@ func (e *entity) try(a *attempt) error {
 	if answered, err := e.answerRepeat(r, e.id); answered || err != nil {
 		return err
 	}
+	fence := e.fences.of(e.shard)
+	if fence == 0 {
+		r.Fail(notOwner(e.shard))
+		return nil
+	}
 	record, ok, err := load(e.store, e.id)
 	switch {
 	case err != nil:
@@ -135,7 +135,7 @@ func (e *entity) try(a *attempt) error {
 		return nil
 	}
 	if queue, ok := a.command.(*Queue); ok && record.record.AwaitsExecution() {
-		if err := e.executor.Tell(&Execute{Request: queue.Request, ID: queue.ID}); err != nil {
+		if err := e.addresses.Load().executor.Tell(&Execute{Request: *r, ID: queue.ID}); err != nil {
 			r.Fail(errorOf(err))
 		}
 		return nil
@@ -151,15 +151,16 @@ func (e *entity) try(a *attempt) error {
 	}
 	a.decision = decision
 	a.tries++
-	if err := e.propose(e.txn(a, record.version), persistence.High, r.Deadline, a); err != nil {
+	txn := e.txn(a, record.version, persistence.ShardFence{Shard: e.shard, Fence: fence})
+	if err := e.propose(txn, persistence.High, r.Deadline, a); err != nil {
 		r.Fail(errorOf(err))
 	}
 	return nil
 }
 
 // txn carries an attempt's decision out.
-func (e *entity) txn(a *attempt, version uint64) *persistence.Txn {
-	txn := moveTxn(e.fence, recordWrite{id: e.id, version: version, move: a.decision.move})
+func (e *entity) txn(a *attempt, version uint64, fence persistence.ShardFence) *persistence.Txn {
+	txn := moveTxn(fence, recordWrite{id: e.id, version: version, move: a.decision.move})
 	if before := a.decision.before; before != 0 {
 		txn.Conditions = append(txn.Conditions, epochCondition(before))
 	}
@@ -180,7 +181,7 @@ func (e *entity) finish(a *attempt, o persistence.Outcome) error {
 	switch o.Result.Status {
 	case persistence.Committed:
 		if m := &a.decision.move; m.Transition() {
-			e.stats.entered(m.To, 1)
+			e.stats.stepped(m.To, a.decision.due)
 		}
 		r.Reply(a.decision.result.answer(false))
 	case persistence.Duplicate:
@@ -212,5 +213,6 @@ func (e *entity) expire(ctx *actors.Context) {
 			a.command.request().Fail(outcomeUnknown())
 		}
 	}
+	e.waiting = failExpired(e.waiting, now)
 	e.watch(ctx)
 }

@@ -3,7 +3,6 @@ package treasury
 import (
 	"context"
 	"fmt"
-	"sort"
 	"time"
 
 	"github.com/the-block/bursar/messages"
@@ -38,56 +37,8 @@ func (t *Treasury) Follow(ctx context.Context) error {
 // follower carries the Store's changes into the model.
 type follower struct {
 	t     *Treasury
-	index uint64
+	index uint64 // the model stands for it
 	funds int64
-	pages []page // of the last rebuild, while changes of its time come in
-}
-
-// page says that the records up to last were read at index.
-type page struct {
-	last  uint64
-	index uint64
-}
-
-// rebuild reads every record into a new model. The Store goes on meanwhile: a page
-// is true for the index it was read at, and changes up to that index are passed
-// over for its records when they come.
-func (f *follower) rebuild(ctx context.Context) error {
-	f.index = f.t.projection.Applied()
-	f.pages = nil
-	f.t.model.reset()
-	var last uint64
-	for {
-		records, index, err := f.t.readPage(last)
-		if err != nil {
-			return fmt.Errorf("build the read model: %w", err)
-		}
-		if err := ctx.Err(); err != nil {
-			return nil
-		}
-		if len(records) == 0 {
-			break
-		}
-		if _, err := f.t.model.advance(f.index, 0, records, time.Now()); err != nil {
-			return err
-		}
-		last, _ = records[len(records)-1].Key.Number()
-		f.pages = append(f.pages, page{last, index})
-	}
-	return f.settle(nil)
-}
-
-// readPage reads the records after last, as changes, and the index they are true for.
-func (t *Treasury) readPage(last uint64) (records []persistence.Change, index uint64, err error) {
-	from, to := persistence.RecordKey(TableDisbursements, last+1), persistence.TableEnd(TableDisbursements)
-	err = t.projection.View(func(v *persistence.View) error {
-		index = v.Applied()
-		return v.Scan(from, to, false, persistence.ViewRowsMax, func(key persistence.Key, value persistence.Value) bool {
-			records = append(records, persistence.Change{Index: index, Key: key, Value: value})
-			return true
-		})
-	})
-	return records, index, err
 }
 
 // catchUp advances the model to what the Store has applied.
@@ -97,45 +48,28 @@ func (f *follower) catchUp(ctx context.Context) error {
 		if !ok {
 			return f.rebuild(ctx)
 		}
-		if len(changes) == 0 { // entries that changed nothing
-			f.index = applied
-		} else {
-			f.index = changes[len(changes)-1].Index
+		f.index = lastIndex(changes, applied)
+		w, err := f.t.model.advance(f.index, changes, time.Now())
+		if err != nil {
+			return err
 		}
-		if err := f.settle(f.fresh(changes)); err != nil {
+		if err := f.settle(w); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// fresh leaves out what a rebuild has read already.
-func (f *follower) fresh(changes []persistence.Change) []persistence.Change {
-	if len(f.pages) == 0 || len(changes) == 0 {
-		return changes
+// lastIndex is where to go on after changes; at applied if there are none up to it.
+func lastIndex(changes []persistence.Change, applied uint64) uint64 {
+	if len(changes) == 0 {
+		return applied
 	}
-	if changes[0].Index > f.pages[len(f.pages)-1].index {
-		f.pages = nil
-		return changes
-	}
-	kept := changes[:0:0]
-	for _, c := range changes {
-		if !f.known(c) {
-			kept = append(kept, c)
-		}
-	}
-	return kept
+	return changes[len(changes)-1].Index
 }
 
-func (f *follower) known(c persistence.Change) bool {
-	number, _ := c.Key.Number()
-	i := sort.Search(len(f.pages), func(i int) bool { return f.pages[i].last >= number })
-	return c.Key.Table() == TableDisbursements && i < len(f.pages) && c.Index <= f.pages[i].index
-}
-
-// settle advances the model to the follower's index, checks the books and wakes
-// whoever has work.
-func (f *follower) settle(changes []persistence.Change) error {
+// settle checks the books and wakes whoever has work.
+func (f *follower) settle(w wakes) error {
 	books, err := readBooks(f.t.projection)
 	if err != nil {
 		return err
@@ -143,13 +77,101 @@ func (f *follower) settle(changes []persistence.Change) error {
 	if err := books.check(); err != nil {
 		return err
 	}
-	w, err := f.t.model.advance(f.index, books.epoch, changes, time.Now())
-	if err != nil {
-		return err
-	}
 	w.executor = w.executor || books.treasury > f.funds
 	f.funds = books.treasury
 	f.t.wake(w)
+	return nil
+}
+
+// rebuild paints a new picture from the Store and shows it once it is whole. Those who
+// ask meanwhile see the old one, or wait.
+func (f *follower) rebuild(ctx context.Context) error {
+	shards := f.t.cfg.GraphShards
+	p := painter{store: f.t.projection, shards: shards, picture: newPicture(shards)}
+	for {
+		whole, err := p.page()
+		switch {
+		case err != nil:
+			return fmt.Errorf("build the read model: %w", err)
+		case ctx.Err() != nil:
+			return nil
+		case whole:
+			p.graph.Advance(p.index)
+			f.index = p.index
+			return f.settle(f.t.model.replace(p.picture))
+		}
+	}
+}
+
+// painter fills a picture from a Store that goes on changing. It reads page by page,
+// and after each page follows the changes of what it has read so far, so that a page
+// and the entries of its time are all it ever has to catch up with.
+type painter struct {
+	*picture
+	store  *persistence.Store
+	shards int
+	begun  bool
+	index  uint64 // what was read so far is true for it
+	last   uint64 // the highest id read
+}
+
+// page reads one more page. whole says that there was none: the picture is whole.
+func (p *painter) page() (whole bool, err error) {
+	w := wakes{now: time.Now()} // the work of an unfinished picture wakes nobody
+	var records []persistence.Change
+	var index uint64
+	var epoch messages.Epoch
+	from, to := persistence.RecordKey(TableDisbursements, p.last+1), persistence.TableEnd(TableDisbursements)
+	err = p.store.View(func(v *persistence.View) error {
+		index, epoch = v.Applied(), messages.Epoch(v.Counter(CounterEpoch))
+		return v.Scan(from, to, false, persistence.ViewRowsMax-1, func(key persistence.Key, value persistence.Value) bool {
+			records = append(records, persistence.Change{Index: index, Key: key, Value: value})
+			return true
+		})
+	})
+	if err != nil {
+		return false, err
+	}
+	if err := p.follow(index, &w); err != nil || p.index < index {
+		return false, err
+	}
+	p.turn(epoch, &w)
+	for i := range records {
+		if err := p.change(&records[i], &w); err != nil {
+			return false, err
+		}
+		p.last, _ = records[i].Key.Number()
+	}
+	return len(records) == 0, nil
+}
+
+// follow carries the changes up to index into what was read so far. Of what was not
+// read yet the pages to come tell.
+func (p *painter) follow(index uint64, w *wakes) error {
+	if !p.begun {
+		p.begun, p.index = true, index
+	}
+	for p.index < index {
+		changes, ok := p.store.Changes(p.index, followMax)
+		if !ok { // too slow: from the beginning
+			*p = painter{store: p.store, shards: p.shards, picture: newPicture(p.shards)}
+			return nil
+		}
+		p.index = lastIndex(changes, index)
+		for i := range changes {
+			number, _ := changes[i].Key.Number()
+			if changes[i].Index > index { // of the next page's time
+				p.index = index
+				break
+			}
+			if changes[i].Key.Table() == TableDisbursements && number > p.last {
+				continue
+			}
+			if err := p.change(&changes[i], w); err != nil {
+				return err
+			}
+		}
+	}
 	return nil
 }
 
@@ -185,10 +207,11 @@ func (b books) check() error {
 
 // wake tells the actors that have work.
 func (t *Treasury) wake(w wakes) {
+	to := t.addresses.Load()
 	for shard := range w.shards {
-		_ = t.shards[shard].TellInternal(wake{})
+		_ = to.shards[shard].TellInternal(wake{})
 	}
 	if w.executor {
-		_ = t.executor.TellInternal(wake{})
+		_ = to.executor.TellInternal(wake{})
 	}
 }

@@ -4,10 +4,10 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/the-block/bursar/actors/graph"
-	"github.com/the-block/bursar/actors/treasury/disbursement"
 	"github.com/the-block/bursar/messages"
 	"github.com/the-block/bursar/persistence"
 )
@@ -20,84 +20,59 @@ import (
 // back by PutDue and PutPayable, or by itself when the record changes.
 type Model struct {
 	shards int
+	// epoch is the picture's, for those who want nothing else.
+	epoch atomic.Uint64
 
-	mu    sync.RWMutex
-	graph *graph.Graph
-	epoch messages.Epoch
-	// due holds, for each shard, the records whose next step comes with an epoch.
-	due []dueQueue
-	// scheduled holds the records that await their execution at a later epoch and
-	// whose dependencies are met; payable those whose epoch has come. blocked are
-	// those with unmet dependencies, with the epoch they are scheduled for.
-	scheduled dueQueue
-	payable   payableQueue
-	blocked   map[messages.DisbursementID]messages.Epoch
+	mu sync.RWMutex
+	*picture
 	// moved is closed at the next advance; nil while nobody waits for it.
 	moved chan struct{}
 }
 
 // NewModel makes the model of an empty Store.
 func NewModel(shards int) *Model {
-	return &Model{
-		shards:  shards,
-		graph:   graph.New(shards),
-		due:     make([]dueQueue, shards),
-		blocked: make(map[messages.DisbursementID]messages.Epoch),
-	}
+	return &Model{shards: shards, picture: newPicture(shards)}
 }
 
-// reset empties the model, to be filled from the Store.
-func (m *Model) reset() {
+// replace gives the model another picture. All work that the old one had handed out
+// is in the new one too: whoever took it reads the record before he acts on it.
+func (m *Model) replace(p *picture) wakes {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.graph = graph.New(m.shards)
-	m.epoch = 0
-	m.due = make([]dueQueue, m.shards)
-	m.scheduled, m.payable = nil, nil
-	clear(m.blocked)
-}
-
-// wakes says who has new work after an advance.
-type wakes struct {
-	shards   map[messages.ShardID]struct{}
-	executor bool
-}
-
-func (w *wakes) shard(id messages.ShardID) {
-	if w.shards == nil {
-		w.shards = make(map[messages.ShardID]struct{})
-	}
-	w.shards[id] = struct{}{}
-}
-
-// advance carries the changes of the log up to index into the model, together with
-// the epoch at that index.
-func (m *Model) advance(
-	index uint64, epoch messages.Epoch, changes []persistence.Change, now time.Time,
-) (wakes, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	var w wakes
-	for i := range changes {
-		c := &changes[i]
-		if c.Key.Table() != TableDisbursements {
-			continue
+	m.picture = p
+	m.announce()
+	w := wakes{executor: len(p.payable) > 0}
+	for shard := range p.due {
+		id := messages.ShardID(shard)
+		if p.due[shard].due(p.epoch) || len(p.graph.FailingIn(id, 0, 1)) > 0 {
+			w.shard(id)
 		}
-		number, _ := c.Key.Number()
-		if err := m.change(messages.DisbursementID(number), c.Value, &w, now); err != nil {
+	}
+	return w
+}
+
+// advance carries the changes of the log up to index into the model.
+func (m *Model) advance(index uint64, changes []persistence.Change, now time.Time) (wakes, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	w := wakes{now: now}
+	for i := range changes {
+		if err := m.picture.change(&changes[i], &w); err != nil {
 			return w, fmt.Errorf("advance the read model to %d: %w", index, err)
 		}
 	}
-	if epoch > m.epoch {
-		m.epoch = epoch
-		m.turn(&w, now)
-	}
 	m.graph.Advance(index)
+	m.announce()
+	return w, nil
+}
+
+// announce wakes those who wait for an index.
+func (m *Model) announce() {
+	m.epoch.Store(uint64(m.picture.epoch))
 	if m.moved != nil {
 		close(m.moved)
 		m.moved = nil
 	}
-	return w, nil
 }
 
 // Wait returns once the model stands for index or a later one. It returns ctx's
@@ -122,90 +97,12 @@ func (m *Model) Wait(ctx context.Context, index uint64) error {
 	}
 }
 
-// change carries one record's new value into the model.
-func (m *Model) change(id messages.DisbursementID, v persistence.Value, w *wakes, now time.Time) error {
-	record, err := disbursement.DecodeRecord(v.Data)
-	if err != nil {
-		return fmt.Errorf("disbursement %d: %w", id, err)
-	}
-	state := messages.State(record.Tag())
-	if int(id) > m.graph.Nodes() {
-		err = m.graph.Add(id, record.Deps, state, record.Payload.Disbursement.Amount)
-	} else {
-		err = m.move(id, state, w, now)
-	}
-	if err != nil {
-		return err
-	}
-	if record.AwaitsExecution() {
-		m.await(id, record.Payload.Disbursement.ScheduledEpoch, w, now)
-		return nil
-	}
-	delete(m.blocked, id)
-	if epoch, ok := disbursement.DueEpoch(record); ok {
-		shard := m.graph.Shard(id)
-		m.due[shard].add(epoch, id)
-		if epoch <= m.epoch {
-			w.shard(shard)
-		}
-	}
-	return nil
-}
-
-// move changes a state and follows its effects on the dependents.
-func (m *Model) move(id messages.DisbursementID, state messages.State, w *wakes, now time.Time) error {
-	effects, err := m.graph.SetState(id, state)
-	if err != nil {
-		return err
-	}
-	for _, ready := range effects.Ready {
-		if scheduled, ok := m.blocked[ready]; ok {
-			delete(m.blocked, ready)
-			m.await(ready, scheduled, w, now)
-		}
-	}
-	for _, failing := range effects.Failing {
-		w.shard(m.graph.Shard(failing))
-	}
-	return nil
-}
-
-// await files a record that awaits its execution under what it waits for.
-func (m *Model) await(id messages.DisbursementID, scheduled messages.Epoch, w *wakes, now time.Time) {
-	switch {
-	case !m.graph.IsReady(id):
-		m.blocked[id] = scheduled
-	case scheduled > m.epoch:
-		m.scheduled.add(scheduled, id)
-	default:
-		m.payable.add(Payable{id, now})
-		w.executor = true
-	}
-}
-
-// turn hands on what the new epoch made due.
-func (m *Model) turn(w *wakes, now time.Time) {
-	for m.scheduled.due(m.epoch) {
-		m.payable.add(Payable{m.scheduled.take(), now})
-		w.executor = true
-	}
-	for shard := range m.due {
-		if m.due[shard].due(m.epoch) {
-			w.shard(messages.ShardID(shard))
-		}
-	}
-}
-
 // TakeDue removes up to limit disbursements of a shard from the due index whose
-// next step has come, and tells the epoch it is.
+// next step has come, and tells the epoch it is. Ids ascend.
 func (m *Model) TakeDue(shard messages.ShardID, limit int) ([]messages.DisbursementID, messages.Epoch) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	var ids []messages.DisbursementID
-	for len(ids) < limit && m.due[shard].due(m.epoch) {
-		ids = append(ids, m.due[shard].take())
-	}
-	return ids, m.epoch
+	return m.picture.takeDue(shard, limit), m.picture.epoch
 }
 
 // PutDue gives back what TakeDue handed out and was not done.
@@ -213,16 +110,16 @@ func (m *Model) PutDue(shard messages.ShardID, ids []messages.DisbursementID) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, id := range ids {
-		m.due[shard].add(m.epoch, id)
+		m.due[shard].add(m.picture.epoch, id)
 	}
 }
 
-// Failing lists up to limit open disbursements of a shard that have a rolled-back
-// dependency.
-func (m *Model) Failing(shard messages.ShardID, limit int) []messages.DisbursementID {
+// Failing lists up to limit open disbursements of a shard, above after, that have a
+// rolled-back dependency.
+func (m *Model) Failing(shard messages.ShardID, after messages.DisbursementID, limit int) []messages.DisbursementID {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
-	return m.graph.FailingIn(shard, 0, limit)
+	return m.graph.FailingIn(shard, after, limit)
 }
 
 // TakePayable removes the lowest id among those that are due and met.
@@ -232,22 +129,18 @@ func (m *Model) TakePayable() (Payable, bool) {
 	if len(m.payable) == 0 {
 		return Payable{}, false
 	}
-	return m.payable.take(), true
+	return m.picture.takePayable(), true
 }
 
 // PutPayable gives back what TakePayable handed out and was not paid.
 func (m *Model) PutPayable(p Payable) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.payable.add(p)
+	m.picture.putPayable(p)
 }
 
 // Epoch is the treasury's clock as far as this node has followed it.
-func (m *Model) Epoch() messages.Epoch {
-	m.mu.RLock()
-	defer m.mu.RUnlock()
-	return m.epoch
-}
+func (m *Model) Epoch() messages.Epoch { return messages.Epoch(m.epoch.Load()) }
 
 // Index is the log index the model stands for.
 func (m *Model) Index() uint64 {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"slices"
 
+	"github.com/the-block/bursar/actors"
 	"github.com/the-block/bursar/actors/graph"
 	"github.com/the-block/bursar/actors/treasury/disbursement"
 	"github.com/the-block/bursar/messages"
@@ -69,10 +70,7 @@ func (r *Plan) txn(s *shard) (*persistence.Txn, *messages.Error) {
 		s.stats.refusedSubmission(refusal)
 		return nil, refusal
 	}
-	facts, err := s.facts()
-	if err != nil {
-		return nil, errorOf(err)
-	}
+	facts := s.now()
 	r.createdAt = facts.Now
 	txn := &persistence.Txn{Appends: make([]persistence.Append, len(r.Items))}
 	for i := range r.Items {
@@ -107,7 +105,7 @@ func appendItem(
 	}
 }
 
-func (r *Plan) settle(s *shard, o persistence.Outcome) {
+func (r *Plan) settle(s *shard, _ *actors.Context, o persistence.Outcome) {
 	if refusal := refusalOf(o); refusal != nil {
 		r.Fail(refusal)
 		return

@@ -58,12 +58,34 @@ func (p *proposer[P]) propose(txn *persistence.Txn, priority persistence.Priorit
 	return err
 }
 
-// settle gives what was kept for an outcome, once; false for a stranger's.
-func (p *proposer[P]) settle(o persistence.Outcome) (pending P, ok bool) {
-	if pending, ok = p.open[o.Token]; ok {
+// settle has each outcome judged by what was kept for it. A stranger's is passed
+// over. If judge fails, what it was given is still open.
+func (p *proposer[P]) settle(list outcomes, judge func(P, persistence.Outcome) error) error {
+	for _, o := range list {
+		pending, ok := p.open[o.Token]
+		if !ok {
+			continue
+		}
+		if err := judge(pending, o); err != nil {
+			return err
+		}
 		delete(p.open, o.Token)
 	}
-	return pending, ok
+	return nil
+}
+
+// guarded runs an actor's turn. If that fails, by an error or a panic, the actor lets
+// go of its callers at once: its restart may have to wait.
+func guarded(turn func() error, abandon func()) error {
+	failed := true
+	defer func() {
+		if failed {
+			abandon()
+		}
+	}()
+	err := turn()
+	failed = err != nil
+	return err
 }
 
 // shardOf gives the shard that an id belongs to.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/the-block/bursar/actors"
 	"github.com/the-block/bursar/messages"
 	"github.com/the-block/bursar/persistence"
 )
@@ -47,6 +48,9 @@ func (r *Request) Fail(err *messages.Error) {
 	}
 }
 
+// Undelivered implements actors.Undeliverable.
+func (r *Request) Undelivered(err error) { r.Fail(errorOf(err)) }
+
 // identify puts the request's identity into a Txn.
 func (r *Request) identify(txn *persistence.Txn, keep persistence.Keep) {
 	if r.Stamped {
@@ -88,6 +92,11 @@ func errorOf(err error) *messages.Error {
 		return messages.Errorf(messages.CodeUnavailable, "not done: the log did not take the request in time")
 	case errors.Is(err, persistence.ErrUnknown):
 		return outcomeUnknown()
+	case errors.Is(err, actors.ErrStashFull), errors.Is(err, actors.ErrTooManyActors):
+		return messages.Errorf(messages.CodeOverloaded, "too much is waiting; try again").
+			With("retry_after_ms", retryOverload.Milliseconds())
+	case errors.Is(err, actors.ErrStopping):
+		return messages.Errorf(messages.CodeUnavailable, "not done: the node is stopping")
 	case errors.As(err, &known):
 		return known
 	}

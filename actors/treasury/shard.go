@@ -1,22 +1,23 @@
 package treasury
 
 import (
+	"errors"
 	"fmt"
-	"log/slog"
 	"time"
 
 	"github.com/the-block/bursar/actors"
-	"github.com/the-block/bursar/actors/treasury/disbursement"
 	"github.com/the-block/bursar/messages"
 	"github.com/the-block/bursar/persistence"
 )
 
-// Messages of a shard actor besides outcomes.
+// Messages of the treasury's actors besides outcomes.
 type (
-	// activate makes a standby shard the owner under a fence.
+	// activate makes a standby actor the owner under a fence; 0 takes that back.
 	activate struct{ fence messages.Fence }
 	// wake says that the model holds work for the actor.
 	wake struct{}
+	// rested says that the actor may try again what the log did not take.
+	rested struct{}
 	// expire makes the actor answer callers whose deadline has passed.
 	expire struct{}
 )
@@ -35,93 +36,107 @@ type shard struct {
 	fence messages.Fence // 0 on standby
 
 	proposer[shardWork]
-	sweeping bool // a sweep is on its way
-	resting  bool // the next sweep waits: the log did not take the last
+	sweeper
+	// parked are commands for children that are ending, by the child's path.
+	parked   map[string][]Command
 	expiring bool // an expire is on its way
 }
 
 // shardWork is what a shard waits for: the outcome of one proposal.
 type shardWork interface {
-	settle(s *shard, o persistence.Outcome)
+	settle(s *shard, ctx *actors.Context, o persistence.Outcome)
 	// abandon lets go of the outcome: this incarnation ends.
 	abandon(s *shard)
 	request() *Request // nil for the shard's own work
 }
 
-func newShard(d deps, id messages.ShardID) *shard { return &shard{deps: d, id: id} }
+func newShard(d deps, id messages.ShardID) *shard {
+	return &shard{deps: d, id: id, sweeper: sweeper{limit: sweepMax}, parked: make(map[string][]Command)}
+}
 
 // Start implements actors.Starter.
 func (s *shard) Start(ctx *actors.Context) error {
 	s.proposer = newProposer[shardWork](s.journal, ctx.Self())
-	if fence := s.fences.of(s.id); fence != 0 {
-		return s.activate(ctx, fence)
-	}
-	return nil
+	s.fence = s.fences.of(s.id)
+	return s.sweep(ctx)
 }
 
-// Stop implements actors.Stopper. What this incarnation had proposed may still
-// commit; its callers must ask again.
-func (s *shard) Stop(*actors.Context) {
+// Stop implements actors.Stopper.
+func (s *shard) Stop(*actors.Context) { s.abandon() }
+
+// abandon lets go of everything: what this incarnation had proposed may still commit,
+// and its callers must ask again.
+func (s *shard) abandon() {
 	for _, work := range s.open {
 		work.abandon(s)
 	}
 	clear(s.open)
+	s.takeBack()
+	for _, list := range s.parked {
+		for _, c := range list {
+			c.request().Fail(notOwner(s.id))
+		}
+	}
+	clear(s.parked)
 }
 
 // Drained implements actors.Drainer.
-func (s *shard) Drained() bool { return len(s.open) == 0 }
+func (s *shard) Drained() bool { return len(s.open) == 0 && len(s.parked) == 0 }
 
 // Receive implements actors.Actor.
 func (s *shard) Receive(ctx *actors.Context, msg any) error {
+	return guarded(func() error { return s.receive(ctx, msg) }, s.abandon)
+}
+
+func (s *shard) receive(ctx *actors.Context, msg any) error {
 	switch msg := msg.(type) {
 	case outcomes:
-		for _, o := range msg {
-			if work, ok := s.settle(o); ok {
-				s.conclude(work, o)
-			}
+		err := s.proposer.settle(msg, func(work shardWork, o persistence.Outcome) error {
+			work.settle(s, ctx, o)
+			return nil
+		})
+		if err != nil {
+			return err
 		}
 		return s.sweep(ctx)
 	case activate:
-		return s.activate(ctx, msg.fence)
+		s.fence = msg.fence
+		return s.sweep(ctx)
 	case wake:
 		return s.sweep(ctx)
+	case rested:
+		s.resting = false
+		return s.sweep(ctx)
+	case stepped:
+		return s.resume(ctx, msg)
 	case expire:
 		s.expire(ctx)
-		return nil
 	case requests:
-		defer msg.failRest()
 		for _, r := range msg {
 			s.take(r)
 		}
 		s.watch(ctx)
-		return nil
 	case Command:
-		return s.forward(ctx, msg)
+		s.forward(ctx, msg)
+	case actors.Terminated:
+		s.unpark(ctx, msg.Ref.Path())
 	default:
 		return fmt.Errorf("shard %d: unknown message %T", s.id, msg)
 	}
-}
-
-// conclude carries an outcome to its work. A panic on the way goes on to the
-// supervisor, but not before the caller is told.
-func (s *shard) conclude(work shardWork, o persistence.Outcome) {
-	defer func() {
-		if cause := recover(); cause != nil {
-			work.abandon(s)
-			panic(cause)
-		}
-	}()
-	work.settle(s, o)
-}
-
-func (s *shard) activate(ctx *actors.Context, fence messages.Fence) error {
-	s.fence = fence
-	return s.sweep(ctx)
+	return nil
 }
 
 // speaks is the fence under which the shard writes.
 func (s *shard) speaks() persistence.ShardFence {
 	return persistence.ShardFence{Shard: s.id, Fence: s.fence}
+}
+
+// fenced notes that another owner was found to have a newer fence. An outcome that
+// an older fence of our own got says nothing about the present one.
+func (s *shard) fenced(o persistence.Outcome) {
+	if o.Result.Newest > s.fence {
+		s.fence = 0
+	}
 }
 
 // take handles one request that needs no record of its own yet.
@@ -147,7 +162,7 @@ func notOwner(id messages.ShardID) *messages.Error {
 
 // watch makes sure that deadlines are looked at while callers wait.
 func (s *shard) watch(ctx *actors.Context) {
-	if !s.expiring && len(s.open) > 0 {
+	if !s.expiring && len(s.open)+len(s.parked) > 0 {
 		s.expiring = true
 		ctx.After(expireEvery, expire{})
 	}
@@ -158,35 +173,83 @@ func (s *shard) watch(ctx *actors.Context) {
 func (s *shard) expire(ctx *actors.Context) {
 	s.expiring = false
 	now := time.Now()
-	for token, work := range s.open {
+	for _, work := range s.open {
 		if r := work.request(); r != nil && r.expired(now) {
 			r.Fail(outcomeUnknown())
-			delete(s.open, token)
 		}
+	}
+	for path, list := range s.parked {
+		s.parked[path] = failExpired(list, now)
 	}
 	s.watch(ctx)
 }
 
-// deps are the collaborators that all actors of the treasury share.
-type deps struct {
-	cfg     Config
-	store   Store
-	model   *Model
-	journal Journal
-	fences  *fences
-	stats   *Stats
-	log     *slog.Logger
-	// executor is the executor's address.
-	executor actors.Ref
+// failExpired answers the commands whose deadline passed before they were proposed,
+// and gives the others.
+func failExpired(list []Command, now time.Time) []Command {
+	waiting := list[:0]
+	for _, c := range list {
+		if c.request().expired(now) {
+			c.request().Fail(expired())
+		} else {
+			waiting = append(waiting, c)
+		}
+	}
+	clear(list[len(waiting):])
+	return waiting
 }
 
-// facts gathers what rules ask for that does not depend on the record.
-func (d *deps) facts() (disbursement.Facts, error) {
-	treasury, err := d.store.Counter(CounterTreasury)
-	return disbursement.Facts{
-		Epoch:    d.model.Epoch(),
-		Now:      uint64(time.Now().Unix()),
-		Node:     d.cfg.Node,
-		Treasury: messages.Amount(treasury),
-	}, err
+// forward hands a command to its disbursement's actor, which is spawned if it is
+// not loaded. No actor is made for a disbursement that does not exist.
+func (s *shard) forward(ctx *actors.Context, c Command) {
+	id := c.target()
+	switch {
+	case s.fence == 0:
+		c.request().Fail(notOwner(s.id))
+		return
+	case id == 0 || uint64(id) > s.store.Last(TableDisbursements):
+		c.request().Fail(notFound(id))
+		return
+	}
+	name := entityName(id)
+	child, ok := ctx.Child(name)
+	if !ok {
+		var err error
+		child, err = ctx.Spawn(actors.Spec{
+			Name: name, Kind: "disbursement", MailboxLimit: entityMailbox,
+			New: func() actors.Actor { return &entity{deps: s.deps, shard: s.id, id: id} },
+		})
+		if err != nil {
+			c.request().Fail(errorOf(err))
+			return
+		}
+	}
+	if err := child.Tell(c); errors.Is(err, &actors.Refused{Reason: actors.Stopped}) {
+		s.park(ctx, child, c)
+	} else if err != nil {
+		c.request().Fail(errorOf(err))
+	}
+}
+
+// park keeps a command whose disbursement's actor is just being unloaded, until it is
+// gone and a new one can be made.
+func (s *shard) park(ctx *actors.Context, child actors.Ref, c Command) {
+	path := child.Path()
+	if len(s.parked[path]) >= entityMailbox {
+		c.request().Fail(errorOf(actors.ErrStashFull))
+		return
+	}
+	if _, parking := s.parked[path]; !parking {
+		ctx.Watch(child)
+	}
+	s.parked[path] = append(s.parked[path], c)
+	s.watch(ctx)
+}
+
+func (s *shard) unpark(ctx *actors.Context, path string) {
+	list := s.parked[path]
+	delete(s.parked, path)
+	for _, c := range list {
+		s.forward(ctx, c)
+	}
 }

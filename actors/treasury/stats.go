@@ -44,6 +44,14 @@ const (
 
 func (s *Stats) entered(state messages.State, n uint64) { s.transitions[state].Add(n) }
 
+// stepped counts a state that a disbursement entered because it was due.
+func (s *Stats) stepped(state messages.State, due bool) {
+	s.entered(state, 1)
+	if due && state == messages.RolledBack { // a vote has ended
+		s.quorumsMissed.Add(1)
+	}
+}
+
 // Transitions is how many disbursements entered a state.
 func (s *Stats) Transitions(state messages.State) uint64 { return s.transitions[state].Load() }
 
@@ -94,24 +102,6 @@ func (s *Stats) Lag() *Durations { return &s.lag }
 
 // Tick is the time of one round of the executor.
 func (s *Stats) Tick() *Durations { return &s.tick }
-
-// breakerOutcome notes how a submission ended for the executor's breaker, and the
-// transition that this caused; nil is none.
-func (s *Stats) breakerOutcome(ok bool, e *breaker.Event) {
-	if ok {
-		s.breakerSuccesses.Add(1)
-	} else {
-		s.breakerFailures.Add(1)
-	}
-	s.breakerEvent(e)
-}
-
-// breakerEvent notes a transition of the executor's breaker; nil is none.
-func (s *Stats) breakerEvent(e *breaker.Event) {
-	if e != nil {
-		s.breakerState.Store(uint32(e.To))
-	}
-}
 
 // Breaker is the state of the executor's breaker.
 func (s *Stats) Breaker() breaker.State {

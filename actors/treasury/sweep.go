@@ -16,120 +16,150 @@ const (
 	sweepBytesMax = 1 << 20
 )
 
+// sweepRetry is how long a sweep waits after the log did not take one.
+const sweepRetry = 100 * time.Millisecond
+
+// sweeper is what a shard keeps about its sweeps.
+type sweeper struct {
+	sweeping bool // one is on its way
+	resting  bool // a rested is on its way: the log did not take the last
+	// limit is how many records the next may move. A sweep that loses a race is tried
+	// again with half as many, so that one busy record does not hold up the others. A
+	// record that is lost alone goes to its own actor, whose turn comes between those
+	// who keep it busy.
+	limit     int
+	delegated delegation
+	// cascade is where the look for failing records goes on. Those before it were
+	// looked at: they are being moved, or cannot be moved yet.
+	cascade messages.DisbursementID
+}
+
 // sweepWork is one sweep on its way through the log.
 type sweepWork struct {
-	ids     []messages.DisbursementID // taken from the due index
+	ids     []messages.DisbursementID
 	entered []messages.State
-	// noQuorum counts the records that their houses did not carry.
-	noQuorum uint64
+	// due says that ids came from the due index, which has to take them back if the
+	// sweep fails. Failing ones are listed until they have moved.
+	due bool
 }
 
 func (w *sweepWork) request() *Request { return nil }
 
-func (w *sweepWork) abandon(s *shard) { s.model.PutDue(s.id, w.ids) }
-
-// sweepRetry is how long a sweep waits after the log did not take one.
-const sweepRetry = 100 * time.Millisecond
+func (w *sweepWork) abandon(s *shard) {
+	if w.due {
+		s.model.PutDue(s.id, w.ids)
+	}
+}
 
 // sweep moves what is due in this shard, up to sweepMax records in one Txn of low
 // priority, and one Txn at a time: an epoch that makes many records due becomes a
 // row of small steps that lets submissions through.
 func (s *shard) sweep(ctx *actors.Context) error {
-	if s.fence == 0 || s.sweeping {
+	if s.fence == 0 || s.sweeping || s.resting {
 		return nil
 	}
-	if s.resting {
-		s.resting = false
-		ctx.After(sweepRetry, wake{})
-		return nil
+	moves, err := s.failingMoves()
+	due := false
+	if err == nil && len(moves) == 0 {
+		due = true
+		moves, err = s.dueMoves()
 	}
-	// A sweep that finds nothing to move asks again: what it was given was out of date.
+	if err != nil || len(moves) == 0 {
+		return err
+	}
+	s.proposeSweep(ctx, moves, due)
+	return nil
+}
+
+// failingMoves rolls back open records with a rolled-back dependency. The model lists
+// them until it has seen them move, so the look goes on behind those seen last, and
+// comes round once.
+func (s *shard) failingMoves() ([]recordWrite, error) {
+	for round := 0; ; {
+		ids := s.model.Failing(s.id, s.cascade, s.limit)
+		if len(ids) == 0 {
+			if s.cascade == 0 || round > 0 {
+				s.cascade = 0
+				return nil, nil
+			}
+			s.cascade, round = 0, 1
+			continue
+		}
+		moves, decided, err := s.decide(ids, s.failDependency)
+		if err != nil {
+			return nil, err
+		}
+		s.cascade = ids[decided-1]
+		if len(moves) > 0 {
+			return moves, nil
+		}
+	}
+}
+
+// dueMoves takes from the model what an epoch made due and decides about it. What it
+// was given may be out of date: then it asks again.
+func (s *shard) dueMoves() (moves []recordWrite, err error) {
 	for {
-		work, moves, err := s.dueMoves()
-		switch {
-		case err != nil:
+		ids, epoch := s.model.TakeDue(s.id, s.limit)
+		if len(ids) == 0 {
+			return nil, nil
+		}
+		decided := 0
+		err := guarded(func() (err error) {
+			facts := s.now()
+			facts.Epoch = epoch
+			moves, decided, err = s.decide(ids, func(r stored) (disbursement.Move, bool, error) {
+				move, ok := disbursement.Next(r.record, facts)
+				return move, ok, nil
+			})
 			return err
-		case len(moves) > 0:
-			s.proposeSweep(ctx, work, moves)
-			return nil
-		case len(work.ids) == 0:
-			return nil
+		}, func() { s.model.PutDue(s.id, ids) })
+		if err != nil {
+			return nil, err
+		}
+		s.model.PutDue(s.id, ids[decided:])
+		if len(moves) > 0 {
+			return moves, nil
 		}
 	}
 }
 
-// dueMoves takes work from the model and decides about it: first what depends on
-// a rolled-back disbursement, then what an epoch made due.
-func (s *shard) dueMoves() (work *sweepWork, moves []recordWrite, err error) {
-	work = &sweepWork{}
-	if failing := s.model.Failing(s.id, sweepMax); len(failing) > 0 {
-		moves, err = s.decide(failing, s.failDependency)
-		if len(moves) > 0 || err != nil {
-			return work, moves, err
-		}
-	}
-	ids, epoch := s.model.TakeDue(s.id, sweepMax)
-	work.ids = ids
-	decided := false
-	defer func() {
-		if !decided { // an error or a panic: the next incarnation finds the work again
-			work.abandon(s)
-		}
-	}()
-	facts, err := s.facts()
-	if err != nil {
-		return work, nil, err
-	}
-	facts.Epoch = epoch
-	moves, err = s.decide(ids, func(r stored) (disbursement.Move, bool, error) {
-		move, ok := disbursement.Next(r.record, facts)
-		return move, ok, nil
-	})
-	decided = err == nil
-	return work, moves, err
-}
-
-// decide asks a rule about each record and keeps the moves, as many as fit.
+// decide asks a rule about each record and keeps the moves, as many as fit into one
+// Txn. decided says how many of ids it came to, at least one.
 func (s *shard) decide(
 	ids []messages.DisbursementID, rule func(stored) (disbursement.Move, bool, error),
-) ([]recordWrite, error) {
-	moves := make([]recordWrite, 0, len(ids))
+) (moves []recordWrite, decided int, err error) {
 	size := 0
 	for i, id := range ids {
 		r, ok, err := load(s.store, id)
 		if err != nil {
-			return nil, err
+			return nil, 0, err
 		}
 		if !ok {
 			continue
 		}
 		move, ok, err := rule(r)
 		if err != nil {
-			return nil, err
+			return nil, 0, err
 		}
 		if !ok {
 			continue
 		}
-		if size += recordSize(&r.record); size > sweepBytesMax && len(moves) > 0 {
-			s.model.PutDue(s.id, ids[i:])
-			break
+		if size += r.size; size > sweepBytesMax && len(moves) > 0 {
+			return moves, i, nil
 		}
 		moves = append(moves, recordWrite{id: id, version: r.version, move: move})
 	}
-	return moves, nil
+	return moves, len(ids), nil
 }
 
 // failDependency rolls a record back that depends on a rolled-back one.
-func (s *shard) failDependency(r stored) (disbursement.Move, bool, error) {
-	root, ok, err := s.failedRoot(r.record.Deps)
+func (d *deps) failDependency(r stored) (disbursement.Move, bool, error) {
+	root, ok, err := d.failedRoot(r.record.Deps)
 	if err != nil || !ok {
 		return disbursement.Move{}, false, err
 	}
-	facts, err := s.facts()
-	if err != nil {
-		return disbursement.Move{}, false, err
-	}
-	move, refusal := disbursement.FailDependency(r.record, facts, root)
+	move, refusal := disbursement.FailDependency(r.record, d.now(), root)
 	return move, refusal == nil, nil
 }
 
@@ -148,33 +178,121 @@ func (d *deps) failedRoot(ids []messages.DisbursementID) (messages.DisbursementI
 	return 0, false, nil
 }
 
-func (s *shard) proposeSweep(ctx *actors.Context, work *sweepWork, moves []recordWrite) {
-	work.entered = make([]messages.State, len(moves))
+func (s *shard) proposeSweep(ctx *actors.Context, moves []recordWrite, due bool) {
+	work := &sweepWork{due: due}
 	for i := range moves {
-		work.entered[i] = moves[i].move.To
-		if moves[i].move.From == messages.Voting && moves[i].move.To == messages.RolledBack {
-			work.noQuorum++
-		}
+		work.ids = append(work.ids, moves[i].id)
+		work.entered = append(work.entered, moves[i].move.To)
 	}
 	if err := s.propose(moveTxn(s.speaks(), moves...), persistence.Low, noDeadline, work); err != nil {
 		work.abandon(s)
-		ctx.After(sweepRetry, wake{})
+		s.rest(ctx)
 		return
 	}
 	s.sweeping = true
 }
 
-// settle notes what a sweep came to. What it did not move is given back: one of
-// its records changed meanwhile, and the next sweep decides about all of them anew.
-func (w *sweepWork) settle(s *shard, o persistence.Outcome) {
-	s.sweeping = false
-	if o.Err == nil && o.Result.Status == persistence.Committed {
-		for _, state := range w.entered {
-			s.stats.entered(state, 1)
-		}
-		s.stats.quorumsMissed.Add(w.noQuorum)
-		return
+// rest makes the next sweep wait a while.
+func (s *shard) rest(ctx *actors.Context) {
+	if !s.resting {
+		s.resting = true
+		ctx.After(sweepRetry, rested{})
 	}
-	w.abandon(s)
-	s.resting = o.Err != nil || o.Result.Status == persistence.Fenced
+}
+
+// settle notes what a sweep came to. What it did not move is given back, and the
+// next sweep decides about it anew.
+func (w *sweepWork) settle(s *shard, ctx *actors.Context, o persistence.Outcome) {
+	s.sweeping = false
+	switch {
+	case o.Err != nil:
+		w.abandon(s)
+		s.rest(ctx)
+	case o.Result.Status == persistence.Committed:
+		for _, state := range w.entered {
+			s.stats.stepped(state, w.due)
+		}
+		s.limit = min(2*s.limit, sweepMax)
+	case o.Result.Status == persistence.Fenced:
+		w.abandon(s)
+		s.fenced(o)
+	case len(w.ids) == 1: // it changes faster than a sweep can decide
+		s.delegate(ctx, w)
+	default: // one of them changed meanwhile
+		w.abandon(s)
+		s.limit = max(s.limit/2, 1)
+	}
+}
+
+// delegation is a sweep's one record that its own actor was asked to move.
+type delegation struct {
+	name uint64 // 0 if there is none
+	work *sweepWork
+}
+
+// step is a Command that nobody asked for: the shard has a record's own actor take the
+// step that a sweep could not.
+type step struct {
+	Request
+	id  messages.DisbursementID
+	due bool
+}
+
+// stepped says that the delegation of that name has ended.
+type stepped struct{ name uint64 }
+
+// stepEnd takes the answer to a step.
+type stepEnd struct {
+	shard actors.Ref
+	stepped
+}
+
+// Reply implements Replier.
+func (e *stepEnd) Reply(any) { _ = e.shard.TellInternal(e.stepped) }
+
+// Fail implements Replier. The step is found again by a sweep.
+func (e *stepEnd) Fail(*messages.Error) { _ = e.shard.TellInternal(e.stepped) }
+
+func (c *step) request() *Request               { return &c.Request }
+func (c *step) target() messages.DisbursementID { return c.id }
+
+func (c *step) decide(e *entity, r stored, facts disbursement.Facts) (decision, *messages.Error) {
+	move, ok := disbursement.Move{}, false
+	if c.due {
+		move, ok = disbursement.Next(r.record, facts)
+	} else {
+		var err error
+		if move, ok, err = e.failDependency(r); err != nil {
+			return decision{}, errorOf(err)
+		}
+	}
+	if !ok {
+		return decision{}, messages.Errorf(messages.CodeInvalidTransition, "nothing is due")
+	}
+	return decision{move: move, due: c.due, result: &transitionResult{r.id, move.To}}, nil
+}
+
+// delegate has the one record of a sweep moved by its own actor. No sweep begins
+// before that has answered.
+func (s *shard) delegate(ctx *actors.Context, w *sweepWork) {
+	s.sweeping = true
+	s.delegated = delegation{tokens.Add(1), w}
+	end := &stepEnd{ctx.Self(), stepped{s.delegated.name}}
+	s.forward(ctx, &step{Request: Request{To: end, Stamped: true}, id: w.ids[0], due: w.due})
+}
+
+// resume goes on after a delegation. Whatever came of it, the record is where the
+// next sweep finds it.
+func (s *shard) resume(ctx *actors.Context, msg stepped) error {
+	if msg.name == s.delegated.name {
+		s.takeBack()
+	}
+	return s.sweep(ctx)
+}
+
+func (s *shard) takeBack() {
+	if s.delegated.name != 0 {
+		s.delegated.work.abandon(s)
+		s.delegated, s.sweeping = delegation{}, false
+	}
 }

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"log/slog"
-	"sync"
+	"sync/atomic"
 
 	"github.com/the-block/bursar/actors"
 	"github.com/the-block/bursar/messages"
@@ -18,9 +18,8 @@ type Treasury struct {
 	projection *persistence.Store
 	system     *actors.System
 
-	root   actors.Ref
-	clock  actors.Ref
-	shards []actors.Ref
+	root  actors.Ref
+	clock actors.Ref
 }
 
 // New spawns the treasury's actors, on standby, beside an empty read model. Follow
@@ -33,6 +32,7 @@ func New(cfg Config, system *actors.System, store *persistence.Store, journal Jo
 		deps: deps{
 			cfg: cfg, store: store, model: NewModel(cfg.GraphShards), journal: journal,
 			fences: &fences{}, stats: &Stats{}, log: log,
+			addresses: &atomic.Pointer[addresses]{},
 		},
 		projection: store, system: system,
 	}
@@ -61,7 +61,8 @@ func (t *Treasury) spawn() error {
 	return err
 }
 
-// root supervises the treasury's actors.
+// root supervises the treasury's actors. If it restarts, so do they, and find by
+// themselves what they own.
 type root struct {
 	t     *Treasury
 	ready chan error
@@ -83,19 +84,18 @@ func (*root) Receive(_ *actors.Context, msg any) error {
 }
 
 func (t *Treasury) spawnChildren(ctx *actors.Context) error {
-	var err error
 	limit := t.cfg.MailboxLimit
-	t.executor, err = ctx.Spawn(actors.Spec{
+	executor, err := ctx.Spawn(actors.Spec{
 		Name: "executor", Kind: "executor", MailboxLimit: limit,
 		New: func() actors.Actor { return &executor{deps: t.deps} },
 	})
 	if err != nil {
 		return err
 	}
-	t.shards = make([]actors.Ref, t.cfg.GraphShards)
-	for i := range t.shards {
+	to := &addresses{executor: executor, shards: make([]actors.Ref, t.cfg.GraphShards)}
+	for i := range to.shards {
 		id := messages.ShardID(i)
-		t.shards[i], err = ctx.Spawn(actors.Spec{
+		to.shards[i], err = ctx.Spawn(actors.Spec{
 			Name: fmt.Sprintf("shard-%02d", i), Kind: "shard", MailboxLimit: limit,
 			New: func() actors.Actor { return newShard(t.deps, id) },
 		})
@@ -103,29 +103,32 @@ func (t *Treasury) spawnChildren(ctx *actors.Context) error {
 			return err
 		}
 	}
+	t.addresses.Store(to)
 	return nil
 }
 
 // Own makes this node's actors active for the shards that the Store says it owns.
 func (t *Treasury) Own(owned map[messages.ShardID]messages.Fence) {
 	t.fences.set(owned)
-	for i, ref := range t.shards {
+	to := t.addresses.Load()
+	for i, ref := range to.shards {
 		_ = ref.TellInternal(activate{owned[messages.ShardID(i)]})
 	}
-	_ = t.executor.TellInternal(activate{owned[t.cfg.ExecutorShard()]})
+	_ = to.executor.TellInternal(activate{owned[t.cfg.ExecutorShard()]})
 	_ = t.clock.TellInternal(activate{owned[t.cfg.ClockShard()]})
 }
 
 // Append takes a burst of submissions, plans and accruals and gives each shard its
 // part in one message. Every request is answered, in whatever order.
 func (t *Treasury) Append(burst []Appendable) {
-	parts := make(map[int]requests, min(len(burst), len(t.shards)))
+	shards := t.addresses.Load().shards
+	parts := make(map[int]requests, min(len(burst), len(shards)))
 	for _, r := range burst {
-		shard := int(ingressHash(r.request().ID) % uint64(len(t.shards)))
+		shard := int(ingressHash(r.request().ID) % uint64(len(shards)))
 		parts[shard] = append(parts[shard], r)
 	}
 	for shard, part := range parts {
-		if err := t.shards[shard].Tell(part); err != nil {
+		if err := shards[shard].Tell(part); err != nil {
 			part.Undelivered(err)
 		}
 	}
@@ -141,15 +144,15 @@ func ingressHash(id string) uint64 {
 // Command takes a request about one disbursement. The Store must have applied
 // everything the caller can know of: a refusal is given from it.
 func (t *Treasury) Command(c Command) {
-	shard := shardOf(c.target(), len(t.shards))
-	if err := t.shards[shard].Tell(c); err != nil {
+	shards := t.addresses.Load().shards
+	if err := shards[shardOf(c.target(), len(shards))].Tell(c); err != nil {
 		c.request().Fail(errorOf(err))
 	}
 }
 
 // Execute takes a request to pay now; the Store must be as for Command.
 func (t *Treasury) Execute(c *Execute) {
-	if err := t.executor.Tell(c); err != nil {
+	if err := t.addresses.Load().executor.Tell(c); err != nil {
 		c.Fail(errorOf(err))
 	}
 }
@@ -170,27 +173,10 @@ func (t *Treasury) Stats() *Stats { return t.stats }
 // Config gives the configuration in force.
 func (t *Treasury) Config() Config { return t.cfg }
 
-// fences holds the fences under which this node's actors speak.
-type fences struct {
-	mu    sync.RWMutex
-	owned map[messages.ShardID]messages.Fence
-}
-
-func (f *fences) set(owned map[messages.ShardID]messages.Fence) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.owned = owned
-}
-
-// of gives the fence of a shard, 0 if it is not ours.
-func (f *fences) of(shard messages.ShardID) messages.Fence {
-	f.mu.RLock()
-	defer f.mu.RUnlock()
-	return f.owned[shard]
-}
-
-// Stop ends the treasury's actors once what they proposed is settled.
+// Stop ends the treasury's actors once what they proposed is settled. They begin
+// nothing new.
 func (t *Treasury) Stop(ctx context.Context) error {
+	t.Own(nil)
 	if err := t.clock.Stop(ctx); err != nil {
 		return fmt.Errorf("stop the clock: %w", err)
 	}

@@ -13,6 +13,7 @@ type stored struct {
 	id      messages.DisbursementID
 	record  disbursement.Record
 	version uint64
+	size    int // of its encoding, in bytes
 }
 
 // Store is what the treasury reads. All methods answer from the newest applied
@@ -21,6 +22,7 @@ type Store interface {
 	Get(key persistence.Key) (persistence.Value, bool, error)
 	Counter(name string) (int64, error)
 	Request(id string) (persistence.Remembered, bool, error)
+	Last(persistence.Table) uint64
 }
 
 // load reads one record; ok is false if there is none.
@@ -33,7 +35,7 @@ func load(store Store, id messages.DisbursementID) (s stored, ok bool, err error
 	if err != nil {
 		return stored{}, false, fmt.Errorf("disbursement %d: %w", id, err)
 	}
-	return stored{id: id, record: record, version: value.Version}, true, nil
+	return stored{id: id, record: record, version: value.Version, size: len(value.Data)}, true, nil
 }
 
 // recordWrite is one record's part of a Txn.

@@ -1,0 +1,68 @@
+package treasury
+
+import (
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/the-block/bursar/actors"
+	"github.com/the-block/bursar/actors/treasury/disbursement"
+	"github.com/the-block/bursar/messages"
+)
+
+// deps are the collaborators that all actors of the treasury share.
+type deps struct {
+	cfg     Config
+	store   Store
+	model   *Model
+	journal Journal
+	fences  *fences
+	stats   *Stats
+	log     *slog.Logger
+	// addresses are where executor and shards are found; they change when the
+	// treasury's supervisor itself restarts.
+	addresses *atomic.Pointer[addresses]
+}
+
+// addresses are the treasury's actors below its supervisor.
+type addresses struct {
+	executor actors.Ref
+	shards   []actors.Ref
+}
+
+// now gathers what a birth is stamped with: it may lag, and costs nothing.
+func (d *deps) now() disbursement.Facts {
+	return disbursement.Facts{Epoch: d.model.Epoch(), Now: uint64(time.Now().Unix()), Node: d.cfg.Node}
+}
+
+// facts gathers what rules ask for that does not depend on the record, as of the
+// newest entry this node has applied: whoever lost a race decides anew from it.
+func (d *deps) facts() (disbursement.Facts, error) {
+	facts := d.now()
+	epoch, err := d.store.Counter(CounterEpoch)
+	if err != nil {
+		return facts, err
+	}
+	facts.Epoch = messages.Epoch(epoch)
+	return facts, nil
+}
+
+// fences holds the fences under which this node's actors speak.
+type fences struct {
+	mu    sync.RWMutex
+	owned map[messages.ShardID]messages.Fence
+}
+
+func (f *fences) set(owned map[messages.ShardID]messages.Fence) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.owned = owned
+}
+
+// of gives the fence of a shard, 0 if it is not ours.
+func (f *fences) of(shard messages.ShardID) messages.Fence {
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	return f.owned[shard]
+}

@@ -1,0 +1,169 @@
+package treasury
+
+import (
+	"errors"
+	"time"
+
+	"github.com/the-block/bursar/actors"
+	"github.com/the-block/bursar/actors/treasury/disbursement"
+	"github.com/the-block/bursar/messages"
+	"github.com/the-block/bursar/persistence"
+	"github.com/the-block/bursar/supervision/breaker"
+)
+
+// payment is one disbursement on its way through the log.
+type payment struct {
+	Payable
+	amount messages.Amount
+	nonce  uint64
+	token  breaker.Token
+	// call is whose request id the payment carries, nil if nobody asked for it: what was
+	// paid and what was answered are one commit.
+	call *Execute
+}
+
+// start decides about one payment and proposes it.
+func (x *executor) start(ctx *actors.Context, due Payable) error {
+	if x.paying[due.ID] != nil {
+		return nil
+	}
+	r, ok, err := load(x.store, due.ID)
+	if err != nil || !ok {
+		return err
+	}
+	facts, err := x.funds()
+	if err != nil {
+		return err
+	}
+	p := &payment{Payable: due, amount: r.record.Payload.Disbursement.Amount, nonce: x.nonce + 1}
+	_, hash := disbursement.LedgerTx(due.ID, p.nonce, r.record)
+	move, refusal := disbursement.Execute(r.record, facts, disbursement.Intent{Nonce: p.nonce, TxHash: hash})
+	if refusal != nil {
+		x.refuse(costly{due, p.amount}, refusal)
+		return nil
+	}
+	if p.token, ok = x.breaker.Admit(); !ok {
+		x.hold(ctx, due)
+		return nil
+	}
+	p.call = x.callers.first(due.ID)
+	x.submit(ctx, p, x.txn(r, move, p))
+	return nil
+}
+
+// txn pays: it needs the fence, the record as it was decided on, final
+// dependencies, the balance and the next nonce, or nothing of it happens.
+func (x *executor) txn(r stored, move disbursement.Move, p *payment) *persistence.Txn {
+	txn := moveTxn(x.speaks(), recordWrite{id: r.id, version: r.version, move: move})
+	for _, dep := range r.record.Deps {
+		txn.Conditions = append(txn.Conditions, persistence.TagIn(recordKey(dep), byte(messages.Finalized)))
+	}
+	txn.Adds = append(txn.Adds, persistence.Add{
+		Counter: CounterNonce, Delta: 1, Min: int64(p.nonce), Max: int64(p.nonce),
+	})
+	if p.call != nil {
+		p.call.identify(txn, persistence.KeepRecent)
+		txn.Reply = executedResult(r.id).remember()
+	}
+	return txn
+}
+
+// submit hands a payment to the log.
+func (x *executor) submit(ctx *actors.Context, p *payment, txn *persistence.Txn) {
+	if err := x.propose(txn, persistence.High, noDeadline, p); err != nil {
+		x.breaker.Cancel(p.token)
+		x.model.PutPayable(p.Payable)
+		x.callers.fail(p.ID, errorOf(err))
+		x.retreat(ctx)
+		return
+	}
+	x.nonce = p.nonce
+	x.reserved += p.amount
+	x.chain = append(x.chain, p)
+	x.paying[p.ID] = p
+}
+
+// refuse files a payment that cannot be made now. What waits for funds stays here;
+// all else comes back by itself when its record, its epoch or a dependency changes.
+func (x *executor) refuse(p costly, refusal *messages.Error) {
+	if refusal.Code == messages.CodeInsufficientFunds {
+		x.unfunded.add(p)
+		x.stats.executionError(refusal, time.Now())
+	}
+	x.callers.fail(p.ID, refusal)
+}
+
+// hold keeps a payment back while the breaker lets nothing through.
+func (x *executor) hold(ctx *actors.Context, due Payable) {
+	x.model.PutPayable(due)
+	x.callers.fail(due.ID, x.circuitOpen())
+	x.rest(ctx, min(x.breaker.RetryAfter(time.Now()), holdMax))
+}
+
+func (x *executor) circuitOpen() *messages.Error {
+	return messages.Errorf(messages.CodeCircuitOpen, "the executor's circuit breaker is open").
+		With("retry_after_ms", x.breaker.RetryAfter(time.Now()).Milliseconds())
+}
+
+func (p *payment) abandon(x *executor) {
+	x.breaker.Cancel(p.token)
+	x.model.PutPayable(p.Payable)
+}
+
+// finish notes what a payment came to. One that did not commit is decided anew, after
+// those behind it have failed with it.
+func (p *payment) finish(x *executor, ctx *actors.Context, o persistence.Outcome) error {
+	delete(x.paying, p.ID)
+	now := time.Now()
+	if o.Err != nil {
+		x.broken = true
+		x.model.PutPayable(p.Payable)
+		x.stats.executionError(errorOf(o.Err), now)
+		x.callers.fail(p.ID, errorOf(o.Err))
+		x.failure(ctx, p.token, o.Err)
+		return nil
+	}
+	ctx.Outcome(p.token, true)
+	x.stats.breakerSuccesses.Add(1)
+	x.failures = 0
+	if o.Result.Status == persistence.Committed {
+		x.stats.entered(messages.Executed, 1)
+		x.stats.lastExecutedAt.Store(uint64(now.Unix()))
+		x.stats.lag.observe(now.Sub(p.Since))
+		x.answerCallers(p)
+		return nil
+	}
+	x.broken = true
+	x.model.PutPayable(p.Payable)
+	switch o.Result.Status {
+	case persistence.Fenced:
+		x.callers.fail(p.ID, refusalOf(o))
+		if o.Result.Newest > x.fence { // an older fence of ours says nothing about this one
+			return x.activate(ctx, 0)
+		}
+	case persistence.Duplicate: // the id that it carried was used for something else
+		repeat(&p.call.Request, p.ID, o.Result.Reply)
+		x.callers.remove(p.call)
+	case persistence.Conflict:
+		p.call.Fail(requestIDConflict())
+		x.callers.remove(p.call)
+	case persistence.Refused, persistence.Committed:
+	}
+	return nil
+}
+
+// failure notes that the submitter, here the log, did not say what became of a
+// payment. Deciding anew is safe: version and nonce let at most one commit. A batch
+// fails as a whole and counts as one failure; what was certainly not proposed is none.
+func (x *executor) failure(ctx *actors.Context, token breaker.Token, err error) {
+	if errors.Is(err, persistence.ErrUnavailable) || x.blamed {
+		x.breaker.Cancel(token)
+	} else {
+		x.blamed = true
+		x.stats.breakerFailures.Add(1)
+		ctx.Outcome(token, false)
+	}
+	if !x.resting {
+		x.retreat(ctx)
+	}
+}

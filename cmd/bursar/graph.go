@@ -82,7 +82,7 @@ those of earlier waves. Of all disbursements, or of those given.`,
 }
 
 // idsShown is how many ids an answer lists where nobody says.
-const idsShown = 20
+const idsShown = 50
 
 func (q *graphQuery) flags(command *cobra.Command) {
 	q.to.flags(command)

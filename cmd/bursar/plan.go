@@ -282,8 +282,8 @@ func (p *plan) partError(n int, name string, err error) error {
 	var refusal *messages.Error
 	switch {
 	case errors.Is(err, &messages.Error{Code: messages.CodeRequestIDConflict}):
-		return fmt.Errorf("%s went in before under the name %s with other content, and nothing was done now: "+
-			"to pay what is new, put it into a file of its own or name another --batch", where, name)
+		return fmt.Errorf("%s went in before under the name %s with other content (%s), and nothing was done now: "+
+			"to pay what is new, put it into a file of its own or name another --batch", where, name, messages.CodeRequestIDConflict)
 	case !errors.As(err, &refusal), slices.Contains(noOutcome, refusal.Code):
 		return fmt.Errorf("%s has no outcome yet; run the same command again: %w", where, err)
 	default:

@@ -85,7 +85,7 @@ func TestPicturesAreSound(t *testing.T) {
 		}
 		for i, a := range list {
 			for _, b := range list[:i] {
-				if abs(a.x-b.x) < 176 && abs(a.y-b.y) < 44 {
+				if abs(a.x-b.x) < 188 && abs(a.y-b.y) < 44 {
 					t.Fatalf("boxes %v and %v overlap", a, b)
 				}
 			}
@@ -102,8 +102,8 @@ func checkEdges(t *rapid.T, g *draw.Graph, picture string, list []box) {
 	for to, n := range g.Nodes {
 		for _, dep := range n.Deps {
 			from := list[dep-1]
-			want = append(want, fmt.Sprintf("%.0f,%.0f to %.0f,%.0f", from.x+176, from.y+22, list[to].x, list[to].y+22))
-			if from.x+176 >= list[to].x {
+			want = append(want, fmt.Sprintf("%.0f,%.0f to %.0f,%.0f", from.x+188, from.y+22, list[to].x, list[to].y+22))
+			if from.x+188 >= list[to].x {
 				t.Fatalf("edge %d -> %d does not lead to the right", dep, n.ID)
 			}
 		}

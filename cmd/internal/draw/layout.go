@@ -8,7 +8,7 @@ import (
 
 // Sizes in pixels.
 const (
-	nodeWidth  = 176.0
+	nodeWidth  = 188.0
 	nodeHeight = 44.0
 	nodeGap    = 14.0 // between nodes of a layer
 	pointGap   = 9.0  // between an edge's point and its neighbours

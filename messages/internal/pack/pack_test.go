@@ -37,6 +37,7 @@ func TestKnownKillersAreRefusedAtOnce(t *testing.T) {
 		{"20 MB of nested arrays", nested(0x91, 20_000_000), pack.TooDeep},
 		{"nested maps", bytes.Repeat([]byte("\x81\x00"), 1<<19), pack.TooDeep},
 		{"33 levels", append(nested(0x91, 32), 0x91, 0x00), pack.TooDeep},
+		{"33 levels, the last one empty", append(nested(0x91, 32), 0x90), pack.TooDeep},
 		{"300,000 elements", []byte("\xdd\x00\x04\x93\xe0"), pack.TooMany},
 		{"elements in many arrays", append([]byte("\xdc\xff\xff"), bytes.Repeat([]byte("\x94\x00\x00\x00\x00"), 65_535)...), pack.TooMany},
 		{"the byte that begins nothing", []byte("\xc1"), pack.Garbage},

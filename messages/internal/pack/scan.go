@@ -91,11 +91,11 @@ func (s *Scanner) Scan(buf []byte, lim Limits) (int, Verdict) {
 			s.elements-- // the value is looked at again when its bytes are here
 			return 0, Incomplete
 		}
+		if s.depth >= lim.Depth && isContainer(buf[s.pos]) {
+			return 0, TooDeep // an empty one too
+		}
 		s.pos += size
 		if children > 0 {
-			if s.depth >= lim.Depth {
-				return 0, TooDeep
-			}
 			s.left[s.depth] = children
 			s.depth++
 			continue
@@ -104,6 +104,10 @@ func (s *Scanner) Scan(buf []byte, lim Limits) (int, Verdict) {
 			return s.pos, Complete
 		}
 	}
+}
+
+func isContainer(c byte) bool {
+	return c >= 0x80 && c < 0xa0 || c >= codeArray16 && c <= codeMap32
 }
 
 // close counts one finished value and reports whether it finished the message.

@@ -78,10 +78,12 @@ func (n *lone) end() {
 	_ = n.store.Close()
 }
 
-// numberedTxn is a transaction that appends its number.
+// numberedTxn is a transaction that appends its number, and fills a segment soon.
 func numberedTxn(number uint64) *persistence.Txn {
+	value := make([]byte, 700)
+	binary.BigEndian.PutUint64(value, number)
 	return &persistence.Txn{
-		Appends:   []persistence.Append{{Table: 1, Tag: 1, Value: binary.BigEndian.AppendUint64(nil, number)}},
+		Appends:   []persistence.Append{{Table: 1, Tag: 1, Value: value}},
 		RequestID: fmt.Sprintf("request-%d", number), PayloadHash: [16]byte{1},
 	}
 }

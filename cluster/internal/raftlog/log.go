@@ -45,9 +45,10 @@ type Log struct {
 // Open opens the log in dir, creating it where there is none. What it opens is
 // not to be trusted before Verify.
 func Open(dir string, opts Options, log hclog.Logger) (*Log, error) {
-	l := &Log{dir: dir, disk: opts.Disk, onFailure: opts.OnFailure}
-	if l.disk == nil {
-		l.disk = OSDisk()
+	l := &Log{dir: dir, onFailure: opts.OnFailure}
+	l.disk = guard{opts.Disk, l.failDisk}
+	if opts.Disk == nil {
+		l.disk = guard{OSDisk(), l.failDisk}
 	}
 	if err := l.disk.MakeDir(dir); err != nil {
 		return nil, err
@@ -113,7 +114,7 @@ func (l *Log) get(index uint64, entry *raft.Log) error {
 	err := l.wal.GetLog(index, entry)
 	switch {
 	case err == nil && entry.Index != index:
-		return fmt.Errorf("%w: entry %d is found where entry %d belongs", ErrDamaged, entry.Index, index)
+		return fmt.Errorf("%w: %s: entry %d is found where entry %d belongs", ErrDamaged, l.meta.segmentOf(index), entry.Index, index)
 	case err == nil:
 		return nil
 	case errors.Is(err, raft.ErrLogNotFound):
@@ -121,7 +122,7 @@ func (l *Log) get(index uint64, entry *raft.Log) error {
 	case errors.Is(err, types.ErrClosed):
 		return errClosed
 	}
-	return damagedIfCorrupt(fmt.Errorf("entry %d: %w", index, err))
+	return damagedIfCorrupt(fmt.Errorf("%s: entry %d: %w", l.meta.segmentOf(index), index, err))
 }
 
 // StoreLog stores one entry durably.
@@ -238,17 +239,24 @@ func (l *Log) Failure() error {
 	return l.failed
 }
 
+func (l *Log) failDisk(err error) error { return l.fail(fmt.Errorf("log in %s: %w", l.dir, err)) }
+
+// fail notes the first failure and gives it.
 func (l *Log) fail(err error) error {
 	l.mu.Lock()
 	first := l.failed == nil && !l.closed
 	if first {
 		l.failed = err
 	}
+	cause := l.failed
 	l.mu.Unlock()
 	if first && l.onFailure != nil {
 		l.onFailure(err)
 	}
-	return err
+	if cause == nil {
+		return err // closed before anything failed
+	}
+	return cause
 }
 
 // damagedIfCorrupt makes raft-wal's and the codec's words for damage ours.

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/hashicorp/raft-wal/segment"
 	"github.com/hashicorp/raft-wal/types"
 )
 
@@ -95,6 +96,19 @@ func (m *meta) term() uint64 {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return termOf(m.state.Stable[keyCurrentTerm])
+}
+
+// segmentOf names the file that holds an entry.
+func (m *meta) segmentOf(index uint64) string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	name := metaFile
+	for _, info := range m.state.Segments {
+		if info.BaseIndex <= index {
+			name = segment.FileName(info)
+		}
+	}
+	return name
 }
 
 func (m *meta) replaceLocked(next metaState) error {

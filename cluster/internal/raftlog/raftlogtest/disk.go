@@ -122,6 +122,28 @@ func (f *file) afterPowerLoss(rng *rand.Rand) []byte {
 	return left
 }
 
+// Files gives the content of each file by its path.
+func (d *Disk) Files() map[string][]byte {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	all := make(map[string][]byte, len(d.files))
+	for path, f := range d.files {
+		all[path] = bytes.Clone(f.content)
+	}
+	return all
+}
+
+// WithFile gives a copy of the disk on which one file holds content; nil removes it.
+func (d *Disk) WithFile(path string, content []byte) *Disk {
+	next := d.Kill()
+	if content == nil {
+		delete(next.files, path)
+	} else {
+		next.files[path] = &file{content, bytes.Clone(content), true}
+	}
+	return next
+}
+
 // Ops is how many changes were asked for.
 func (d *Disk) Ops() int {
 	d.mu.Lock()

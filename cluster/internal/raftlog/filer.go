@@ -1,6 +1,8 @@
 package raftlog
 
 import (
+	"fmt"
+
 	"github.com/hashicorp/raft-wal/segment"
 	"github.com/hashicorp/raft-wal/types"
 )
@@ -14,4 +16,23 @@ type filer struct{ *segment.Filer }
 func (f filer) Create(info types.SegmentInfo) (types.SegmentWriter, error) {
 	info.Codec = codecID
 	return f.Filer.Create(info)
+}
+
+// Open opens a sealed segment; an error names it.
+func (f filer) Open(info types.SegmentInfo) (types.SegmentReader, error) {
+	r, err := f.Filer.Open(info)
+	return r, named(info, err)
+}
+
+// RecoverTail opens the unsealed segment; an error names it.
+func (f filer) RecoverTail(info types.SegmentInfo) (types.SegmentWriter, error) {
+	w, err := f.Filer.RecoverTail(info)
+	return w, named(info, err)
+}
+
+func named(info types.SegmentInfo, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s: %w", segment.FileName(info), err)
 }

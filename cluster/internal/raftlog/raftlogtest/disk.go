@@ -139,7 +139,7 @@ func (d *Disk) WithFile(path string, content []byte) *Disk {
 	if content == nil {
 		delete(next.files, path)
 	} else {
-		next.files[path] = &file{content, bytes.Clone(content), true}
+		next.files[path] = &file{bytes.Clone(content), bytes.Clone(content), true}
 	}
 	return next
 }

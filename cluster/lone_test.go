@@ -94,6 +94,7 @@ type ledger struct {
 	acknowledged map[uint64]uint64
 	next         uint64
 	doubt        []uint64 // handed over without an answer
+	anonymous    bool     // transactions have no request id
 }
 
 const inFlight = 8
@@ -121,7 +122,11 @@ func (l *ledger) commit(n *lone, most int) error {
 			l.next++
 		}
 		flying[number] = true
-		return n.journal.Propose(persistence.Proposal{Txn: numberedTxn(number), Sink: sink, Token: number})
+		txn := numberedTxn(number)
+		if l.anonymous {
+			txn.RequestID = ""
+		}
+		return n.journal.Propose(persistence.Proposal{Txn: txn, Sink: sink, Token: number})
 	}
 	proposed, answered := 0, 0
 	for answered < most {

@@ -20,9 +20,9 @@ const powerLosses = 3
 
 // losePower has a node commit transactions while the power goes again and again, at
 // a moment that seed decides, in the middle of a start, a write or a Raft snapshot.
-func losePower(dir string, seed int, lies bool) error {
+func losePower(dir string, seed int, lies, anonymous bool) error {
 	rng := rand.New(rand.NewPCG(uint64(seed), 1))
-	books := &ledger{acknowledged: make(map[uint64]uint64)}
+	books := &ledger{acknowledged: make(map[uint64]uint64), anonymous: anonymous}
 	disk := raftlogtest.New()
 	for range powerLosses {
 		at, done := 1+rng.IntN(250), rng.IntN(600)
@@ -75,21 +75,27 @@ func TestPowerLossLosesNothingAcknowledged(t *testing.T) {
 	}
 	dir := t.TempDir()
 	for seed := first; seed < last; seed++ {
-		if err := losePower(dir, seed, false); err != nil {
+		if err := losePower(dir, seed, false, false); err != nil {
 			t.Errorf("%v; again: go test ./cluster -run %s -seed %d", err, t.Name(), seed)
 		}
 	}
 }
 
-// TestWithoutFsyncPowerLossLosesSomething checks the check: on a disk that only says
-// that it has synced, the test above must fail.
-func TestWithoutFsyncPowerLossLosesSomething(t *testing.T) {
+// TestPowerLossWithoutFsyncOrRequestIDs checks the check: on a disk that only says that
+// it has synced, something is lost, and who repeats what is in doubt without a request
+// id does it twice.
+func TestPowerLossWithoutFsyncOrRequestIDs(t *testing.T) {
+	t.Run("fsync", func(t *testing.T) { wantLoss(t, true, false) })
+	t.Run("request ids", func(t *testing.T) { wantLoss(t, false, true) })
+}
+
+func wantLoss(t *testing.T, lies, anonymous bool) {
 	dir := t.TempDir()
 	for seed := range 50 {
-		if err := losePower(dir, seed, true); err != nil {
+		if err := losePower(dir, seed, lies, anonymous); err != nil {
 			t.Logf("seed %d: %v", seed, err)
 			return
 		}
 	}
-	t.Error("nothing was lost without fsync: the power losses prove nothing")
+	t.Error("the power losses do not show that it is missing")
 }

@@ -117,7 +117,7 @@ var (
 		out("paused_id", "integer", "The record it has paused at, or nil."),
 		out("paused_reason", "string", "Why."),
 		out("submitter", "string", "ledger or http."),
-		out("breaker", "string", "closed, open or half_open."),
+		out("breaker", "string", "closed, open, half_open, forced_open or forced_closed."),
 		out("last_executed_at", "integer", "Unix seconds; 0 for never."),
 		out("last_error", "string", "The last one."),
 		out("last_error_at", "integer", "Unix seconds; 0 for never."),

@@ -30,9 +30,16 @@ const (
 	MethodEpochAdvance         = "epoch.advance"
 	MethodClusterStatus        = "cluster.status"
 	MethodClusterMembers       = "cluster.members"
-	MethodSupervisionBreakers  = "supervision.breakers"
-	MethodActorsTree           = "actors.tree"
 	MethodDiscover             = "rpc.discover"
+	MethodSupervisionBreakers  = "supervision.breakers"
+	MethodForceOpen            = "supervision.force_open"
+	MethodForceClose           = "supervision.force_close"
+	MethodReset                = "supervision.reset"
+	MethodInject               = "supervision.inject"
+	MethodActorsTree           = "actors.tree"
+	MethodActorsTop            = "actors.top"
+	MethodActorsGet            = "actors.get"
+	MethodAudit                = "admin.audit"
 )
 
 // CommonErrors are the codes that any method may answer with.
@@ -329,47 +336,6 @@ var methods = register([]Method{
 		newResult: func() Result { return new(ClusterMembersResult) },
 	},
 	{
-		Name: MethodSupervisionBreakers, Who: Reader,
-		Summary: "The answering node's circuit breakers, by path.",
-		Params: []Field{may("path", "string", "all", "Only at or under this path."),
-			may("not_closed", "boolean", "false", "Only open, half-open and forced ones."),
-			cursorParam, limitParam},
-		Result: []Field{out("breakers", "list of object", "The breakers.",
-			out("path", "string", "Whose it is."),
-			out("kind", "string", "supervisor or child."),
-			out("state", "string", "closed, open or half_open."),
-			out("forced", "string", "open or closed, where an operator forced it."),
-			out("failures", "integer", "Within the window."),
-			out("successes", "integer", "Within the window."),
-			out("trips", "integer", "Since the node's start."),
-			out("retry_after_ms", "integer", "Milliseconds until it may let a call through."),
-			out("cause", "string", "Of the last trip.")), nextCursor,
-			out("node", "string", "The answering node.")},
-		newParams: func() Params { return new(BreakersParams) },
-		newResult: func() Result { return new(BreakersResult) },
-	},
-	{
-		Name: MethodActorsTree, Who: Reader,
-		Summary: "The answering node's actors, parents before children.",
-		Params: []Field{may("path", "string", "/", "The root of the part asked for."),
-			may("depth", "integer", "all", "Levels below it; 0 is all."), cursorParam, limitParam},
-		Result: []Field{out("actors", "list of object", "The actors.",
-			out("path", "string", "Its place."),
-			out("kind", "string", "Its kind."),
-			out("state", "string", "What it is doing."),
-			out("children", "integer", "How many it has."),
-			out("mailbox_depth", "integer", "Messages that wait."),
-			out("messages", "integer", "Messages processed."),
-			out("restarts", "integer", "Restarts so far."),
-			out("failures", "integer", "Failures so far."),
-			out("oldest_ms", "integer", "Age of the oldest waiting message in milliseconds."),
-			out("breaker", "string", "Its cell's state, where it has one.")), nextCursor,
-			out("node", "string", "The answering node.")},
-		Errors:    []Code{CodeNotFound},
-		newParams: func() Params { return new(TreeParams) },
-		newResult: func() Result { return new(ActorsTreeResult) },
-	},
-	{
 		Name: MethodDiscover, Who: Reader,
 		Summary: "This table, as an OpenRPC document.",
 		Result: []Field{out("openrpc", "string", "The version of OpenRPC."),
@@ -381,7 +347,7 @@ var methods = register([]Method{
 		newParams: func() Params { return new(NoParams) },
 		newResult: func() Result { return new(DiscoverResult) },
 	},
-})
+}, operationMethods)
 
 // move is a method that moves one disbursement and answers with its state.
 func move(name, summary string, params []Field, errors []Code, newParams func() Params) Method {
@@ -401,13 +367,15 @@ type table struct {
 	byName map[string]*Method
 }
 
-func register(list []Method) table {
-	t := table{byName: make(map[string]*Method, len(list))}
-	for i := range list {
-		m := &list[i]
-		m.index = i
-		t.list = append(t.list, m)
-		t.byName[m.Name] = m
+func register(parts ...[]Method) table {
+	t := table{byName: make(map[string]*Method)}
+	for _, part := range parts {
+		for i := range part {
+			m := &part[i]
+			m.index = len(t.list)
+			t.list = append(t.list, m)
+			t.byName[m.Name] = m
+		}
 	}
 	return t
 }

@@ -47,8 +47,8 @@ type ClusterMembersResult struct {
 // BreakerInfo is one breaker.
 type BreakerInfo struct {
 	Path         string `msgpack:"path"`
-	Kind         string `msgpack:"kind"`  // supervisor or child
-	State        string `msgpack:"state"` // closed, open or half_open
+	Kind         string `msgpack:"kind"`  // own or cell
+	State        string `msgpack:"state"` // closed, open, half_open, forced_open or forced_closed
 	Forced       string `msgpack:"forced,omitempty"`
 	Failures     uint64 `msgpack:"failures"` // within the window
 	Successes    uint64 `msgpack:"successes"`

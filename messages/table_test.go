@@ -166,6 +166,10 @@ func TestNestedFieldsOfTheTableAreThoseOfTheStructs(t *testing.T) {
 		{field(t, messages.MethodByName(messages.MethodClusterMembers).Result, "members").Fields, messages.Member{}},
 		{field(t, messages.MethodByName(messages.MethodSupervisionBreakers).Result, "breakers").Fields, messages.BreakerInfo{}},
 		{field(t, messages.MethodByName(messages.MethodActorsTree).Result, "actors").Fields, messages.ActorInfo{}},
+		{field(t, messages.MethodByName(messages.MethodActorsTop).Result, "actors").Fields, messages.BusyActor{}},
+		{field(t, messages.MethodByName(messages.MethodActorsGet).Result, "actor").Fields, messages.ActorInfo{}},
+		{field(t, messages.MethodByName(messages.MethodActorsGet).Result, "breakers").Fields, messages.BreakerInfo{}},
+		{field(t, messages.MethodByName(messages.MethodAudit).Result, "rows").Fields, messages.AuditRow{}},
 	} {
 		var listed []string
 		for _, f := range c.fields {

@@ -66,6 +66,7 @@ func nodeSettings(cfg *node.Config) *pflag.FlagSet {
 	set.DurationVar(&cfg.EpochInterval, "epoch-interval", cfg.EpochInterval, "least time between two epochs")
 	set.StringVar(&cfg.Timing, "timing", cfg.Timing, "Raft's timeouts: default, or lan for wired networks")
 	set.BoolVar(&cfg.Insecure, "insecure", cfg.Insecure, "allow listening beyond loopback without TLS")
+	set.BoolVar(&cfg.FaultInjection, "fault-injection", cfg.FaultInjection, "let operators inject faults (supervision.inject)")
 	set.BoolVar(&cfg.Debug, "debug", cfg.Debug, "serve /debug/pprof and log each message")
 	return set
 }

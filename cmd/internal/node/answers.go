@@ -2,6 +2,7 @@ package node
 
 import (
 	"fmt"
+	"maps"
 
 	"github.com/the-block/bursar/actors/treasury"
 	"github.com/the-block/bursar/actors/treasury/disbursement"
@@ -33,6 +34,7 @@ const (
 // bind gives each method its answer, in the order of the methods.
 func bind(n *Node) ([]answer, error) {
 	byName := n.answers()
+	maps.Copy(byName, n.operators())
 	list := make([]answer, len(messages.Methods()))
 	for _, m := range messages.Methods() {
 		a, ok := byName[m.Name]
@@ -140,6 +142,8 @@ func (n *Node) answers() map[string]answer {
 		}),
 		messages.MethodSupervisionBreakers: about(n.breakers),
 		messages.MethodActorsTree:          about(n.tree),
+		messages.MethodActorsTop:           about(n.top),
+		messages.MethodActorsGet:           about(n.actor),
 		messages.MethodDiscover: about(func(*messages.NoParams) (*messages.DiscoverResult, *messages.Error) {
 			return messages.Document(), nil
 		}),

@@ -57,6 +57,9 @@ type Config struct {
 	Timing string
 	// Insecure lets a node without TLS listen beyond loopback.
 	Insecure bool
+	// FaultInjection lets operators inject faults into this node's actors. Not for a
+	// treasury that pays.
+	FaultInjection bool
 	// Debug serves /debug/pprof.
 	Debug bool
 }

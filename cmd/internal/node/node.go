@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/the-block/bursar/actors"
+	"github.com/the-block/bursar/actors/operations"
 	"github.com/the-block/bursar/actors/treasury"
 	"github.com/the-block/bursar/cluster"
 	"github.com/the-block/bursar/messages/wire"
@@ -25,16 +26,18 @@ type Node struct {
 	started time.Time
 	parts   *lifecycle
 
-	store     *persistence.Store
-	consensus *cluster.Consensus
-	journal   *persistence.Journal
-	system    *actors.System
-	treasury  *treasury.Treasury
-	wire      *wire.Server
-	metrics   *wire.Metrics
-	listener  net.Listener
-	pages     *monitoring.Server
-	service   *service
+	store      *persistence.Store
+	consensus  *cluster.Consensus
+	journal    *persistence.Journal
+	system     *actors.System
+	treasury   *treasury.Treasury
+	operations *operations.Operations
+	sample     sample
+	wire       *wire.Server
+	metrics    *wire.Metrics
+	listener   net.Listener
+	pages      *monitoring.Server
+	service    *service
 
 	// serving is open while this node's actors own their shards.
 	serving gate
@@ -115,6 +118,9 @@ func (n *Node) openActors(context.Context) error {
 	if n.treasury, err = treasury.New(cfg, n.system, n.store, n.journal, n.log); err != nil {
 		return err
 	}
+	if err = n.openOperations(); err != nil {
+		return err
+	}
 	n.service, err = newService(n)
 	return err
 }
@@ -170,6 +176,7 @@ func (n *Node) runParts() {
 	n.parts.run("consensus's watch", n.consensus.Run)
 	n.parts.runUntil("journal", n.journal.Run, n.journal.Close)
 	n.parts.onStop("treasury", n.treasury.Stop)
+	n.parts.run("operations", n.operations.Run)
 	n.parts.run("ownership", n.own)
 	n.parts.onStop("calls", n.service.drain)
 	n.parts.run("wire", func(ctx context.Context) error { return n.wire.Serve(ctx, n.listener) })

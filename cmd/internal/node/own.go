@@ -64,8 +64,10 @@ func (n *Node) claim(ctx context.Context) error {
 		owned, err := n.assign(ctx)
 		if err == nil {
 			// An actor finds its work in the model, which must have seen all that the
-			// owner before it has done.
-			if n.treasury.Model().Wait(ctx, n.store.Applied()) != nil {
+			// owner before it has done, and does it behind the breakers that operators
+			// have forced.
+			applied := n.store.Applied()
+			if n.treasury.Model().Wait(ctx, applied) != nil || n.operations.Wait(ctx, applied) != nil {
 				return nil // ctx has ended
 			}
 			n.treasury.Own(owned)

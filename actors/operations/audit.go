@@ -1,0 +1,63 @@
+package operations
+
+import (
+	"github.com/the-block/bursar/messages"
+	"github.com/the-block/bursar/persistence"
+)
+
+// auditPage is the longest page: the Store lets one look touch 1,000 rows, and the
+// counter is one.
+const auditPage = persistence.ViewRowsMax - 1
+
+// rowOverhead is about what a row takes in a reply beside its texts.
+const rowOverhead = 96
+
+// Audit answers one page of the audit log, newest first. Its cursor is the number of
+// the row above the page.
+func (o *Operations) Audit(p messages.Page) (*messages.AuditResult, *messages.Error) {
+	result := &messages.AuditResult{}
+	err := o.store.View(func(v *persistence.View) error {
+		result.AppliedIndex = v.Applied()
+		newest := uint64(v.Counter(CounterAudit))
+		oldest := uint64(1)
+		if newest > AuditMax {
+			oldest = newest - AuditMax + 1
+		}
+		above := newest + 1
+		if p.Cursor != 0 {
+			above = min(above, uint64(p.Cursor))
+		}
+		if above <= oldest {
+			return nil
+		}
+		var broken error
+		size := 0
+		err := v.Scan(auditKey(oldest), auditKey(above), true, int(min(p.Limit, auditPage)),
+			func(key persistence.Key, value persistence.Value) bool {
+				if size += len(value.Data) + rowOverhead; size > messages.ReplyMax {
+					return false
+				}
+				var r row
+				if r, broken = decodeRow(value.Tag, value.Data); broken != nil {
+					return false
+				}
+				id, _ := key.Number()
+				result.Rows = append(result.Rows, messages.AuditRow{
+					ID: id, At: uint64(r.at.Unix()), Who: r.who, What: r.action.String(),
+					Path: r.path, Node: r.node, Detail: r.detail,
+				})
+				return true
+			})
+		if n := len(result.Rows); n > 0 && result.Rows[n-1].ID > oldest {
+			result.NextCursor = messages.Cursor(result.Rows[n-1].ID)
+		}
+		if err == nil {
+			err = broken
+		}
+		return err
+	})
+	if err != nil {
+		return nil, errorOf(err)
+	}
+	return result, nil
+}

@@ -1,0 +1,250 @@
+package operations
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"github.com/the-block/bursar/actors"
+	"github.com/the-block/bursar/persistence"
+	"github.com/the-block/bursar/supervision"
+	"github.com/the-block/bursar/supervision/breaker"
+)
+
+// Journal takes proposals. Propose does not block; an error says that the proposal
+// was certainly not taken.
+type Journal interface {
+	Propose(persistence.Proposal) error
+}
+
+// Operations is one node's part of what operators do.
+type Operations struct {
+	cfg     Config
+	system  *actors.System
+	store   *persistence.Store
+	journal Journal
+
+	// Run's own: the audit log is followed up to the row seen.
+	seen uint64
+
+	mu     sync.Mutex
+	forces supervision.Forces
+	index  uint64        // of the log, that the runtime stands for
+	moved  chan struct{} // closed when index grows; nil while nobody waits
+	// injecting counts faults on their way through the log.
+	injecting int
+}
+
+// New returns this node's part; Run makes it follow the log.
+func New(cfg Config, system *actors.System, store *persistence.Store, journal Journal) (*Operations, error) {
+	if err := cfg.validate(); err != nil {
+		return nil, err
+	}
+	return &Operations{cfg: cfg, system: system, store: store, journal: journal}, nil
+}
+
+// Run follows the log until ctx ends and does to this node's breakers what operators
+// have committed, wherever they did. An error means that the Store cannot be believed:
+// the node must stop.
+func (o *Operations) Run(ctx context.Context) error {
+	if err := o.load(); err != nil {
+		return err
+	}
+	for {
+		if err := o.store.Wait(ctx, o.reached()+1); err != nil {
+			if ctx.Err() != nil {
+				return nil
+			}
+			return fmt.Errorf("follow the operators: %w", err)
+		}
+		if err := o.catchUp(); err != nil {
+			return err
+		}
+	}
+}
+
+// Wait returns once what was committed up to index is in force on this node, or ctx's
+// error.
+func (o *Operations) Wait(ctx context.Context, index uint64) error {
+	for {
+		o.mu.Lock()
+		if o.index >= index {
+			o.mu.Unlock()
+			return nil
+		}
+		if o.moved == nil {
+			o.moved = make(chan struct{})
+		}
+		moved := o.moved
+		o.mu.Unlock()
+		select {
+		case <-moved:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// Forces lists what is forced, by path.
+func (o *Operations) Forces() []supervision.Force {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.forces.All()
+}
+
+func (o *Operations) reached() uint64 {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.index
+}
+
+// advance notes that the runtime stands for the log up to index.
+func (o *Operations) advance(index uint64) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.index = index
+	if o.moved != nil {
+		close(o.moved)
+		o.moved = nil
+	}
+}
+
+// load makes the runtime's forces those of the table. The number of the audit log is
+// read first: a row that comes in between is followed again, which changes nothing.
+func (o *Operations) load() error {
+	index := o.store.Applied()
+	newest, err := o.store.Counter(CounterAudit)
+	if err != nil {
+		return fmt.Errorf("read the audit log: %w", err)
+	}
+	forced, err := o.readForces()
+	if err != nil {
+		return fmt.Errorf("read the forces: %w", err)
+	}
+	held := make(map[string]bool, len(forced))
+	for _, f := range forced {
+		held[f.Path] = true
+	}
+	for _, f := range o.Forces() {
+		if !held[f.Path] {
+			o.release(f.Path)
+		}
+	}
+	for _, f := range forced {
+		if err := o.hold(f); err != nil {
+			return err
+		}
+	}
+	o.seen = uint64(newest)
+	o.advance(index)
+	return nil
+}
+
+func (o *Operations) readForces() (forced []supervision.Force, err error) {
+	var broken error
+	err = o.store.Scan(persistence.NameKey(TableForces, ""), persistence.TableEnd(TableForces), false, supervision.ForcesMax,
+		func(key persistence.Key, v persistence.Value) bool {
+			var f supervision.Force
+			f, broken = decodeForce(key, v.Tag, v.Data)
+			forced = append(forced, f)
+			return broken == nil
+		})
+	if err == nil {
+		err = broken
+	}
+	return forced, err
+}
+
+// followMax is how many rows of the audit log are taken at a time.
+const followMax = 500
+
+// catchUp follows the audit log to its end.
+func (o *Operations) catchUp() error {
+	for {
+		index := o.store.Applied()
+		newest, err := o.store.Counter(CounterAudit)
+		if err != nil {
+			return fmt.Errorf("read the audit log: %w", err)
+		}
+		if uint64(newest) > o.seen+AuditMax { // rows that this node did not see are gone
+			return o.load()
+		}
+		if uint64(newest) == o.seen {
+			o.advance(index)
+			return nil
+		}
+		if err := o.follow(uint64(newest)); err != nil {
+			return err
+		}
+	}
+}
+
+// follow carries out the next rows of the audit log.
+func (o *Operations) follow(newest uint64) error {
+	to := min(o.seen+followMax, newest)
+	var rows []row
+	var broken error
+	err := o.store.Scan(auditKey(o.seen+1), auditKey(to+1), false, followMax,
+		func(_ persistence.Key, v persistence.Value) bool {
+			var r row
+			r, broken = decodeRow(v.Tag, v.Data)
+			rows = append(rows, r)
+			return broken == nil
+		})
+	if err == nil {
+		err = broken
+	}
+	if err != nil {
+		return fmt.Errorf("follow the audit log from row %d: %w", o.seen+1, err)
+	}
+	if uint64(len(rows)) != to-o.seen { // the oldest were taken away meanwhile
+		return o.load()
+	}
+	for i := range rows {
+		if err := o.carryOut(&rows[i]); err != nil {
+			return err
+		}
+	}
+	o.seen = to
+	return nil
+}
+
+// carryOut does to this node's breakers what a row says. An inject concerns only the
+// node that took it, and only once: who proposed it sees to that.
+func (o *Operations) carryOut(r *row) error {
+	if state, ok := r.action.state(); ok {
+		return o.hold(supervision.Force{Path: r.path, State: state, By: r.who, At: r.at})
+	}
+	if r.action == reset {
+		o.release(r.path)
+	}
+	return nil
+}
+
+// scopes are the two breakers of a path: over the actor itself, and over its children
+// and what it guards.
+var scopes = [...]breaker.Scope{breaker.Cell, breaker.Own}
+
+func (o *Operations) hold(f supervision.Force) error {
+	o.mu.Lock()
+	err := o.forces.Put(f)
+	o.mu.Unlock()
+	for _, scope := range scopes {
+		if err == nil {
+			err = o.system.Force(actors.Forced{Path: f.Path, Scope: scope, State: f.State})
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("force %s of %s: %w", f.State, f.Path, err)
+	}
+	return nil
+}
+
+func (o *Operations) release(path string) {
+	o.mu.Lock()
+	o.forces.Remove(path)
+	o.mu.Unlock()
+	for _, scope := range scopes {
+		o.system.Reset(path, scope)
+	}
+}

@@ -1,0 +1,73 @@
+package node
+
+import (
+	"sync"
+	"time"
+
+	"github.com/the-block/bursar/actors"
+	"github.com/the-block/bursar/messages"
+)
+
+// sampleEvery is the shortest window over which the busiest actors are found: finding
+// them walks all actors.
+const sampleEvery = time.Second
+
+// sample is the busiest actors of one window. All who ask within the next share it,
+// because the runtime counts from one look to the next.
+type sample struct {
+	mu     sync.Mutex
+	taken  time.Time // zero before the first
+	window time.Duration
+	busy   []actors.Busy
+}
+
+// busiest gives the newest sample, and takes a new one if that is old.
+func (n *Node) busiest() ([]actors.Busy, time.Duration) {
+	s := &n.sample
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := time.Now()
+	since := s.taken
+	if since.IsZero() {
+		since = n.started
+	}
+	if s.taken.IsZero() || now.Sub(since) >= sampleEvery {
+		s.taken, s.window, s.busy = now, now.Sub(since), n.system.Busiest(messages.LimitMax)
+	}
+	return s.busy, s.window
+}
+
+// top answers actors.top.
+func (n *Node) top(p *messages.TopParams) (*messages.ActorsTopResult, *messages.Error) {
+	busy, window := n.busiest()
+	result := &messages.ActorsTopResult{WindowMS: uint64(window.Milliseconds()), Node: string(n.cfg.Name)}
+	for _, b := range busy[:min(p.Limit, uint64(len(busy)))] {
+		result.Actors = append(result.Actors, messages.BusyActor{
+			Path: b.Path, Kind: b.Kind, MailboxDepth: uint64(b.Depth), Messages: b.Messages,
+		})
+	}
+	return result, nil
+}
+
+// actor answers actors.get.
+func (n *Node) actor(p *messages.PathParams) (*messages.ActorResult, *messages.Error) {
+	node, err := n.system.Tree(actors.Page{Path: p.Path})
+	if err != nil {
+		return nil, messages.Errorf(messages.CodeNotFound, "there is no actor %q", p.Path)
+	}
+	now := time.Now()
+	result := &messages.ActorResult{
+		Actor: flatten(nil, &node)[0], Refused: node.Refused, Node: string(n.cfg.Name),
+	}
+	for _, s := range n.system.Stalled() {
+		if s.Path == node.Path {
+			result.StalledMS = uint64(now.Sub(s.Since).Milliseconds())
+		}
+	}
+	for _, e := range n.system.OpenBreakers(breakersMax) {
+		if e.Path == node.Path {
+			result.Breakers = append(result.Breakers, breakerInfo(e, now))
+		}
+	}
+	return result, nil
+}

@@ -257,8 +257,7 @@ func TestASlowReaderIsHeldUpAlone(t *testing.T) {
 		}
 		sent <- total
 	}()
-	deadline := time.Now().Add(time.Second)
-	for time.Now().Before(deadline) {
+	for range 500 {
 		must(t, other, "gov.treasury.balance", object{})
 	}
 	var mem runtime.MemStats

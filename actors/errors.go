@@ -122,5 +122,4 @@ func (r *Refused) Unwrap() error {
 var (
 	refusedFull    = &Refused{Reason: MailboxFull, RetryAfter: 100 * time.Millisecond}
 	refusedStopped = &Refused{Reason: Stopped}
-	refusedLate    = &Refused{Reason: DeadlinePassed}
 )

@@ -167,11 +167,11 @@ func TestABucketRefillsAndIsUnloadedWhenIdle(t *testing.T) {
 			}
 			return ok
 		}
-		if !allowed() || !allowed() || allowed() {
+		if first, second, third := allowed(), allowed(), allowed(); !first || !second || third {
 			t.Error("a new bucket allows not two calls in a burst")
 		}
 		tree.Wait(time.Minute)
-		if !allowed() || allowed() {
+		if next, another := allowed(), allowed(); !next || another {
 			t.Error("a minute later it allows not one more")
 		}
 		tree.Wait(2 * time.Hour)

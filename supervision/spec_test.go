@@ -68,9 +68,9 @@ func TestBackoffIsExponentialUpToItsCap(t *testing.T) {
 	for n := range 9 {
 		got = append(got, b.Delay(n, 0.5))
 	}
-	want := []time.Duration{100, 200, 400, 800, 1600, 3200, 6400, 10_000, 10_000}
-	for i := range want {
-		want[i] *= time.Millisecond
+	var want []time.Duration
+	for _, ms := range []int{100, 200, 400, 800, 1600, 3200, 6400, 10_000, 10_000} {
+		want = append(want, time.Duration(ms)*time.Millisecond)
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("delays = %v, want %v", got, want)

@@ -1,6 +1,7 @@
 package graph_test
 
 import (
+	"errors"
 	"slices"
 	"testing"
 
@@ -57,8 +58,8 @@ func TestReportedCycleIsAlwaysReal(t *testing.T) {
 			}
 		}
 		_, err := graph.ResolvePlan(items)
-		cycle, ok := err.(*graph.CycleError)
-		if !ok {
+		var cycle *graph.CycleError
+		if !errors.As(err, &cycle) {
 			t.Fatalf("error = %v, want a cycle", err)
 		}
 		places := make([]int, len(cycle.Refs))

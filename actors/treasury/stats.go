@@ -24,7 +24,7 @@ type Stats struct {
 	paying        atomic.Int64
 	lag, tick     Durations
 
-	breakerState     atomic.Uint32
+	breaker          atomic.Pointer[breaker.Breaker] // the executor's; nil before its start
 	breakerFailures  atomic.Uint64
 	breakerSuccesses atomic.Uint64
 }
@@ -64,6 +64,7 @@ func (s *Stats) refusedSubmission(err *messages.Error) {
 		kind = RefusedRolledBack
 	case messages.CodeDependencyCycle:
 		kind = RefusedCircular
+	default:
 	}
 	s.refusals[kind].Add(1)
 }
@@ -103,13 +104,8 @@ func (s *Stats) Lag() *Durations { return &s.lag }
 // Tick is the time of one round of the executor.
 func (s *Stats) Tick() *Durations { return &s.tick }
 
-// Breaker is the state of the executor's breaker.
-func (s *Stats) Breaker() breaker.State {
-	if state := breaker.State(s.breakerState.Load()); state != 0 {
-		return state
-	}
-	return breaker.Closed
-}
+// Breaker is the state of the executor's breaker now.
+func (s *Stats) Breaker() breaker.State { return s.breaker.Load().State() }
 
 // BreakerFailures and BreakerSuccesses are how many submissions ended so.
 func (s *Stats) BreakerFailures() uint64 { return s.breakerFailures.Load() }

@@ -2,6 +2,7 @@ package wire_test
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net"
 	"testing"
@@ -65,7 +66,7 @@ func inVirtualTime(t *testing.T, handler func() wire.Handler, test func(t *testi
 func TestASilentConnectionEnds(t *testing.T) {
 	inVirtualTime(t, func() wire.Handler { return echo{} }, func(t *testing.T, nc net.Conn) {
 		start := time.Now()
-		if _, err := nc.Read(make([]byte, 1)); err != io.EOF {
+		if _, err := nc.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
 			t.Errorf("got %v", err)
 		}
 		if waited := time.Since(start); waited != wire.DefaultConfig().IdleTimeout {

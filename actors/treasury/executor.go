@@ -67,6 +67,7 @@ const (
 // Start implements actors.Starter.
 func (x *executor) Start(ctx *actors.Context) error {
 	x.breaker = ctx.Breaker()
+	x.stats.breaker.Store(x.breaker)
 	x.proposer = newProposer[executorWork](x.journal, ctx.Self())
 	x.paying = make(map[messages.DisbursementID]*payment)
 	x.unfunded = newUnfunded()
@@ -172,7 +173,6 @@ func (x *executor) pay(ctx *actors.Context) error {
 		x.stats.tick.observe(time.Since(begun))
 		x.stats.paying.Store(int64(len(x.paying)))
 		x.stats.unfunded.Store(int64(len(x.unfunded.byID)))
-		x.stats.breakerState.Store(uint32(x.breaker.State()))
 	}()
 	if err := x.releaseFunded(); err != nil {
 		return err

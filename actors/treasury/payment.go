@@ -96,7 +96,9 @@ func (x *executor) refuse(p costly, refusal *messages.Error) {
 // hold keeps a payment back while the breaker lets nothing through.
 func (x *executor) hold(ctx *actors.Context, due Payable) {
 	x.model.PutPayable(due)
-	x.callers.fail(due.ID, x.circuitOpen())
+	refusal := x.circuitOpen()
+	x.stats.executionError(refusal, time.Now())
+	x.callers.fail(due.ID, refusal)
 	x.rest(ctx, min(x.breaker.RetryAfter(time.Now()), holdMax))
 }
 

@@ -18,19 +18,28 @@ import (
 // devEpoch is the time between epochs of a cluster for trying things out.
 const devEpoch = 250 * time.Millisecond
 
+// loadDefault is a load that shows in every graph and costs next to nothing.
+const loadDefault = 20
+
 func newDev(std streams) *cobra.Command {
 	d := dev{std: std}
 	command := &cobra.Command{
 		Use:   "dev",
-		Short: "Try it: a node on this machine pays a real DAO's grants",
-		Long: `Starts a node as a process of its own, submits the grants and expenses of the Decentraland DAO
-to it as any client would, and shows what becomes of them. An epoch lasts 250 ms and stands for a
-month: a grant is due in its month, an expense when its grant is final. What must be refused is
+		Short: "Try it: a node on this machine relives a real DAO's grants",
+		Long: `Starts a node as a process of its own, lets it relive the grants of the Decentraland DAO as any
+client would, and shows what becomes of them. An epoch lasts 250 ms and stands for a month.
+
+What the DAO enacted before 2022 the treasury pays by itself, each grant in its month. Every other
+grant is a proposal on which both houses vote as the DAO did: enacted ones pass, sit out their
+timelock and are paid; rejected ones miss their quorum and are rolled back; what was out of budget
+is withdrawn. Expenses wait until their grant is final. One grant is recalled within its rollback
+window, on purpose, and the expenses that wait for it go down with it. What must be refused is
 refused: 18 expenses of grants that do not exist, and one grant of nothing.
 
+When all is settled, a gentle load of small payments keeps the treasury busy (--load).
 Kill the node's process (kill -9): it is started again and nothing is lost. Ctrl-C ends it all.`,
 		Example: `  bursar dev
-  bursar dev --load 500           and 500 more payments a second
+  bursar dev --load 500           500 payments a second when the story is over
   bursar dev --data ./treasury    keep the data; the next start goes on from there
   bursar dev --for 30s            end by itself`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return d.run(cmd.Context()) },
@@ -40,7 +49,7 @@ Kill the node's process (kill -9): it is started again and nothing is lost. Ctrl
 	flags.IntVar(&d.basePort, "base-port", node.DefaultConfig().BasePort, "first of the node's five ports")
 	flags.StringVar(&d.dir, "data", "", "directory to keep the data in (default: one that is removed at the end)")
 	flags.DurationVar(&d.duration, "for", 0, "end after this time (default: run until Ctrl-C)")
-	flags.IntVar(&d.load, "load", 0, "submit this many further payments a second")
+	flags.IntVar(&d.load, "load", loadDefault, "payments a second when the story is over; 0 is none")
 	return command
 }
 

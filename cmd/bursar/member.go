@@ -77,15 +77,41 @@ func (m *member) run(ctx context.Context, ready func()) error {
 // checkPorts reports the first of the node's ports that another program has, so that
 // its answers are not taken for our node's.
 func (m *member) checkPorts(ctx context.Context) error {
-	var lc net.ListenConfig
 	for offset := node.PortRPC; offset <= node.PortActors; offset++ {
-		listener, err := lc.Listen(ctx, "tcp", m.cfg.Address(offset))
-		if err != nil {
-			return fmt.Errorf("%w; does a node run already? --base-port takes other ports", err)
+		addr := m.cfg.Address(offset)
+		err := checkPort(ctx, addr, offset == node.PortGossip)
+		if errors.Is(err, syscall.EADDRINUSE) {
+			return fmt.Errorf("%s of %s, %s, is in use; does a node run already? End it, or take other ports with --base-port",
+				portNames[offset], m.cfg.Name, addr)
 		}
-		listener.Close()
+		if err != nil {
+			return err
+		}
 	}
 	return nil
+}
+
+var portNames = [...]string{
+	node.PortRPC: "the rpc port", node.PortGossip: "the gossip port", node.PortRaft: "the raft port",
+	node.PortHTTP: "the http port", node.PortActors: "the actors' port",
+}
+
+// checkPort takes a port for a moment, also for packets where the node needs these.
+func checkPort(ctx context.Context, addr string, packets bool) error {
+	var lc net.ListenConfig
+	listener, err := lc.Listen(ctx, "tcp", addr)
+	if err != nil {
+		return err
+	}
+	listener.Close()
+	if !packets {
+		return nil
+	}
+	conn, err := lc.ListenPacket(ctx, "udp", addr)
+	if err != nil {
+		return err
+	}
+	return conn.Close()
 }
 
 // process is a started node. ended is closed when it is over, err says how.

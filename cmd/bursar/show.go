@@ -29,25 +29,24 @@ type show struct {
 	began  time.Time
 
 	mu     sync.Mutex
-	tally  demo.Tally
+	tally  *demo.Tally
 	loaded uint64 // payments of --load that were taken
-	first  bool   // the first payment was told
-	hinted bool
+	first  bool   // firstText was told
 	rate   rate
 }
 
 func newShow(screen *display, m *member, load int, began time.Time) *show {
 	return &show{
-		screen: screen, member: m, load: load, began: began,
+		screen: screen, member: m, load: load, began: began, tally: new(demo.Tally),
 		link: &link{addr: m.cfg.Address(node.PortRPC)},
 	}
 }
 
-// run submits and watches until ctx ends.
+// run tells the story, then keeps the load up, and watches until ctx ends.
 func (s *show) run(ctx context.Context) error {
 	defer s.link.Close()
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return s.submit(ctx) })
+	group.Go(func() error { return s.play(ctx) })
 	group.Go(func() error { return s.watch(ctx) })
 	if err := group.Wait(); err != nil && !ended(err) {
 		return err
@@ -55,78 +54,37 @@ func (s *show) run(ctx context.Context) error {
 	return nil
 }
 
-func (s *show) submit(ctx context.Context) error {
+func (s *show) play(ctx context.Context) error {
 	book, err := demo.Load()
 	if err != nil {
 		return err
 	}
 	cfg := batch.DefaultConfig()
-	_, err = demo.Run(ctx, s.link, book, cfg, func(t *demo.Tally) {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		s.tally = *t
-		s.tally.Refused = maps.Clone(t.Refused)
-	})
-	if err != nil {
+	if _, err = demo.Run(ctx, s.link, book, cfg, s.note); err != nil {
 		return fmt.Errorf("the demo: %w", err)
 	}
 	if s.load == 0 {
 		return nil
 	}
-	return s.keepLoad(ctx, cfg)
-}
-
-// loadSlices is how many portions of --load are submitted in a second.
-const loadSlices = 10
-
-// keepLoad accrues and submits load payments of one unit each second. A node that
-// cannot keep up gets the next portion late, not on top.
-func (s *show) keepLoad(ctx context.Context, cfg batch.Config) error {
-	run := fmt.Sprintf("load-%x", s.began.UnixNano())
-	tick := time.NewTicker(time.Second / loadSlices)
-	defer tick.Stop()
-	for slice := 0; ; slice++ {
-		from, to := slice*s.load/loadSlices, (slice+1)*s.load/loadSlices
-		if err := s.submitLoad(ctx, cfg, run, from, to); err != nil {
-			return fmt.Errorf("the load: %w", err)
-		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return nil
-		}
-	}
-}
-
-func (s *show) submitLoad(ctx context.Context, cfg batch.Config, run string, from, to int) error {
-	if from == to {
-		return nil
-	}
-	accrual := &messages.AccrueParams{
-		Options: messages.Options{RequestID: fmt.Sprintf("%s-accrual-%d", run, from)},
-		Amount:  messages.Amount(to - from),
-		Source:  "load",
-	}
-	err := batch.Persist(ctx, cfg.Patience, func() error {
-		return s.link.Call(ctx, messages.MethodAccrue, accrual, new(messages.AccrueResult))
-	})
-	if err != nil {
-		return err
-	}
-	items := make([]batch.Item, 0, to-from)
-	for n := from; n < to; n++ {
-		items = append(items, batch.Item{
-			RequestID: fmt.Sprintf("%s-%d", run, n),
-			Payload: messages.Payload{Disbursement: messages.Disbursement{
-				Destination: fmt.Sprintf("tb1load%02d", n%100), Amount: 1, Memo: "load", ScheduledEpoch: 1,
-			}},
-		})
-	}
-	return batch.Submit(ctx, s.link, items, cfg, func(int, batch.Outcome) {
+	l := load{link: s.link, cfg: cfg, run: fmt.Sprintf("load-%x", s.began.UnixNano()), payees: book.Payees(), perSecond: s.load}
+	return l.keep(ctx, func() {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.loaded++
 	})
+}
+
+// note takes the story's newest tally and tells what is news in it.
+func (s *show) note(t *demo.Tally) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if t.Cascade != nil && s.tally.Cascade == nil {
+		s.screen.event("%s", cascadeText(t.Cascade))
+	}
+	if t.End != nil && s.tally.End == nil {
+		s.screen.event("%s\n%s", endText(t.End, time.Since(s.began)), s.hints(t))
+	}
+	s.tally = t
 }
 
 // watch draws the summary until ctx ends. While the node is not ready it says so.
@@ -146,31 +104,83 @@ func (s *show) watch(ctx context.Context) error {
 func (s *show) draw(f figures, now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.first && f.paid() > 0 {
+	if !s.first && f.paid() > 0 && s.tally.Submitted() > 0 {
 		s.first = true
-		s.screen.event("first payment executed %s after the start", now.Sub(s.began).Round(10*time.Millisecond))
+		s.screen.event("%s", s.firstText(f, now))
 	}
 	perSecond := s.rate.add(now, f.paid())
 	taken := uint64(s.tally.Submitted()) + s.loaded
 	refused := refusedText(s.tally.Refused)
+	votes := group(uint64(s.tally.Votes))
+	if s.tally.Late > 0 {
+		votes += fmt.Sprintf(" (and %d too late)", s.tally.Late)
+	}
 	s.screen.show([]string{
 		"",
-		fmt.Sprintf("  epoch %-8s balance %s", group(f.count("bursar_epoch")), group(f.count("treasury_balance"))),
-		fmt.Sprintf("  submitted %-8s acknowledged: committed and on disk   (in the books: %s)", group(taken), group(f.all())),
+		fmt.Sprintf("  epoch %-10s %-28s balance %s",
+			group(f.count("bursar_epoch")), s.chapter(), group(f.count("treasury_balance"))),
+		fmt.Sprintf("  submitted %-6s acknowledged: committed and on disk   (in the books: %s)", group(taken), group(f.all())),
 		fmt.Sprintf("  refused   %s", refused),
-		fmt.Sprintf("  waiting   %-8s executed %-8s finalized %-8s rolled back %s",
-			group(f.open()-f.in(messages.Executed)), group(f.in(messages.Executed)),
-			group(f.in(messages.Finalized)), group(f.in(messages.RolledBack))),
+		fmt.Sprintf("  votes     %s", votes),
+		fmt.Sprintf("  on the way: draft %-5s voting %-4s queued %-4s timelocked %-4s executed %s", group(f.in(messages.Draft)),
+			group(f.in(messages.Voting)), group(f.in(messages.Queued)), group(f.in(messages.Timelocked)), group(f.in(messages.Executed))),
+		fmt.Sprintf("  at the end: finalized %-8s rolled back %s", group(f.in(messages.Finalized)), group(f.in(messages.RolledBack))),
 		fmt.Sprintf("  %s payments/s", group(perSecond)),
 	}, fmt.Sprintf("epoch %d: ", f.count("bursar_epoch")),
-		fmt.Sprintf("submitted %d, refused %s, executed %d, finalized %d, balance %d, %d payments/s",
-			taken, refused, f.in(messages.Executed), f.in(messages.Finalized),
+		fmt.Sprintf("%s, submitted %d, refused %s, draft %d, voting %d, queued %d, timelocked %d, executed %d, finalized %d, "+
+			"rolled back %d, balance %d, %d payments/s",
+			s.chapter(), taken, refused, f.in(messages.Draft), f.in(messages.Voting), f.in(messages.Queued),
+			f.in(messages.Timelocked), f.in(messages.Executed), f.in(messages.Finalized), f.in(messages.RolledBack),
 			f.count("treasury_balance"), perSecond))
-	if !s.hinted && taken > 0 && f.all() >= taken && f.open() == 0 {
-		s.hinted = true
-		s.screen.keep()
-		s.screen.event("%s", s.hints())
+}
+
+// firstText tells of the first payment, or of those of an earlier run.
+func (s *show) firstText(f figures, now time.Time) string {
+	if s.tally.Duplicates > 0 {
+		return fmt.Sprintf("the story goes on where it was: %s payments are in the books", group(f.paid()))
 	}
+	return fmt.Sprintf("first payment executed %s after the start", now.Sub(s.began).Round(10*time.Millisecond))
+}
+
+// chapter is what the show is at.
+func (s *show) chapter() string {
+	switch {
+	case s.tally.End != nil && s.load > 0:
+		return fmt.Sprintf("live load of %d/s", s.load)
+	case s.tally.End != nil:
+		return "all is settled"
+	case s.tally.Month.IsZero():
+		return "opening the books"
+	default:
+		return s.tally.Month.Format("January 2006")
+	}
+}
+
+// cascadeText tells of a rollback that took others along.
+func cascadeText(c *demo.Cascade) string {
+	return fmt.Sprintf(`rollback of disbursement %d, %q: %s returned to the treasury
+  %d expenses over %s waited for it and are rolled back with it, each with the reason
+  %q`, c.Root, shortened(c.Title), group(uint64(c.Returned)), c.Failed, group(uint64(c.Amount)), c.Reason)
+}
+
+// titleMax is how much of a title is shown, in characters.
+const titleMax = 48
+
+func shortened(title string) string {
+	runes := []rune(strings.TrimSpace(title))
+	if len(runes) <= titleMax {
+		return string(runes)
+	}
+	return string(runes[:titleMax-1]) + "…"
+}
+
+// endText sums the story up.
+func endText(e *demo.End, took time.Duration) string {
+	return fmt.Sprintf(`all is settled at epoch %d, %s after the start:
+  %d payments are final, %d missed their quorum, %d failed with what they waited for, %d were cancelled or recalled
+  accrued %s = balance %s + paid %s`,
+		e.Epoch, took.Round(100*time.Millisecond), e.Finalized, e.NoQuorum, e.Failed, e.Cancelled,
+		group(uint64(e.Accrued)), group(uint64(e.Balance)), group(uint64(e.Spent)))
 }
 
 func refusedText(refused map[messages.Code]int) string {
@@ -187,20 +197,30 @@ func refusedText(refused map[messages.Code]int) string {
 }
 
 // hints is what to try while the node runs.
-func (s *show) hints() string {
+func (s *show) hints(t *demo.Tally) string {
 	rpc, pages := s.member.cfg.Address(node.PortRPC), s.member.cfg.Address(node.PortHTTP)
-	return fmt.Sprintf(`
-Every payment is final. What to try next, in another terminal:
+	root := messages.DisbursementID(1)
+	if t.Cascade != nil {
+		root = t.Cascade.Root
+	}
+	more := ""
+	if s.load > 0 {
+		more = fmt.Sprintf("\nFrom now on %d small payments a second go to the same payees, funded by accruals (--load 0: none).\n", s.load)
+	}
+	return fmt.Sprintf(`%[5]s
+What to try next, in another terminal:
 
   bin/bursar status --addr %[1]s
+  bin/bursar call --addr %[1]s gov.treasury.statement '{"id": %[4]d}'    the life of what was rolled back
+  bin/bursar graph --addr %[1]s --around %[4]d --hops 1 --svg cascade.svg    a picture of what went down with it
+  bin/bursar tree --addr %[1]s    the actors and their supervisors
   bin/bursar submit --addr %[1]s --destination tb1me --amount 42 --memo 'my first payment'
-  bin/bursar call --addr %[1]s gov.treasury.get_disbursement '{"id": 1000}'
   curl -s http://%[2]s/metrics | grep -E 'treasury|governance'
   open http://%[2]s/ in a browser
-  kill -9 %[3]d     the node: nothing is lost, it comes back here
+  kill -9 %[3]d    the node: nothing is lost, it comes back here
 
 Ctrl-C ends it.
-`, rpc, pages, s.member.pid.Load())
+`, rpc, pages, s.member.pid.Load(), root, more)
 }
 
 // rate is the growth of a counter over the last second or so.

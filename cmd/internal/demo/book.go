@@ -4,6 +4,7 @@ import (
 	"embed"
 	"encoding/csv"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -14,13 +15,29 @@ import (
 //go:embed data/grants.csv data/expenses.csv
 var files embed.FS
 
+// Status is what the DAO had made of a grant when its books were taken.
+type Status string
+
+// What became of a grant.
+const (
+	Enacted     Status = "enacted"       // voted for and paid
+	Passed      Status = "passed"        // voted for, not paid yet
+	OutOfBudget Status = "out_of_budget" // voted for, with no money left for it
+	Rejected    Status = "rejected"      // voted down
+	Active      Status = "active"        // the vote was still open
+)
+
 // Grant is one row of grants.csv.
 type Grant struct {
-	ID      string // the DAO's proposal id
-	Payee   string // 0x and 40 hex digits, in any case
-	Amount  messages.Amount
-	Title   string
-	Started time.Time
+	ID       string // the DAO's proposal id
+	Payee    string // 0x and 40 hex digits, in any case
+	Amount   messages.Amount
+	Title    string
+	Category string
+	Tier     string
+	Status   Status
+	Started  time.Time // of the vote
+	Ended    time.Time
 }
 
 // Expense is one row of expenses.csv. GrantID may name no grant.
@@ -70,8 +87,25 @@ func (b Book) Total() messages.Amount {
 	return sum
 }
 
+// Payees lists the accounts the book pays, each once.
+func (b Book) Payees() []string {
+	accounts := make([]string, 0, len(b.Grants)+len(b.Expenses))
+	for _, grant := range b.Grants {
+		accounts = append(accounts, destination(grant.Payee))
+	}
+	for _, expense := range b.Expenses {
+		accounts = append(accounts, destination(expense.Payee))
+	}
+	slices.Sort(accounts)
+	return slices.Compact(accounts)
+}
+
 func parseGrant(row map[string]string) (Grant, error) {
 	amount, err := cents(row["amount_usd"])
+	if err != nil {
+		return Grant{}, err
+	}
+	status, err := parseStatus(row["status"])
 	if err != nil {
 		return Grant{}, err
 	}
@@ -79,7 +113,23 @@ func parseGrant(row map[string]string) (Grant, error) {
 	if err != nil {
 		return Grant{}, fmt.Errorf("started: %w", err)
 	}
-	return Grant{ID: row["id"], Payee: row["payee"], Amount: amount, Title: row["memo"], Started: started}, nil
+	ended, err := time.Parse(time.RFC3339, row["ended"])
+	if err != nil {
+		return Grant{}, fmt.Errorf("ended: %w", err)
+	}
+	return Grant{
+		ID: row["id"], Payee: row["payee"], Amount: amount, Title: row["memo"],
+		Category: row["category"], Tier: row["tier"], Status: status, Started: started, Ended: ended,
+	}, nil
+}
+
+func parseStatus(text string) (Status, error) {
+	switch status := Status(text); status {
+	case Enacted, Passed, OutOfBudget, Rejected, Active:
+		return status, nil
+	default:
+		return "", fmt.Errorf("status %q is unknown", text)
+	}
 }
 
 func parseExpense(row map[string]string) (Expense, error) {

@@ -1,0 +1,99 @@
+package main
+
+import (
+	"bufio"
+	"os/exec"
+	"regexp"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// TestTheDemoSettlesThoughItsNodeIsKilled plays the whole story as people see it,
+// kills the node in the middle, and ends it by Ctrl-C.
+func TestTheDemoSettlesThoughItsNodeIsKilled(t *testing.T) {
+	t.Parallel()
+	program, err := exec.LookPath("bursar") // TestMain puts it on the path
+	if err != nil {
+		t.Fatal(err)
+	}
+	command := exec.CommandContext(t.Context(), program, "dev", "--base-port", strconv.Itoa(freePorts(t)), "--load", "50")
+	command.Cancel = func() error { return command.Process.Signal(syscall.SIGTERM) } // it ends its node
+	command.WaitDelay = stopTimeout
+	command.Env = append(command.Environ(), "TMPDIR="+t.TempDir())
+	out, err := command.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := command.Start(); err != nil {
+		t.Fatal(err)
+	}
+	lines := bufio.NewScanner(out)
+	var seen strings.Builder
+	next := func(pattern string) []string {
+		t.Helper()
+		for wanted := regexp.MustCompile(pattern); lines.Scan(); {
+			seen.WriteString(lines.Text() + "\n")
+			if found := wanted.FindStringSubmatch(lines.Text()); found != nil {
+				return found
+			}
+		}
+		t.Fatalf("%q never came:\n%s", pattern, seen.String())
+		return nil
+	}
+	pid, err := strconv.Atoi(next(`^n1 is ready after .*, process (\d+)$`)[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	next(`finalized [1-9]`)
+	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	next(`^n1 died: signal: killed; starting it again$`)
+	next(`^n1 is ready again after`)
+	next(`^all is settled at epoch`)
+	next(`^  \d+ payments are final, \d+ missed their quorum, \d+ failed with what they waited for`)
+	sums := next(`^  accrued (.*) = balance (.*) \+ paid (.*)$`)
+	if amountOf(t, sums[1]) != amountOf(t, sums[2])+amountOf(t, sums[3]) {
+		t.Errorf("the sums do not add up: %v", sums)
+	}
+	next(`live load of 50/s, .* [1-9]\d* payments/s$`)
+	if err := command.Process.Signal(syscall.SIGINT); err != nil {
+		t.Fatal(err)
+	}
+	next(`^ended after .*; the data is removed$`)
+	if err := command.Wait(); err != nil {
+		t.Errorf("it ended with %v", err)
+	}
+}
+
+func amountOf(t *testing.T, grouped string) uint64 {
+	t.Helper()
+	n, err := strconv.ParseUint(strings.ReplaceAll(grouped, ",", ""), 10, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// What is proposed to be tried next must be commands there are.
+func TestHintsAreCommands(t *testing.T) {
+	s := newShow(newDisplay(&strings.Builder{}), testMember(t), 20, time.Now())
+	hints := s.hints(s.tally)
+	found := regexp.MustCompile(`(?m)^  bin/bursar (.*?)(?:    .*)?$`).FindAllStringSubmatch(hints, -1)
+	if len(found) != 5 {
+		t.Fatalf("%d commands in\n%s", len(found), hints)
+	}
+	for _, line := range found {
+		command, rest, err := newRoot(streams{}).Find(strings.Fields(line[1]))
+		if err != nil || !command.HasParent() {
+			t.Errorf("%q is no command: %v", line[1], err)
+			continue
+		}
+		if err := command.ParseFlags(rest); err != nil {
+			t.Errorf("%q: %v", line[1], err)
+		}
+	}
+}

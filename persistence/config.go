@@ -8,7 +8,7 @@ import (
 // StoreConfig says what the Store keeps in memory beside its rows.
 type StoreConfig struct {
 	// Columns are the fields kept per record of a numbered table, so that Select can
-	// filter without reading rows. Each costs 8 B a record.
+	// filter without reading rows. Each costs 9 B a record.
 	Columns map[Table]Columns
 	// RecentChanges and RecentBytes bound the changes kept for consumers that follow
 	// the Store. Raised: a slower consumer need not rebuild. Lowered: less memory.

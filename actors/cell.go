@@ -142,6 +142,7 @@ type cell struct {
 
 	state    atomic.Uint32
 	restarts atomic.Uint32
+	timed    atomic.Int64 // nanoseconds that the timed messages took
 	// barred is until when supervision keeps messages out, by the coarse clock; 0 if
 	// it does not.
 	barred atomic.Int64
@@ -208,9 +209,15 @@ func (c *cell) post(it item) error {
 	case MailboxFull:
 		return refusedFull
 	default:
-		c.sys.dead.add(DeadLetter{Path: c.path(), Type: typeName(it.msg), Reason: Stopped})
+		c.deadLetter(it.msg, Stopped)
 		return refusedStopped
 	}
+}
+
+// deadLetter files a message that the actor will not see.
+func (c *cell) deadLetter(msg any, why Reason) {
+	c.kind.dead.Add(1)
+	c.sys.dead.add(DeadLetter{Path: c.path(), Type: typeName(msg), Reason: why})
 }
 
 func (c *cell) countRefusal() {
@@ -226,7 +233,7 @@ func (c *cell) postInternal(it item) error {
 	if why == 0 {
 		return nil
 	}
-	c.sys.dead.add(DeadLetter{Path: c.path(), Type: typeName(it.msg), Reason: why})
+	c.deadLetter(it.msg, why)
 	return refusedStopped
 }
 
@@ -355,7 +362,7 @@ func (c *cell) deliver(it item, counts bool) {
 		it.msg = t.msg
 	}
 	if it.call.call != nil && !it.call.open() {
-		c.sys.dead.add(DeadLetter{Path: c.path(), Type: typeName(it.msg), Reason: DeadlinePassed})
+		c.deadLetter(it.msg, DeadlinePassed)
 		c.settle(counts)
 		return
 	}
@@ -430,7 +437,9 @@ func (c *cell) beginTiming() {
 
 func (c *cell) endTiming() {
 	if c.timing != 0 {
-		c.kind.turns.observe(time.Since(began) - c.timing)
+		took := time.Since(began) - c.timing
+		c.kind.turns.observe(took)
+		c.timed.Add(int64(took))
 		c.timing = 0
 	}
 }
@@ -579,7 +588,7 @@ func (c *cell) close() {
 	for _, it := range c.box.empty() {
 		it.call.reply(refusedStopped)
 		undelivered(it.msg, func() error { return refusedStopped })
-		c.sys.dead.add(DeadLetter{Path: c.path(), Type: typeName(it.msg), Reason: Stopped})
+		c.deadLetter(it.msg, Stopped)
 	}
 	c.stopIdle()
 	if c.family != nil && c.family.timer != nil {

@@ -100,7 +100,7 @@ func (c *Context) After(d time.Duration, msg any) *Timer {
 	t := &Timer{cell: c.cell, msg: msg}
 	x := c.cell.extras()
 	if len(x.timers) >= timersMax {
-		c.cell.sys.dead.add(DeadLetter{Path: c.cell.path(), Type: typeName(msg), Reason: TooManyTimers})
+		c.cell.deadLetter(msg, TooManyTimers)
 		return t
 	}
 	if x.timers == nil {

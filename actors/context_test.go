@@ -511,11 +511,16 @@ func TestTheTreeComesInPagesAndTheBusiestFirst(t *testing.T) {
 		if len(names) != 250 || names[0] != "/000" || names[249] != "/249" {
 			t.Errorf("%d names from %s to %s", len(names), names[0], names[len(names)-1])
 		}
-		busy := s.Busiest(3)
-		if len(busy) != 3 || busy[0].Path != "/249" || busy[0].Messages != 249 || busy[2].Path != "/247" {
+		busy, depths := s.Busiest(3)
+		if len(busy) != 3 || busy[0].Path != "/249" || busy[0].Messages != 249 || busy[0].Total != 249 || busy[2].Path != "/247" {
 			t.Errorf("busiest = %v", busy)
 		}
-		if again := s.Busiest(3); len(again) != 0 {
+		for kind, depth := range depths {
+			if depth != 0 {
+				t.Errorf("%d messages wait for actors of kind %s", depth, kind)
+			}
+		}
+		if again, _ := s.Busiest(3); len(again) != 0 {
 			t.Errorf("busiest after nothing happened = %v", again)
 		}
 		if _, err := s.Tree(actors.Page{Path: "/nobody"}); !errors.Is(err, actors.ErrNotFound) {

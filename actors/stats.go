@@ -15,6 +15,7 @@ type kind struct {
 	refused  atomic.Uint64
 	failures atomic.Uint64
 	restarts atomic.Uint64
+	dead     atomic.Uint64
 	waits    histogram
 	turns    histogram
 }
@@ -56,6 +57,9 @@ type KindStats struct {
 	Refused  uint64 // refused at the door or turned away by a breaker
 	Failures uint64
 	Restarts uint64
+	// DeadLetters are those meant for an actor of this kind. Those whose actor is not
+	// known are in Stats.DeadLetters only.
+	DeadLetters uint64
 	// Wait is from acceptance to the message's turn, Turn the turn itself. One user
 	// message in 64 of each actor is timed.
 	Wait, Turn Durations
@@ -95,7 +99,7 @@ func (s *System) Stats() Stats {
 	for _, k := range s.kinds.list {
 		out.Kinds = append(out.Kinds, KindStats{
 			Kind: k.name, Active: k.active.Load(), Messages: k.messages.Load(), Refused: k.refused.Load(),
-			Failures: k.failures.Load(), Restarts: k.restarts.Load(), Wait: k.waits.read(), Turn: k.turns.read(),
+			Failures: k.failures.Load(), Restarts: k.restarts.Load(), DeadLetters: k.dead.Load(), Wait: k.waits.read(), Turn: k.turns.read(),
 		})
 	}
 	return out
@@ -128,6 +132,9 @@ type Durations struct {
 	Count  uint64
 	Sum    time.Duration
 }
+
+// Estimate is how long all messages took together, judged by those that were timed.
+func (d Durations) Estimate() time.Duration { return sampleEvery * d.Sum }
 
 func (h *histogram) read() Durations {
 	var d Durations

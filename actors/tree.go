@@ -124,36 +124,43 @@ type Busy struct {
 	Kind     string
 	Depth    int
 	Messages uint64 // handled since the last call
+	Total    uint64 // handled since it began
+	// Turns is how long it took for them, judged by those that were timed.
+	Turns time.Duration
 }
 
 // Busiest returns the n actors that handled most messages since it was last
-// called, the busiest first. It walks all actors: call it once a scrape, from one
-// place.
-func (s *System) Busiest(n int) []Busy {
-	top := &busiest{}
+// called, the busiest first, and how many messages wait for the actors of each
+// kind. It walks all actors: call it once a scrape, from one place.
+func (s *System) Busiest(n int) (top []Busy, depths map[string]int) {
+	depths = make(map[string]int)
+	most := &busiest{}
 	s.root.each(func(c *cell) {
-		done := c.box.done.Load()
+		load := c.box.load()
+		depths[c.kind.name] += load.depth
+		done := load.done
 		since := done - c.lastDone
 		c.lastDone = done
 		if since == 0 || n <= 0 {
 			return
 		}
-		if top.Len() == n {
-			if (*top)[0].since >= since {
+		if most.Len() == n {
+			if (*most)[0].since >= since {
 				return
 			}
-			heap.Pop(top)
+			heap.Pop(most)
 		}
-		heap.Push(top, busyCell{c, since})
+		heap.Push(most, busyCell{c, since, load.depth})
 	})
-	slices.SortFunc(*top, func(a, b busyCell) int { return cmp.Compare(b.since, a.since) })
-	out := make([]Busy, 0, top.Len())
-	for _, b := range *top {
-		out = append(out, Busy{
-			Path: b.cell.path(), Kind: b.cell.kind.name, Depth: b.cell.box.load().depth, Messages: b.since,
+	slices.SortFunc(*most, func(a, b busyCell) int { return cmp.Compare(b.since, a.since) })
+	top = make([]Busy, 0, most.Len())
+	for _, b := range *most {
+		top = append(top, Busy{
+			Path: b.cell.path(), Kind: b.cell.kind.name, Depth: b.depth,
+			Messages: b.since, Total: b.cell.lastDone, Turns: sampleEvery * time.Duration(b.cell.timed.Load()),
 		})
 	}
-	return out
+	return top, depths
 }
 
 // each visits the actors of a subtree, its root included.
@@ -171,6 +178,7 @@ func (c *cell) each(visit func(*cell)) {
 type busyCell struct {
 	cell  *cell
 	since uint64
+	depth int
 }
 
 // busiest is a heap with the least busy on top.

@@ -15,14 +15,20 @@ const sampleEvery = time.Second
 // sample is the busiest actors of one window. All who ask within the next share it,
 // because the runtime counts from one look to the next.
 type sample struct {
-	mu     sync.Mutex
-	taken  time.Time // zero before the first
+	mu    sync.Mutex
+	taken time.Time // zero before the first
+	sampled
+}
+
+// sampled is what one look at all actors has found.
+type sampled struct {
 	window time.Duration
 	busy   []actors.Busy
+	depths map[string]int // by kind
 }
 
 // busiest gives the newest sample, and takes a new one if that is old.
-func (n *Node) busiest() ([]actors.Busy, time.Duration) {
+func (n *Node) busiest() sampled {
 	s := &n.sample
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -32,16 +38,17 @@ func (n *Node) busiest() ([]actors.Busy, time.Duration) {
 		since = n.started
 	}
 	if s.taken.IsZero() || now.Sub(since) >= sampleEvery {
-		s.taken, s.window, s.busy = now, now.Sub(since), n.system.Busiest(messages.LimitMax)
+		s.taken, s.window = now, now.Sub(since)
+		s.busy, s.depths = n.system.Busiest(messages.LimitMax)
 	}
-	return s.busy, s.window
+	return s.sampled
 }
 
 // top answers actors.top.
 func (n *Node) top(p *messages.TopParams) (*messages.ActorsTopResult, *messages.Error) {
-	busy, window := n.busiest()
-	result := &messages.ActorsTopResult{WindowMS: uint64(window.Milliseconds()), Node: string(n.cfg.Name)}
-	for _, b := range busy[:min(p.Limit, uint64(len(busy)))] {
+	s := n.busiest()
+	result := &messages.ActorsTopResult{WindowMS: uint64(s.window.Milliseconds()), Node: string(n.cfg.Name)}
+	for _, b := range s.busy[:min(p.Limit, uint64(len(s.busy)))] {
 		result.Actors = append(result.Actors, messages.BusyActor{
 			Path: b.Path, Kind: b.Kind, MailboxDepth: uint64(b.Depth), Messages: b.Messages,
 		})

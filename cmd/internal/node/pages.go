@@ -169,14 +169,28 @@ func (n *Node) clusterFigures() monitoring.Cluster {
 	}
 }
 
+// actorFigures shows the actors by kind, the busiest by themselves, and the rest: what
+// is left of the kinds' sums, actors that have ended included.
 func (n *Node) actorFigures() monitoring.Actors {
-	stats := n.system.Stats()
+	sample := n.busiest()
 	var figures monitoring.Actors
-	for _, k := range stats.Kinds {
+	for _, k := range n.system.Stats().Kinds {
 		figures.Kinds = append(figures.Kinds, monitoring.Kind{
-			Name: k.Kind, Active: int(k.Active), Messages: k.Messages, Rejected: k.Refused, Restarts: k.Restarts,
-			Wait: durations(k.Wait), Processing: durations(k.Turn),
+			Name: k.Kind, Active: int(k.Active), Messages: k.Messages, Depth: sample.depths[k.Kind], Rejected: k.Refused,
+			Restarts: k.Restarts, DeadLetters: k.DeadLetters, Wait: durations(k.Wait), Processing: durations(k.Turn),
 		})
+		figures.Rest.Messages += k.Messages
+		figures.Rest.Depth += sample.depths[k.Kind]
+		figures.Rest.ProcessingSeconds += k.Turn.Estimate().Seconds()
+	}
+	for _, b := range sample.busy[:min(monitoring.BusiestMax, len(sample.busy))] {
+		actor := monitoring.Actor{
+			Path: b.Path, Depth: b.Depth, Messages: b.Total, ProcessingSeconds: b.Turns.Seconds(),
+		}
+		figures.Busiest = append(figures.Busiest, actor)
+		figures.Rest.Messages -= min(figures.Rest.Messages, actor.Messages) // a kind may lag by what is under way
+		figures.Rest.Depth -= actor.Depth
+		figures.Rest.ProcessingSeconds = max(0, figures.Rest.ProcessingSeconds-actor.ProcessingSeconds)
 	}
 	return figures
 }

@@ -8,6 +8,7 @@ import (
 	"net"
 	"path/filepath"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/the-block/bursar/actors"
@@ -61,14 +62,22 @@ func Open(ctx context.Context, cfg Config, log *slog.Logger) (*Node, error) {
 // open opens the parts from the bottom up. Monitoring comes first and so ends last.
 func (n *Node) open(ctx context.Context) error {
 	steps := []func(context.Context) error{
-		n.openPages, n.openStore, n.openConsensus, n.openJournal, n.openActors, n.openWire,
+		n.openPages, n.openData, n.openStore, n.openConsensus, n.openJournal, n.openActors, n.openWire,
 	}
 	for _, open := range steps {
 		if err := open(ctx); err != nil {
-			return err
+			return withAdvice(err)
 		}
 	}
 	return nil
+}
+
+// withAdvice says what to do about a port that somebody else has.
+func withAdvice(err error) error {
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return fmt.Errorf("%w; is another node running on these ports? choose others with --base-port", err)
+	}
+	return err
 }
 
 // openStore opens the projection, empty: the log fills it.
@@ -136,7 +145,7 @@ func (n *Node) openWire(ctx context.Context) error {
 	n.pages.Handle("/rpc", n.wire.HTTP())
 	n.listener, err = new(net.ListenConfig).Listen(ctx, "tcp", n.cfg.Address(PortRPC))
 	if err != nil {
-		return fmt.Errorf("listen for calls: %w; is another node running on these ports? choose another --base-port", err)
+		return fmt.Errorf("listen for calls: %w", err)
 	}
 	listener := n.listener
 	n.parts.onStop("listener", func(context.Context) error {

@@ -22,7 +22,15 @@ func (n *Node) openPages(ctx context.Context) error {
 		return err
 	}
 	n.pages = pages
-	return pages.Listen(ctx)
+	if err := pages.Listen(ctx); err != nil {
+		return err
+	}
+	n.parts.onStop("http port", func(context.Context) error {
+		over, cancel := context.WithCancel(context.Background())
+		cancel()
+		return pages.Run(over) // closes the port if it was never served, else nothing
+	})
+	return nil
 }
 
 // sources are where the pages get their figures from.

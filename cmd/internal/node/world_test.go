@@ -468,3 +468,12 @@ func ids(v any) []int64 {
 	}
 	return out
 }
+
+func pack(t *testing.T, message any) []byte {
+	t.Helper()
+	b, err := msgpack.Marshal(message)
+	if err != nil {
+		t.Error(err)
+	}
+	return b
+}

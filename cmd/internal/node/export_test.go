@@ -1,0 +1,34 @@
+package node
+
+import (
+	"context"
+	"log/slog"
+)
+
+// Step is a stop step.
+type Step struct {
+	Name string
+	Stop func(context.Context) error
+}
+
+// StopAll stops parts that were started in this order.
+func StopAll(steps ...Step) error {
+	l := newLifecycle(slog.New(slog.DiscardHandler))
+	for _, s := range steps {
+		l.onStop(s.Name, s.Stop)
+	}
+	return l.stop()
+}
+
+// ServeOnly has a node serve both wires and nothing else: nobody leads. What it
+// returns stops the node.
+func ServeOnly(n *Node) (stop func()) {
+	n.parts.run("pages", n.pages.Run)
+	n.parts.onStop("calls", n.service.drain)
+	n.parts.run("wire", func(ctx context.Context) error { return n.wire.Serve(ctx, n.listener) })
+	return func() {
+		n.stopping.Store(true)
+		n.serving.lock()
+		_ = n.parts.stop()
+	}
+}

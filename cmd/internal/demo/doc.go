@@ -7,11 +7,12 @@
 //
 //   - What was enacted before 2022 is the treasury's own payment, because nothing is
 //     left to vote on. It is due in its month.
-//   - Every other grant is a proposal, and three voters of each house vote as the DAO
-//     did. Enacted and passed ones carry both houses, sit out their timelock and are
-//     paid. Rejected ones carry the builders only, which is not enough. The votes that
-//     were still open (active) have the operators' voices only and miss their quorum
-//     too. What was out of budget carries both houses and is withdrawn in its timelock.
+//   - Every other grant is a proposal. Three voters of each house, which are the demo's
+//     own, vote so that what comes out is what the DAO decided. Enacted and passed ones
+//     carry both houses, sit out their timelock and are paid. Rejected ones carry the
+//     builders only, which is not enough. The votes that were still open (active) have
+//     the operators' voices only and miss their quorum too. What was out of budget
+//     carries both houses and is withdrawn in its timelock.
 //   - Each expense depends on the grant its proposal_id names and waits until that
 //     grant is final.
 //   - The grant that most expenses wait for is recalled within its rollback window, on

@@ -183,6 +183,7 @@ func (n *treasury) take(id messages.DisbursementID, move disbursement.Move) {
 		n.book(id, move.Treasury, messages.EventExecuted)
 	case disbursement.EventCancelled:
 		n.book(id, move.Treasury, messages.EventCancelled)
+	default: // no move accrues, and most move no money
 	}
 }
 

@@ -137,9 +137,8 @@ func (p *picture) surroundings(ctx context.Context, link *link, id messages.Disb
 		if hop == p.hops {
 			break
 		}
-		level, full = nextLevel(found, met)
-		if full {
-			level = level[:drawnMax-len(found)]
+		if level = nextLevel(found, met); len(found)+len(level) > drawnMax {
+			level, full = level[:drawnMax-len(found)], true
 		}
 	}
 	scene := &draw.Graph{Title: fmt.Sprintf("Disbursement %d and its surroundings", id)}
@@ -167,9 +166,8 @@ type neighbour struct {
 	dependents []messages.DisbursementID
 }
 
-// nextLevel lists who is next to those just met and not found yet, ascending, and
-// whether there are more than the picture holds.
-func nextLevel(found map[messages.DisbursementID]*neighbour, met []*neighbour) ([]messages.DisbursementID, bool) {
+// nextLevel lists who is next to those just met and not found yet, ascending.
+func nextLevel(found map[messages.DisbursementID]*neighbour, met []*neighbour) []messages.DisbursementID {
 	var next []messages.DisbursementID
 	for _, n := range met {
 		for _, id := range slices.Concat(n.row.Deps, n.dependents) {
@@ -179,8 +177,7 @@ func nextLevel(found map[messages.DisbursementID]*neighbour, met []*neighbour) (
 		}
 	}
 	slices.Sort(next)
-	next = slices.Compact(next)
-	return next, len(found)+len(next) > drawnMax
+	return slices.Compact(next)
 }
 
 func fetchNeighbours(ctx context.Context, link *link, ids []messages.DisbursementID) ([]*neighbour, error) {

@@ -212,7 +212,7 @@ type planOutcome struct {
 func (o *planOutcome) done() int { return o.fresh + o.duplicates }
 
 func (o *planOutcome) line() string {
-	return fmt.Sprintf("%d new, %d duplicates", o.fresh, o.duplicates)
+	return group(uint64(o.fresh)) + " new, " + group(uint64(o.duplicates)) + " duplicates"
 }
 
 // submit submits the parts one after the other. The error names the part that was
@@ -370,6 +370,6 @@ func printPlanIDs(w io.Writer, items []messages.PlanItem, o *planOutcome) {
 		rows.print(w)
 	}
 	if more := o.done() - (len(rows) - 1); more > 0 {
-		fmt.Fprintf(w, "  ... and %d more; --output json lists all\n", more)
+		fmt.Fprintf(w, "  ... and %s more; --output json lists all\n", group(uint64(more)))
 	}
 }

@@ -76,21 +76,22 @@ func (c *conn) run() {
 	late := time.AfterFunc(lingerMax, c.cut)
 	writer.Wait()
 	late.Stop()
-	if c.rejected {
+	if c.rejected || c.hall.draining.Load() {
 		c.partWays()
 	}
 	_ = c.nc.Close()
 }
 
-// The most that is still read from a caller whose bytes made no sense, and for how
-// long.
+// The most that is still read from a caller who is told no more, and for how long: one
+// whose bytes made no sense, and one of a server that stops.
 const (
-	partingMax  = 4 << 20
-	partingTime = time.Second
+	partingMax   = 4 << 20
+	partingTime  = time.Second
+	partingBrief = 100 * time.Millisecond
 )
 
-// partWays lets the last error reach its caller: closing a connection that holds
-// unread bytes would reset it, and the error would be lost on the way.
+// partWays lets the last answers reach their caller: closing a connection that holds
+// unread bytes would reset it, and the answers would be lost on the way.
 func (c *conn) partWays() {
 	half, ok := c.nc.(interface{ CloseWrite() error })
 	if !ok || half.CloseWrite() != nil {
@@ -98,7 +99,7 @@ func (c *conn) partWays() {
 	}
 	_ = c.nc.SetReadDeadline(time.Now().Add(partingTime))
 	if c.hall.draining.Load() {
-		return
+		_ = c.nc.SetReadDeadline(time.Now().Add(partingBrief))
 	}
 	_, _ = io.CopyN(io.Discard, c.nc, partingMax)
 }

@@ -36,6 +36,9 @@ const (
 	snapshotTempName  = "incoming-%d" + tempSuffix // an own one and a leader's may arrive together
 	snapshotHeadBytes = 16
 	snapshotTailBytes = 12
+	// snapshotSyncBytes is how much of a snapshot is written between two fsyncs: the
+	// log's own wait behind what is not on the disk yet.
+	snapshotSyncBytes = 4 << 20
 	// descriptionBytesMax bounds what a damaged length makes us read.
 	descriptionBytesMax = 1 << 20
 )
@@ -265,6 +268,8 @@ type sink struct {
 	size  uint64
 	sum   uint32
 	done  bool
+	// unsynced is what was written since the last fsync.
+	unsynced int
 }
 
 func (s *sink) ID() string { return s.id }
@@ -273,6 +278,10 @@ func (s *sink) Write(p []byte) (int, error) {
 	n, err := s.w.Write(p)
 	s.sum = crc32.Update(s.sum, castagnoli, p[:n])
 	s.size += uint64(n)
+	if s.unsynced += n; err == nil && s.unsynced >= snapshotSyncBytes {
+		s.unsynced = 0
+		err = errors.Join(s.w.Flush(), s.file.Sync())
+	}
 	return n, err
 }
 

@@ -2,6 +2,8 @@ package node
 
 import (
 	"context"
+	"errors"
+	"net"
 
 	"github.com/the-block/bursar/actors"
 	"github.com/the-block/bursar/actors/graph"
@@ -28,7 +30,11 @@ func (n *Node) openPages(ctx context.Context) error {
 	n.parts.onStop("http port", func(context.Context) error {
 		over, cancel := context.WithCancel(context.Background())
 		cancel()
-		return pages.Run(over) // closes the port if it was never served, else nothing
+		// It closes the port if it was never served, and finds it closed otherwise.
+		if err := pages.Run(over); !errors.Is(err, net.ErrClosed) {
+			return err
+		}
+		return nil
 	})
 	return nil
 }

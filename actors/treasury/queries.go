@@ -30,7 +30,8 @@ func (t *Treasury) Statement(id messages.DisbursementID) (*messages.StatementRes
 	from := ""
 	for _, step := range record.Transitions {
 		transition := messages.Transition{
-			From: from, To: step.State.String(), At: step.At, Index: step.Index, Node: string(step.Node),
+			From: from, To: step.State.String(), At: step.At, Epoch: step.Epoch, Index: step.Index,
+			Node: string(step.Node),
 		}
 		if step.State == messages.RolledBack {
 			transition.Reason = record.Reason

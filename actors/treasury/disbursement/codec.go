@@ -29,8 +29,9 @@ import (
 //	    +0x80 if approving), voter text and weight varint each
 //	 …  transaction, if flagged: nonce varint, 32 bytes of hash, executed epoch varint
 //	 …  ending, if flagged: reason text, root varint, reversing transaction text
-//	 …  transitions: number, then state byte, seconds since created at as signed
-//	    varint, log index varint (none for the last: it is at 27) and node text each
+//	 …  transitions: number, then state byte, seconds since created at and epochs
+//	    since the created epoch as signed varints, log index varint (none for the
+//	    last: it is at 27) and node text each
 //
 // Log index and dependencies are the places that may have to be filled in at the
 // commit, when their numbers become known; hence their fixed widths and offsets.
@@ -166,6 +167,7 @@ func appendTransitions(dst []byte, r *Record) []byte {
 	for i, t := range r.Transitions {
 		dst = append(dst, byte(t.State))
 		dst = binary.AppendVarint(dst, int64(t.At-r.CreatedAt))
+		dst = binary.AppendVarint(dst, int64(t.Epoch-r.CreatedEpoch))
 		if i < len(r.Transitions)-1 {
 			dst = binary.AppendUvarint(dst, t.Index)
 		}

@@ -39,7 +39,7 @@ func goldenRecords() map[string]disbursement.Record {
 	}
 	full.Reason, full.Root, full.ReversingTx = "paid twice", 5, "0xfeed"
 	full.Transitions = append(full.Transitions,
-		disbursement.Transition{State: messages.Voting, At: 1_700_000_010, Index: 20, Node: "n1"},
+		disbursement.Transition{State: messages.Voting, At: 1_700_000_010, Epoch: 8, Index: 20, Node: "n1"},
 		disbursement.Transition{State: messages.RolledBack, At: 1_699_999_999, Index: 3000, Node: "n2"})
 
 	staged := disbursement.New(direct(), nil, facts)
@@ -137,7 +137,8 @@ func records() *rapid.Generator[disbursement.Record] {
 
 func transition(t *rapid.T, state messages.State) disbursement.Transition {
 	return disbursement.Transition{
-		State: state, At: rapid.Uint64().Draw(t, "at"), Index: rapid.Uint64().Draw(t, "index"),
+		State: state, At: rapid.Uint64().Draw(t, "at"),
+		Epoch: messages.Epoch(rapid.Uint64().Draw(t, "epoch")), Index: rapid.Uint64().Draw(t, "index"),
 		Node: messages.NodeID(rapid.StringN(0, 5, 20).Draw(t, "node")),
 	}
 }

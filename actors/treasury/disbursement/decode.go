@@ -161,7 +161,7 @@ func (r *reader) proposal() *messages.Proposal {
 }
 
 func (r *reader) votes() []Vote {
-	n := r.count(3)
+	n := r.count(4)
 	if n == 0 {
 		return nil
 	}
@@ -184,7 +184,7 @@ func (r *reader) votes() []Vote {
 
 // transitions reads the history of rec, which must end in its state.
 func (r *reader) transitions(rec *Record) []Transition {
-	n := r.count(3)
+	n := r.count(4)
 	if n == 0 {
 		r.fail("no transitions")
 		return nil
@@ -194,6 +194,7 @@ func (r *reader) transitions(rec *Record) []Transition {
 		t := &list[i]
 		t.State = r.state(r.byte())
 		t.At = rec.CreatedAt + uint64(r.varint())
+		t.Epoch = rec.CreatedEpoch + messages.Epoch(r.varint())
 		if i < n-1 {
 			t.Index = r.uvarint()
 		} else {

@@ -73,7 +73,7 @@ func (e Event) String() string {
 func (r Record) moveTo(to messages.State, f Facts) Move {
 	from := r.State
 	r.State = to
-	r.Transitions = append(slices.Clip(r.Transitions), Transition{State: to, At: f.Now, Node: f.Node})
+	r.Transitions = append(slices.Clip(r.Transitions), Transition{State: to, At: f.Now, Epoch: f.Epoch, Node: f.Node})
 	return Move{Record: r, From: from, To: to}
 }
 

@@ -55,6 +55,7 @@ type Record struct {
 type Transition struct {
 	State messages.State
 	At    uint64
+	Epoch messages.Epoch // the treasury's, as its proposer knew it
 	// Index is the position in the log of the entry that committed it; 0 until it is.
 	Index uint64
 	Node  messages.NodeID // who proposed it
@@ -74,7 +75,7 @@ func New(p messages.Payload, deps []messages.DisbursementID, f Facts) Record {
 		Deps:         deps,
 		CreatedAt:    f.Now,
 		CreatedEpoch: f.Epoch,
-		Transitions:  []Transition{{State: messages.Draft, At: f.Now, Node: f.Node}},
+		Transitions:  []Transition{{State: messages.Draft, At: f.Now, Epoch: f.Epoch, Node: f.Node}},
 	}
 }
 

@@ -127,7 +127,7 @@ func TestNextTakesEachStepAtItsEpochAndNotBefore(t *testing.T) {
 				if m.Treasury != 0 || m.Accounts != nil || m.Event != 0 {
 					t.Errorf("the step moves money: %+v", m)
 				}
-				want := disbursement.Transition{State: tt.to, At: 1000 + uint64(epoch), Node: "n1"}
+				want := disbursement.Transition{State: tt.to, At: 1000 + uint64(epoch), Epoch: epoch, Node: "n1"}
 				if got, ok := m.Record.Entered(tt.to); !ok || got != want {
 					t.Errorf("Entered(%v) = %+v, %v, want %+v", tt.to, got, ok, want)
 				}

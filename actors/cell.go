@@ -473,6 +473,9 @@ func (c *cell) incarnate() {
 	c.started = true
 	c.set(Running)
 	c.hold(false)
+	if c.family != nil {
+		c.arm() // its breakers outlive the incarnation: an open one waits for its time
+	}
 	if c.restarts.Load() > 0 {
 		c.tell(EventRestarted, nil)
 	}

@@ -457,6 +457,39 @@ func TestTheOwnBreakerGuardsWhatTheActorCalls(t *testing.T) {
 	})
 }
 
+func TestAnOpenBreakerTurnsHalfOpenThoughItsActorRestarts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSystem(t)
+		ref := spawn(t, s, spec("executor", func(ctx *actors.Context, msg any) error {
+			if msg == "fail" {
+				return errBroken
+			}
+			tok, ok := ctx.Breaker().Admit()
+			if ok {
+				ctx.Outcome(tok, msg == "works")
+			}
+			ctx.Reply(ok)
+			return nil
+		}))
+		called := func(msg string) bool {
+			ok, err := actors.Ask[bool](t.Context(), ref, msg)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return ok
+		}
+		for called("fails") {
+		}
+		if _, err := ask(t, ref, "fail"); !errors.Is(err, internal) {
+			t.Fatal(err)
+		}
+		time.Sleep(61 * time.Second)
+		if !called("works") {
+			t.Error("the breaker is open still")
+		}
+	})
+}
+
 func TestHalfOpenLetsNoMoreThroughThanItsProbes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSystem(t)

@@ -65,5 +65,5 @@ fuzz: ## fuzz each decoder for a short while: make fuzz FUZZTIME=1m
 bench: ## run the benchmarks: make bench PKG=./persistence BENCH=Apply
 	$(GO) test -run '^$$' -bench '$(BENCH)' -benchtime $(BENCHTIME) -benchmem $(PKG)
 
-soak: ## repeat the tests to find flakes: make soak COUNT=1000 PKG=./actors
-	$(GO) test -count $(COUNT) -timeout 120m -failfast $(PKG)
+soak: ## repeat tests to find flakes: make soak COUNT=1000 PKG=./actors; ARGS='-run Killed -kills 200'
+	$(GO) test -count $(COUNT) -timeout 120m -failfast $(PKG) $(ARGS)

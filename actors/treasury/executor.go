@@ -2,7 +2,6 @@ package treasury
 
 import (
 	"fmt"
-	"math/rand/v2"
 	"time"
 
 	"github.com/the-block/bursar/actors"
@@ -39,7 +38,7 @@ type executor struct {
 	callers  callers
 
 	resting  bool // a rested is on its way
-	failures int  // of the log, in a row: the rest grows with them
+	backoff  backoff
 	blamed   bool // the breaker was told of the batch in hand
 	expiring bool // an expire is on its way
 }
@@ -55,12 +54,8 @@ const (
 	inFlightMax = 1024
 	// turnMax is how many payments are decided about before others get their turn.
 	turnMax = 1024
-	// restMin and restMax bound how long the executor rests after the log did not take
-	// a payment: twice as long each time, and half of it at random.
-	restMin = 100 * time.Millisecond
-	restMax = 5 * time.Second
-	// holdMax is how long it rests at most before it looks at an open breaker again,
-	// which an operator may have closed.
+	// holdMax is how long the executor rests at most before it looks at an open breaker
+	// again, which an operator may have closed.
 	holdMax = time.Second
 )
 
@@ -246,14 +241,6 @@ func (x *executor) releaseAll() {
 // speaks is the fence under which the executor writes.
 func (x *executor) speaks() persistence.ShardFence {
 	return persistence.ShardFence{Shard: x.cfg.ExecutorShard(), Fence: x.fence}
-}
-
-// retreat makes the executor rest after the log did not take a payment, the longer
-// the more often that happened in a row.
-func (x *executor) retreat(ctx *actors.Context) {
-	limit := min(restMin<<min(x.failures, 10), restMax)
-	x.failures++
-	x.rest(ctx, limit/2+rand.N(limit/2+1))
 }
 
 // rest makes the executor pause for a while.

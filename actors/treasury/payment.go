@@ -74,7 +74,7 @@ func (x *executor) submit(ctx *actors.Context, p *payment, txn *persistence.Txn)
 		x.breaker.Cancel(p.token)
 		x.model.PutPayable(p.Payable)
 		x.callers.fail(p.ID, errorOf(err))
-		x.retreat(ctx)
+		x.rest(ctx, x.backoff.next())
 		return
 	}
 	x.nonce = p.nonce
@@ -127,7 +127,7 @@ func (p *payment) finish(x *executor, ctx *actors.Context, o persistence.Outcome
 	}
 	ctx.Outcome(p.token, true)
 	x.stats.breakerSuccesses.Add(1)
-	x.failures = 0
+	x.backoff.reset()
 	if o.Result.Status == persistence.Committed {
 		x.stats.entered(messages.Executed, 1)
 		x.stats.lastExecutedAt.Store(uint64(now.Unix()))
@@ -166,6 +166,6 @@ func (x *executor) failure(ctx *actors.Context, token breaker.Token, err error) 
 		ctx.Outcome(token, false)
 	}
 	if !x.resting {
-		x.retreat(ctx)
+		x.rest(ctx, x.backoff.next())
 	}
 }

@@ -1,8 +1,6 @@
 package treasury
 
 import (
-	"time"
-
 	"github.com/the-block/bursar/actors"
 	"github.com/the-block/bursar/actors/treasury/disbursement"
 	"github.com/the-block/bursar/messages"
@@ -16,13 +14,11 @@ const (
 	sweepBytesMax = 1 << 20
 )
 
-// sweepRetry is how long a sweep waits after the log did not take one.
-const sweepRetry = 100 * time.Millisecond
-
 // sweeper is what a shard keeps about its sweeps.
 type sweeper struct {
 	sweeping bool // one is on its way
 	resting  bool // a rested is on its way: the log did not take the last
+	backoff  backoff
 	// limit is how many records the next may move. A sweep that loses a race is tried
 	// again with half as many, so that one busy record does not hold up the others. A
 	// record that is lost alone goes to its own actor, whose turn comes between those
@@ -196,7 +192,7 @@ func (s *shard) proposeSweep(ctx *actors.Context, moves []recordWrite, due bool)
 func (s *shard) rest(ctx *actors.Context) {
 	if !s.resting {
 		s.resting = true
-		ctx.After(sweepRetry, rested{})
+		ctx.After(s.backoff.next(), rested{})
 	}
 }
 
@@ -213,6 +209,7 @@ func (w *sweepWork) settle(s *shard, ctx *actors.Context, o persistence.Outcome)
 			s.stats.stepped(state, w.due)
 		}
 		s.limit = min(2*s.limit, sweepMax)
+		s.backoff.reset()
 	case o.Result.Status == persistence.Fenced:
 		w.abandon(s)
 		s.fenced(o)

@@ -50,6 +50,7 @@ Kill the node's process (kill -9): it is started again and nothing is lost. Ctrl
 	flags.StringVar(&d.dir, "data", "", "directory to keep the data in (default: one that is removed at the end)")
 	flags.DurationVar(&d.duration, "for", 0, "end after this time (default: run until Ctrl-C)")
 	flags.IntVar(&d.load, "load", loadDefault, "payments a second when the story is over; 0 is none")
+	flags.BoolVar(&d.faults, "fault-injection", false, "let supervision.inject make trouble")
 	return command
 }
 
@@ -61,6 +62,7 @@ type dev struct {
 	dir      string
 	duration time.Duration
 	load     int
+	faults   bool
 }
 
 func (d *dev) run(ctx context.Context) error {
@@ -124,6 +126,7 @@ func (d *dev) member(screen *display) (*member, error) {
 	cfg.Name = messages.NodeID("n1")
 	cfg.BasePort = d.basePort
 	cfg.EpochInterval = devEpoch
+	cfg.FaultInjection = d.faults
 	cfg.DataDir = filepath.Join(d.dir, "n1")
 	if err := cfg.Validate(); err != nil {
 		return nil, usageError{err}

@@ -163,6 +163,7 @@ func (m *member) args() []string {
 		"node", "--name", string(m.cfg.Name), "--role", string(m.cfg.Role), "--listen", m.cfg.Listen,
 		"--base-port", fmt.Sprint(m.cfg.BasePort), "--bootstrap-expect", fmt.Sprint(m.cfg.BootstrapExpect),
 		"--data", m.cfg.DataDir, "--epoch-interval", m.cfg.EpochInterval.String(), "--timing", m.cfg.Timing,
+		fmt.Sprintf("--fault-injection=%t", m.cfg.FaultInjection),
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"math/rand/v2"
+	"sync"
 	"testing"
 
 	"github.com/hashicorp/go-hclog"
@@ -137,7 +138,10 @@ func (l *life) holds() error {
 func everyCrash(t *testing.T) (ops []raftlogtest.Op, crashes []raftlogtest.Crash) {
 	t.Helper()
 	disk := raftlogtest.New()
+	var mu sync.Mutex // raft-wal makes segments in a goroutine of its own
 	disk.Strike = func(op raftlogtest.Op) error {
+		mu.Lock()
+		defer mu.Unlock()
 		ends := 1
 		if op.Kind == raftlogtest.Write {
 			ends = min(*cuts, op.Bytes)

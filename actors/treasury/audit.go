@@ -60,7 +60,7 @@ func (r *Report) Err() error {
 func Audit(ctx context.Context, store *persistence.Store) (Report, error) {
 	a := auditor{store: store, owed: make(map[string]int64)}
 	a.Index = store.Applied()
-	for _, part := range []func(context.Context) error{a.records, a.history, a.books, a.accounts} {
+	for _, part := range []func(context.Context) error{a.records, a.intents, a.history, a.books, a.accounts} {
 		if err := part(ctx); err != nil {
 			return a.Report, fmt.Errorf("audit: %w", err)
 		}
@@ -82,8 +82,11 @@ type auditor struct {
 	paid, returned []messages.Amount
 	// owed is what each account holds if every record tells the truth.
 	owed map[string]int64
-	// nonces tells which disbursement was paid under each.
-	nonces map[uint64]messages.DisbursementID
+	// nonces tells which disbursement was paid under each, staged which is being paid,
+	// free which was to be paid and was not; hashes tells whom each transaction pays.
+	nonces, staged, free map[uint64]messages.DisbursementID
+	hashes               map[disbursement.Hash]messages.DisbursementID
+	lines                int64 // drawn by executors that pay outside; 0 if none ever did
 }
 
 func (a *auditor) fault(format string, args ...any) {
@@ -100,6 +103,13 @@ func (a *auditor) records(ctx context.Context) error {
 	a.paid = make([]messages.Amount, a.Disbursements+1)
 	a.returned = make([]messages.Amount, a.Disbursements+1)
 	a.nonces = make(map[uint64]messages.DisbursementID)
+	a.staged = make(map[uint64]messages.DisbursementID)
+	a.free = make(map[uint64]messages.DisbursementID)
+	a.hashes = make(map[disbursement.Hash]messages.DisbursementID)
+	var err error
+	if a.lines, err = a.store.Counter(CounterLine); err != nil {
+		return err
+	}
 	if err := a.each(ctx, a.record); err != nil {
 		return err
 	}
@@ -196,18 +206,20 @@ func (a *auditor) payment(id messages.DisbursementID, r *disbursement.Record) {
 	_, executed := r.Entered(messages.Executed)
 	d := &r.Payload.Disbursement
 	if !executed && !r.Staged {
+		if r.Nonce != 0 {
+			a.refused(id, r)
+		}
 		return
 	}
 	if other, taken := a.nonces[r.Nonce]; taken {
 		a.fault("disbursements %d and %d were paid under one nonce, %d", other, id, r.Nonce)
 	}
 	a.nonces[r.Nonce] = id
-	if _, hash := disbursement.LedgerTx(id, r.Nonce, *r); hash != r.TxHash {
-		a.fault("disbursement %d names a transaction that is not the one it makes", id)
-	}
+	a.transaction(id, r)
 	a.paid[id] = d.Amount
 	switch {
 	case r.Staged:
+		a.staged[r.Nonce] = id
 		a.owed[disbursement.AccountInFlight] += int64(d.Amount)
 	case r.State == messages.RolledBack:
 		a.returned[id] = d.Amount
@@ -225,8 +237,14 @@ func (a *auditor) watermark() {
 		return
 	}
 	a.Payments = uint64(watermark)
-	if uint64(len(a.nonces)) != a.Payments {
-		a.fault("%d payments, and the nonce watermark is %d", len(a.nonces), watermark)
+	used := len(a.nonces)
+	for nonce := range a.free {
+		if _, taken := a.nonces[nonce]; !taken {
+			used++
+		}
+	}
+	if uint64(used) != a.Payments {
+		a.fault("%d nonces were used, and the watermark is %d", used, watermark)
 	}
 	for nonce, id := range a.nonces {
 		if nonce == 0 || nonce > a.Payments {

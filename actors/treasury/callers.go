@@ -80,7 +80,7 @@ func (x *executor) execute(ctx *actors.Context, c *Execute) error {
 	if answered, err := x.answerRepeat(&c.Request, c.ID); answered || err != nil {
 		return err
 	}
-	if x.paying[c.ID] == nil {
+	if !x.under(c.ID) {
 		refusal, err := x.refusal(c.ID)
 		if err != nil {
 			return err
@@ -129,7 +129,7 @@ func (x *executor) refusal(id messages.DisbursementID) (*messages.Error, error) 
 // failWaiting answers the callers of a payment when the executor cannot go on: what is
 // in flight may commit, what is not was not done.
 func (x *executor) failWaiting(id messages.DisbursementID) {
-	if x.paying[id] != nil {
+	if x.under(id) {
 		x.callers.fail(id, outcomeUnknown())
 		return
 	}
@@ -175,6 +175,21 @@ func (m *memory) finish(_ *executor, _ *actors.Context, o persistence.Outcome) e
 	return nil
 }
 
+// asker gives whoever waits for the outcome of work itself, nil if nobody does.
+func asker(work executorWork) *Request {
+	switch work := work.(type) {
+	case *memory:
+		return &work.call.Request
+	case *retrial:
+		return &work.call.Request
+	case *recording:
+		if work.skip != nil {
+			return &work.skip.Request
+		}
+	}
+	return nil
+}
+
 // watch makes sure that deadlines are looked at while callers wait.
 func (x *executor) watch(ctx *actors.Context) {
 	if !x.expiring && (x.callers.waiting > 0 || len(x.open) > len(x.paying)) {
@@ -189,7 +204,7 @@ func (x *executor) expire(ctx *actors.Context) {
 	now := time.Now()
 	for id, list := range x.callers.byID {
 		answer := expired()
-		if x.paying[id] != nil {
+		if x.under(id) {
 			answer = outcomeUnknown()
 		}
 		waiting := slices.DeleteFunc(list, func(c *Execute) bool {
@@ -206,8 +221,8 @@ func (x *executor) expire(ctx *actors.Context) {
 		}
 	}
 	for _, work := range x.open {
-		if m, ok := work.(*memory); ok && m.call.expired(now) {
-			m.call.Fail(outcomeUnknown())
+		if r := asker(work); r != nil && r.expired(now) {
+			r.Fail(outcomeUnknown())
 		}
 	}
 	x.watch(ctx)

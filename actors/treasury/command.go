@@ -5,6 +5,7 @@ import (
 
 	"github.com/the-block/bursar/actors/treasury/disbursement"
 	"github.com/the-block/bursar/messages"
+	"github.com/the-block/bursar/persistence"
 )
 
 // Command is a request about one disbursement that exists or may exist: a vote, a
@@ -24,6 +25,8 @@ type decision struct {
 	before messages.Epoch
 	// due says that the move is one that epochs bring about.
 	due bool
+	// claim, if not empty, is a row that must not exist, and exists from then on.
+	claim persistence.Key
 	// result answers the command once it is committed.
 	result commandResult
 }
@@ -48,6 +51,9 @@ type Rollback struct {
 	Request
 	ID       messages.DisbursementID
 	Reversal disbursement.Reversal
+
+	// verified says that the chain has confirmed Reversal.ReversingTx: VerifyReversal.
+	verified bool
 }
 
 // Queue takes a disbursement's next step now. One that awaits its execution is the
@@ -92,6 +98,9 @@ func (c *Rollback) decide(e *entity, r stored, facts disbursement.Facts) (decisi
 		return decision{}, refusal
 	}
 	d := decision{move: move, result: &transitionResult{r.id, move.To}}
+	if d.claim, refusal = c.claim(e, &r); refusal != nil {
+		return decision{}, refusal
+	}
 	if end, ok := disbursement.DueEpoch(r.record); ok && move.From == messages.Executed {
 		d.before = end
 	}

@@ -19,6 +19,9 @@ type Config struct {
 	// EpochInterval is the least time between two epochs. Shorter makes every window
 	// shorter in wall time and costs a sweep each.
 	EpochInterval time.Duration
+	// Outside, if not nil, pays on an outside chain instead of in the cluster's own
+	// accounts.
+	Outside *Outside
 	// MailboxLimit is how many bursts of requests wait for one shard before it
 	// answers overloaded.
 	MailboxLimit int
@@ -42,6 +45,14 @@ func (c Config) validate() error {
 	rule(c.EpochInterval > 0, "epoch interval %s is not positive", c.EpochInterval)
 	rule(c.MailboxLimit >= 1, "mailbox limit %d is not positive", c.MailboxLimit)
 	return errors.Join(errs...)
+}
+
+// submitter names how payments leave the treasury.
+func (c Config) submitter() string {
+	if c.Outside != nil {
+		return "http"
+	}
+	return "ledger"
 }
 
 // ExecutorShard is the shard whose owner pays.

@@ -164,6 +164,10 @@ func (e *entity) txn(a *attempt, version uint64, fence persistence.ShardFence) *
 	if before := a.decision.before; before != 0 {
 		txn.Conditions = append(txn.Conditions, epochCondition(before))
 	}
+	if claim := a.decision.claim; claim != "" {
+		txn.Conditions = append(txn.Conditions, persistence.Absent(claim))
+		txn.Writes = append(txn.Writes, persistence.Write{Key: claim})
+	}
 	a.command.request().identify(txn, persistence.KeepRecent)
 	if txn.RequestID != "" {
 		txn.Reply = a.decision.result.remember()

@@ -36,6 +36,7 @@ type executor struct {
 	broken   bool
 	unfunded unfunded
 	callers  callers
+	outside  *outside // nil pays in the cluster's own accounts
 
 	resting  bool // a rested is on its way
 	backoff  backoff
@@ -67,11 +68,15 @@ func (x *executor) Start(ctx *actors.Context) error {
 	x.paying = make(map[messages.DisbursementID]*payment)
 	x.unfunded = newUnfunded()
 	x.callers = newCallers()
+	x.outside = newOutside(x.cfg.Outside)
 	return x.activate(ctx, x.fences.of(x.cfg.ExecutorShard()))
 }
 
 // Stop implements actors.Stopper.
-func (x *executor) Stop(*actors.Context) { x.abandon() }
+func (x *executor) Stop(*actors.Context) {
+	x.abandon()
+	x.outside.stop()
+}
 
 // abandon lets go of everything. What was proposed may still commit; what did not is
 // found again by the next incarnation.
@@ -83,6 +88,7 @@ func (x *executor) abandon() {
 		work.abandon(x)
 	}
 	clear(x.open)
+	x.outside.forget(x)
 	x.releaseAll()
 }
 
@@ -95,6 +101,15 @@ func (x *executor) Receive(ctx *actors.Context, msg any) error {
 }
 
 func (x *executor) receive(ctx *actors.Context, msg any) error {
+	if err := x.handle(ctx, msg); err != nil {
+		return err
+	}
+	x.outside.ask(x, ctx)
+	x.outside.report(x)
+	return nil
+}
+
+func (x *executor) handle(ctx *actors.Context, msg any) error {
 	switch msg := msg.(type) {
 	case outcomes:
 		x.blamed = false
@@ -112,8 +127,15 @@ func (x *executor) receive(ctx *actors.Context, msg any) error {
 	case rested:
 		x.resting = false
 		return x.pay(ctx)
+	case answered:
+		if err := x.outside.answered(x, ctx, msg); err != nil {
+			return err
+		}
+		return x.pay(ctx)
 	case *Execute:
 		return x.execute(ctx, msg)
+	case *SkipIntent:
+		return x.skip(ctx, msg)
 	case expire:
 		x.expire(ctx)
 		return nil
@@ -128,12 +150,21 @@ func (x *executor) activate(ctx *actors.Context, fence messages.Fence) error {
 	x.fence = fence
 	if fence == 0 {
 		for id := range x.callers.byID {
-			if x.paying[id] == nil {
+			switch {
+			case x.outside.holds(id):
+				x.callers.fail(id, outcomeUnknown())
+			case x.paying[id] == nil:
 				x.callers.fail(id, notOwner(x.cfg.ExecutorShard()))
 			}
 		}
+		x.outside.forget(x)
 		x.releaseAll()
 		return nil
+	}
+	if x.outside != nil {
+		x.outside.forget(x)
+		x.broken = true
+		return x.pay(ctx)
 	}
 	if err := x.readNonce(); err != nil {
 		return err
@@ -155,6 +186,9 @@ func (x *executor) pay(ctx *actors.Context) error {
 	if x.fence == 0 || x.resting {
 		return nil
 	}
+	if x.broken && x.outside != nil {
+		return x.outside.resume(x, ctx)
+	}
 	if x.broken {
 		if len(x.paying) > 0 {
 			return nil
@@ -172,7 +206,7 @@ func (x *executor) pay(ctx *actors.Context) error {
 	if err := x.releaseFunded(); err != nil {
 		return err
 	}
-	for turn := 0; len(x.open) < inFlightMax && !x.broken && !x.resting; turn++ {
+	for turn := 0; x.room() > 0 && !x.broken && !x.resting; turn++ {
 		if turn == turnMax {
 			return ctx.Self().TellInternal(wake{})
 		}
@@ -186,6 +220,19 @@ func (x *executor) pay(ctx *actors.Context) error {
 		}
 	}
 	return nil
+}
+
+// room is how many more payments may be on their way.
+func (x *executor) room() int {
+	if x.outside != nil {
+		return x.outside.room(x)
+	}
+	return inFlightMax - len(x.open)
+}
+
+// under reports whether a payment is on its way.
+func (x *executor) under(id messages.DisbursementID) bool {
+	return x.paying[id] != nil || x.outside.holds(id)
 }
 
 // funds is facts with the balance, less what is in flight.

@@ -12,6 +12,11 @@ import (
 const (
 	// TableDisbursements holds a record per disbursement, under its id.
 	TableDisbursements persistence.Table = 'd'
+	// TableIntents holds the intents in flight to an outside chain, under their nonces.
+	TableIntents persistence.Table = 'i'
+	// TableReversals holds the transfers by which payments came back, under their
+	// hashes: none is taken for two of them.
+	TableReversals persistence.Table = 'v'
 
 	// CounterTreasury is the balance; its history is the balance history.
 	CounterTreasury = "treasury"
@@ -20,8 +25,11 @@ const (
 	// CounterAccounts adds up all account balances, so that treasury + accounts =
 	// accruals can be checked after every change at no cost.
 	CounterAccounts = "accounts"
-	// CounterNonce is the nonce watermark: the last nonce that paid.
+	// CounterNonce is the nonce watermark: the last nonce that was given out.
 	CounterNonce = "nonce"
+	// CounterLine counts the lines that the executor has drawn in the log: what was
+	// proposed before one and has not committed by then never does.
+	CounterLine = "line"
 	// CounterEpoch is the treasury's clock.
 	CounterEpoch = "epoch"
 
@@ -43,6 +51,9 @@ func AccountOf(counter string) (account string, ok bool) {
 func recordKey(id messages.DisbursementID) persistence.Key {
 	return persistence.RecordKey(TableDisbursements, uint64(id))
 }
+
+// intentKey names the intent under a nonce.
+func intentKey(nonce uint64) persistence.Key { return persistence.RecordKey(TableIntents, nonce) }
 
 // balanceAdd changes a balance by delta and keeps it within what an Amount holds.
 func balanceAdd(counter string, delta int64) persistence.Add {

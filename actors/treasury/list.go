@@ -165,18 +165,22 @@ func (t *Treasury) Executor() (*messages.ExecutorResult, *messages.Error) {
 }
 
 func (t *Treasury) executorStatus(v *persistence.View) messages.ExecutorStatus {
-	return messages.ExecutorStatus{
+	status := messages.ExecutorStatus{
 		Node:      string(v.Owner(t.cfg.ExecutorShard()).Owner),
 		NextNonce: uint64(v.Counter(CounterNonce)) + 1,
 		Staged:    uint64(t.model.InState(graph.Staged)),
 		Due:       uint64(t.stats.unfunded.Load()) + uint64(t.model.PayableCount()),
-		Submitter: "ledger",
+		Submitter: t.cfg.submitter(),
 		Breaker:   t.stats.Breaker().String(),
 
 		LastExecutedAt: t.stats.lastExecutedAt.Load(),
 		LastError:      t.stats.lastError(),
 		LastErrorAt:    t.stats.lastErrorAt.Load(),
 	}
+	if p := t.stats.paused.Load(); p != nil {
+		status.PausedID, status.PausedReason = &p.id, p.reason
+	}
+	return status
 }
 
 // Waves answers waves.

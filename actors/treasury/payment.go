@@ -24,7 +24,7 @@ type payment struct {
 
 // start decides about one payment and proposes it.
 func (x *executor) start(ctx *actors.Context, due Payable) error {
-	if x.paying[due.ID] != nil {
+	if x.under(due.ID) {
 		return nil
 	}
 	r, ok, err := load(x.store, due.ID)
@@ -36,6 +36,10 @@ func (x *executor) start(ctx *actors.Context, due Payable) error {
 		return err
 	}
 	p := &payment{Payable: due, amount: r.record.Payload.Disbursement.Amount, nonce: x.nonce + 1}
+	if x.outside != nil {
+		x.outside.stage(x, ctx, r, p, facts)
+		return nil
+	}
 	_, hash := disbursement.LedgerTx(due.ID, p.nonce, r.record)
 	move, refusal := disbursement.Execute(r.record, facts, disbursement.Intent{Nonce: p.nonce, TxHash: hash})
 	if refusal != nil {
@@ -47,7 +51,7 @@ func (x *executor) start(ctx *actors.Context, due Payable) error {
 		return nil
 	}
 	p.call = x.callers.first(due.ID)
-	x.submit(ctx, p, x.txn(r, move, p))
+	x.submit(ctx, p, p, x.txn(r, move, p))
 	return nil
 }
 
@@ -55,9 +59,7 @@ func (x *executor) start(ctx *actors.Context, due Payable) error {
 // dependencies, the balance and the next nonce, or nothing of it happens.
 func (x *executor) txn(r stored, move disbursement.Move, p *payment) *persistence.Txn {
 	txn := moveTxn(x.speaks(), recordWrite{id: r.id, version: r.version, move: move})
-	for _, dep := range r.record.Deps {
-		txn.Conditions = append(txn.Conditions, persistence.TagIn(recordKey(dep), byte(messages.Finalized)))
-	}
+	txn.Conditions = append(txn.Conditions, finalized(r.record.Deps)...)
 	txn.Adds = append(txn.Adds, persistence.Add{
 		Counter: CounterNonce, Delta: 1, Min: int64(p.nonce), Max: int64(p.nonce),
 	})
@@ -68,9 +70,9 @@ func (x *executor) txn(r stored, move disbursement.Move, p *payment) *persistenc
 	return txn
 }
 
-// submit hands a payment to the log.
-func (x *executor) submit(ctx *actors.Context, p *payment, txn *persistence.Txn) {
-	if err := x.propose(txn, persistence.High, noDeadline, p); err != nil {
+// submit hands a payment to the log, as work.
+func (x *executor) submit(ctx *actors.Context, work executorWork, p *payment, txn *persistence.Txn) {
+	if err := x.propose(txn, persistence.High, noDeadline, work); err != nil {
 		x.breaker.Cancel(p.token)
 		x.model.PutPayable(p.Payable)
 		x.callers.fail(p.ID, errorOf(err))

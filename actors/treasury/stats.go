@@ -20,9 +20,11 @@ type Stats struct {
 	lastErrorAt       atomic.Uint64
 	lastErrorText     atomic.Pointer[string]
 
-	quorumsMissed atomic.Uint64
-	paying        atomic.Int64
-	lag, tick     Durations
+	quorumsMissed   atomic.Uint64
+	paymentsRefused atomic.Uint64
+	paused          atomic.Pointer[pause] // nil while the executor has not paused
+	paying          atomic.Int64
+	lag, tick       Durations
 
 	breaker          atomic.Pointer[breaker.Breaker] // the executor's; nil before its start
 	breakerFailures  atomic.Uint64
@@ -81,6 +83,24 @@ func (s *Stats) executionError(err *messages.Error, now time.Time) {
 	s.lastErrorText.Store(&text)
 	s.lastErrorAt.Store(uint64(now.Unix()))
 }
+
+// paymentRefused notes why a payment will never be made.
+func (s *Stats) paymentRefused(err *messages.Error, now time.Time) {
+	s.paymentsRefused.Add(1)
+	s.executionError(err, now)
+}
+
+// PaymentsRefused is how many payments an outside chain refused, or an operator
+// skipped.
+func (s *Stats) PaymentsRefused() uint64 { return s.paymentsRefused.Load() }
+
+// pause is where the executor has paused, and why.
+type pause struct {
+	id     messages.DisbursementID
+	reason string
+}
+
+func (s *Stats) pause(p *pause) { s.paused.Store(p) }
 
 func (s *Stats) lastError() string {
 	if text := s.lastErrorText.Load(); text != nil {

@@ -157,6 +157,13 @@ func (t *Treasury) Execute(c *Execute) {
 	}
 }
 
+// SkipIntent takes an operator's decision; the Store must be as for Command.
+func (t *Treasury) SkipIntent(c *SkipIntent) {
+	if err := t.addresses.Load().executor.Tell(c); err != nil {
+		c.Fail(errorOf(err))
+	}
+}
+
 // Advance takes a request for one more epoch.
 func (t *Treasury) Advance(c *Advance) {
 	if err := t.clock.Tell(c); err != nil {

@@ -22,6 +22,8 @@ type Store interface {
 	Get(key persistence.Key) (persistence.Value, bool, error)
 	Counter(name string) (int64, error)
 	Request(id string) (persistence.Remembered, bool, error)
+	Scan(from, to persistence.Key, reverse bool, limit int, fn func(persistence.Key, persistence.Value) bool) error
+	Applied() uint64
 	Last(persistence.Table) uint64
 }
 

@@ -160,7 +160,7 @@ func (w *Window) Retry() {
 func (w *Window) GiveUp(reason string) (d Decision, ok bool) {
 	for _, e := range w.entries {
 		if e.paused && e.Kind == Pay && e.recording == Wait {
-			e.recording = GiveUp
+			e.recording, e.paused = GiveUp, false
 			return Decision{Do: GiveUp, Intent: e.Intent, Reason: reason}, true
 		}
 	}

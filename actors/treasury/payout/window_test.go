@@ -216,6 +216,12 @@ func TestAnOperatorDecidesAboutAPause(t *testing.T) {
 	if _, again := w.GiveUp("enough"); again {
 		t.Error("given up twice")
 	}
+	if _, _, paused := w.Paused(); paused {
+		t.Error("it has paused still")
+	}
+	if q, _, ok := w.Next(start.Add(time.Hour)); ok {
+		t.Errorf("it asks about nonce %d before the log has the decision", q.Intent.Nonce)
+	}
 	if _, ok := three(t).GiveUp("enough"); ok {
 		t.Error("given up without a pause")
 	}

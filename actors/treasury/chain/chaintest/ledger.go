@@ -24,6 +24,7 @@ type transfer struct {
 type account struct {
 	confirmed []*transfer // nonce 1 first
 	pending   map[uint64]*transfer
+	sent      []uint64 // nonces in the order their transactions were first seen
 }
 
 // ledger is the chain itself. It is not safe for concurrent use; Node locks it.
@@ -36,7 +37,6 @@ type ledger struct {
 	manual   bool // transactions wait for confirm
 	replaces bool // a pending transaction makes room for another on its nonce
 	refuse   func(payout.Transaction) string
-	sent     []uint64 // nonces in the order their transactions were first seen
 }
 
 func newLedger() *ledger {
@@ -69,8 +69,8 @@ func (l *ledger) submit(raw []byte) (disbursement.Hash, *chain.ResponseError) {
 		return hash, refused(chain.CodeAlreadyKnown, "already known")
 	}
 	a := l.account(payout.AccountOf(tx.Account))
-	if !slices.Contains(l.sent, tx.Nonce) {
-		l.sent = append(l.sent, tx.Nonce)
+	if !slices.Contains(a.sent, tx.Nonce) {
+		a.sent = append(a.sent, tx.Nonce)
 	}
 	switch other := a.pending[tx.Nonce]; {
 	case tx.Nonce <= uint64(len(a.confirmed)):

@@ -55,7 +55,7 @@ func Faults() []Fault {
 }
 
 // lateBy is how long after its arrival a Late request is done.
-const lateBy = 45 * time.Second
+const lateBy = 5 * time.Minute
 
 // Node is a chain node. It is an http.Handler; close it at the end.
 type Node struct {
@@ -128,9 +128,10 @@ func (n *Node) Next(account string) (next uint64, waiting int) {
 	return next, waiting
 }
 
-// Sent lists the nonces in the order in which a transaction of theirs first came.
-func (n *Node) Sent() (sent []uint64) {
-	n.with(func() { sent = append(sent, n.ledger.sent...) })
+// Sent lists an account's nonces in the order in which a transaction of theirs first
+// came.
+func (n *Node) Sent(account string) (sent []uint64) {
+	n.with(func() { sent = append(sent, n.ledger.account(account).sent...) })
 	return sent
 }
 

@@ -1,0 +1,288 @@
+package treasury
+
+import (
+	"context"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/the-block/bursar/actors"
+	"github.com/the-block/bursar/actors/treasury/disbursement"
+	"github.com/the-block/bursar/actors/treasury/payout"
+	"github.com/the-block/bursar/messages"
+	"github.com/the-block/bursar/persistence"
+	"github.com/the-block/bursar/supervision/breaker"
+)
+
+// Chain is an outside chain. Its methods may be called from several goroutines.
+type Chain interface {
+	// Ask puts a question about an intent and returns with the answer, in bounded
+	// time. What is not certain is payout.Unclear.
+	Ask(ctx context.Context, q payout.Question) payout.Answer
+	// Transfer looks up a transaction of anybody's. An error says that it could not.
+	Transfer(ctx context.Context, tx disbursement.Hash) (payout.Transfer, error)
+}
+
+// Outside pays on an outside chain instead of in the cluster's own accounts.
+type Outside struct {
+	Chain  Chain
+	Signer *payout.Signer
+}
+
+// outside is the executor's side of an outside chain; nil is the embedded ledger.
+//
+// A payment has three commits instead of one. Staging writes the intent and takes the
+// funds out of the balance; then the bytes are sent, by at most one call at a time;
+// then the outcome is recorded and the intent dropped. What is sent and what an answer
+// means is the window's to say.
+//
+// The window is a copy of what the log holds, and must not go on from a copy that a
+// late commit could overtake: bytes that the log has given up must not be sent again.
+// So a line is drawn in the log before the window is filled from it. Every Txn speaks
+// for the line it was proposed under, and whatever was proposed before and has not
+// committed yet is refused from then on.
+type outside struct {
+	Outside
+	window payout.Window
+	// line is the newest line, if drawn; drawing says that one is on its way.
+	line           int64
+	drawn, drawing bool
+	recording      int // outcomes on their way through the log
+	staged         map[messages.DisbursementID]*payment
+	call           *call // nil while the chain is asked nothing
+	calls          sync.WaitGroup
+	timer          *actors.Timer // wakes the executor when there is something to ask again
+}
+
+// call is one question on its way.
+type call struct {
+	payout.Question
+	token  breaker.Token
+	cancel context.CancelFunc
+}
+
+// answered brings the answer to a call.
+type answered struct {
+	call   *call
+	answer payout.Answer
+}
+
+func newOutside(o *Outside) *outside {
+	if o == nil {
+		return nil
+	}
+	return &outside{Outside: *o, staged: make(map[messages.DisbursementID]*payment)}
+}
+
+// holds reports whether a disbursement's intent is in flight.
+func (s *outside) holds(id messages.DisbursementID) bool { return s != nil && s.staged[id] != nil }
+
+// forget lets go of the window: another incarnation, or another owner, fills its own.
+// What is on its way through the log is still waited for.
+func (s *outside) forget(x *executor) {
+	if s == nil {
+		return
+	}
+	if s.call != nil {
+		s.call.cancel()
+		x.breaker.Cancel(s.call.token)
+		s.call = nil
+	}
+	s.window.Clear()
+	clear(s.staged)
+	s.drawn = false
+}
+
+// room is how many more payments may be staged now.
+func (s *outside) room(x *executor) int {
+	_, _, paused := s.window.Paused()
+	if paused || !s.drawn || !x.breaker.Passes() {
+		return 0
+	}
+	return payout.InFlightMax - s.window.Len() - len(x.paying)
+}
+
+// resume draws a line once nothing is on its way any more. The window is filled when
+// it is drawn.
+func (s *outside) resume(x *executor, ctx *actors.Context) error {
+	if len(x.paying) > 0 || s.recording > 0 || s.drawing || s.call != nil {
+		return nil
+	}
+	s.drawn = false
+	line, err := x.store.Counter(CounterLine)
+	if err != nil {
+		return err
+	}
+	txn := &persistence.Txn{
+		Fences: []persistence.ShardFence{x.speaks()},
+		Adds:   []persistence.Add{{Counter: CounterLine, Delta: 1, Min: line + 1, Max: line + 1}},
+	}
+	if err := x.propose(txn, persistence.High, noDeadline, &drawing{line: line + 1}); err != nil {
+		x.rest(ctx, x.backoff.next())
+		return nil
+	}
+	s.drawing = true
+	return nil
+}
+
+// drawing is a line on its way through the log.
+type drawing struct{ line int64 }
+
+func (d *drawing) abandon(*executor) {}
+
+func (d *drawing) finish(x *executor, ctx *actors.Context, o persistence.Outcome) error {
+	s := x.outside
+	s.drawing = false
+	switch {
+	case fencedOut(x, o):
+		return x.activate(ctx, 0)
+	case x.fence == 0:
+		return nil
+	case o.Err != nil || o.Result.Status != persistence.Committed || x.store.Applied() < o.Result.Index:
+		x.rest(ctx, x.backoff.next()) // and draw another
+		return nil
+	}
+	s.line = d.line
+	return s.fill(x)
+}
+
+// fill takes the intents in flight from the Store. Each may have been sent before.
+func (s *outside) fill(x *executor) error {
+	if err := x.readNonce(); err != nil {
+		return err
+	}
+	intents, err := readIntents(x.store)
+	if err != nil {
+		return err
+	}
+	s.window.Clear()
+	clear(s.staged)
+	for _, i := range intents {
+		s.window.Add(i, false)
+		if i.Kind != payout.Fill {
+			s.staged[i.ID] = &payment{Payable: Payable{i.ID, time.Now()}}
+		}
+	}
+	s.drawn = true
+	x.backoff.reset()
+	return nil
+}
+
+// readIntents reads the intents in flight, in the order of nonces.
+func readIntents(store Store) (intents []payout.Intent, err error) {
+	from, to := intentKey(1), persistence.TableEnd(TableIntents)
+	for {
+		rows := 0
+		scanErr := store.Scan(from, to, false, persistence.ViewRowsMax, func(key persistence.Key, v persistence.Value) bool {
+			rows++
+			nonce, _ := key.Number()
+			var i payout.Intent
+			if i, err = payout.DecodeIntent(nonce, v.Data); err != nil {
+				return false
+			}
+			intents = append(intents, i)
+			from = intentKey(nonce + 1)
+			return true
+		})
+		if scanErr != nil || err != nil || rows < persistence.ViewRowsMax {
+			return intents, firstOf(scanErr, err)
+		}
+	}
+}
+
+func firstOf(errs ...error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// condition holds while the line is the newest one.
+func (s *outside) condition() persistence.Condition {
+	return persistence.CounterBelow(CounterLine, s.line+1)
+}
+
+// ask puts the next question to the chain, if there is one and the breaker lets it
+// through.
+func (s *outside) ask(x *executor, ctx *actors.Context) {
+	if s == nil || !s.drawn || s.call != nil || x.broken || x.fence == 0 {
+		return
+	}
+	now := time.Now()
+	question, wait, ok := s.window.Next(now)
+	if !ok {
+		s.wake(ctx, wait)
+		return
+	}
+	token, ok := x.breaker.Admit()
+	if !ok {
+		s.wake(ctx, min(x.breaker.RetryAfter(now), holdMax))
+		return
+	}
+	asking, cancel := context.WithCancel(context.Background())
+	c := &call{Question: question, token: token, cancel: cancel}
+	s.call = c
+	self, chain := ctx.Self(), s.Chain
+	s.calls.Go(func() {
+		defer cancel()
+		answer := chain.Ask(asking, question)
+		_ = self.TellInternal(answered{c, answer})
+	})
+}
+
+// wake makes the executor look again after d, or only when something happens.
+func (s *outside) wake(ctx *actors.Context, d time.Duration) {
+	if s.timer != nil {
+		s.timer.Stop()
+		s.timer = nil
+	}
+	if d > 0 {
+		s.timer = ctx.After(d, wake{})
+	}
+}
+
+// answered lets the window decide about an answer. One to a call that was cancelled
+// says nothing.
+func (s *outside) answered(x *executor, ctx *actors.Context, msg answered) error {
+	if s == nil || s.call != msg.call {
+		return nil
+	}
+	s.call = nil
+	now := time.Now()
+	clear := msg.answer.Verdict != payout.Unclear
+	ctx.Outcome(msg.call.token, clear)
+	if clear {
+		x.stats.breakerSuccesses.Add(1)
+	} else {
+		x.stats.breakerFailures.Add(1)
+		x.stats.executionError(messages.Errorf(messages.CodeUnavailable, "%s", msg.answer.Reason), now)
+	}
+	return s.carry(x, ctx, s.window.Answer(msg.call.Question, msg.answer, now, rand.Float64()))
+}
+
+// report tells readers where the window has paused.
+func (s *outside) report(x *executor) {
+	if s == nil {
+		return
+	}
+	if i, reason, ok := s.window.Paused(); ok {
+		x.stats.pause(&pause{i.ID, reason})
+		return
+	}
+	x.stats.pause(nil)
+}
+
+// stop waits for the call that was cancelled.
+func (s *outside) stop() {
+	if s != nil {
+		s.calls.Wait()
+	}
+}
+
+// fencedOut reports whether another owner has taken over: an older fence of our own
+// says nothing about the present one.
+func fencedOut(x *executor, o persistence.Outcome) bool {
+	return o.Err == nil && o.Result.Status == persistence.Fenced && o.Result.Newest > x.fence
+}

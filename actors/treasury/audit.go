@@ -82,11 +82,11 @@ type auditor struct {
 	paid, returned []messages.Amount
 	// owed is what each account holds if every record tells the truth.
 	owed map[string]int64
-	// nonces tells which disbursement was paid under each, staged which is being paid,
-	// free which was to be paid and was not; hashes tells whom each transaction pays.
-	nonces, staged, free map[uint64]messages.DisbursementID
-	hashes               map[disbursement.Hash]messages.DisbursementID
-	lines                int64 // drawn by executors that pay outside; 0 if none ever did
+	// nonces tells which disbursement was paid under each, abroad the same of an outside
+	// chain; staged which is being paid there, free which was to be paid and was not.
+	nonces, abroad, staged, free map[uint64]messages.DisbursementID
+	// hashes tells whom each of the chain's transactions pays.
+	hashes map[disbursement.Hash]messages.DisbursementID
 }
 
 func (a *auditor) fault(format string, args ...any) {
@@ -103,17 +103,16 @@ func (a *auditor) records(ctx context.Context) error {
 	a.paid = make([]messages.Amount, a.Disbursements+1)
 	a.returned = make([]messages.Amount, a.Disbursements+1)
 	a.nonces = make(map[uint64]messages.DisbursementID)
+	a.abroad = make(map[uint64]messages.DisbursementID)
 	a.staged = make(map[uint64]messages.DisbursementID)
 	a.free = make(map[uint64]messages.DisbursementID)
 	a.hashes = make(map[disbursement.Hash]messages.DisbursementID)
-	var err error
-	if a.lines, err = a.store.Counter(CounterLine); err != nil {
-		return err
-	}
 	if err := a.each(ctx, a.record); err != nil {
 		return err
 	}
-	a.watermark()
+	a.watermark(CounterNonce, a.nonces, nil)
+	a.watermark(CounterChainNonce, a.abroad, a.free)
+	a.nonces, a.abroad = nil, nil
 	return a.each(ctx, a.dependencies)
 }
 
@@ -211,11 +210,11 @@ func (a *auditor) payment(id messages.DisbursementID, r *disbursement.Record) {
 		}
 		return
 	}
-	if other, taken := a.nonces[r.Nonce]; taken {
+	nonces := a.transaction(id, r)
+	if other, taken := nonces[r.Nonce]; taken {
 		a.fault("disbursements %d and %d were paid under one nonce, %d", other, id, r.Nonce)
 	}
-	a.nonces[r.Nonce] = id
-	a.transaction(id, r)
+	nonces[r.Nonce] = id
 	a.paid[id] = d.Amount
 	switch {
 	case r.Staged:
@@ -229,29 +228,28 @@ func (a *auditor) payment(id messages.DisbursementID, r *disbursement.Record) {
 	}
 }
 
-// watermark wants the nonces to be 1 to the watermark, each once.
-func (a *auditor) watermark() {
-	watermark, err := a.store.Counter(CounterNonce)
+// watermark wants the nonces to be 1 to the watermark, each used once or freed.
+func (a *auditor) watermark(counter string, nonces, free map[uint64]messages.DisbursementID) {
+	watermark, err := a.store.Counter(counter)
 	if err != nil || watermark < 0 {
-		a.fault("the nonce watermark is %d: %v", watermark, err)
+		a.fault("the watermark %s is %d: %v", counter, watermark, err)
 		return
 	}
-	a.Payments = uint64(watermark)
-	used := len(a.nonces)
-	for nonce := range a.free {
-		if _, taken := a.nonces[nonce]; !taken {
+	a.Payments += uint64(watermark)
+	used := len(nonces)
+	for nonce := range free {
+		if _, taken := nonces[nonce]; !taken {
 			used++
 		}
 	}
-	if uint64(used) != a.Payments {
-		a.fault("%d nonces were used, and the watermark is %d", used, watermark)
+	if used != int(watermark) {
+		a.fault("%d nonces were used, and the watermark %s is %d", used, counter, watermark)
 	}
-	for nonce, id := range a.nonces {
-		if nonce == 0 || nonce > a.Payments {
-			a.fault("disbursement %d was paid under nonce %d, the watermark is %d", id, nonce, watermark)
+	for nonce, id := range nonces {
+		if nonce == 0 || nonce > uint64(watermark) {
+			a.fault("disbursement %d was paid under nonce %d, the watermark %s is %d", id, nonce, counter, watermark)
 		}
 	}
-	a.nonces = nil
 }
 
 // dependencies judges a record by the states of what it depends on.

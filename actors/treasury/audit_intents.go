@@ -11,7 +11,7 @@ import (
 // refused notes a payment that an outside chain refused, or that was skipped: its
 // nonce came free and its amount came back.
 func (a *auditor) refused(id messages.DisbursementID, r *disbursement.Record) {
-	if r.State != messages.RolledBack || a.lines == 0 {
+	if r.State != messages.RolledBack {
 		a.fault("disbursement %d is %s and names a transaction that nobody made", id, r.State)
 	}
 	amount := r.Payload.Disbursement.Amount
@@ -19,19 +19,18 @@ func (a *auditor) refused(id messages.DisbursementID, r *disbursement.Record) {
 	a.paid[id], a.returned[id] = amount, amount
 }
 
-// transaction judges the hash that names a payment. The ledger's can be made again;
-// those for an outside chain need its key, but no two are alike.
-func (a *auditor) transaction(id messages.DisbursementID, r *disbursement.Record) {
-	if a.lines == 0 {
-		if _, hash := disbursement.LedgerTx(id, r.Nonce, *r); hash != r.TxHash {
-			a.fault("disbursement %d names a transaction that is not the one it makes", id)
-		}
-		return
+// transaction judges the hash that names a payment, and tells to which nonces its own
+// belongs. The ledger's hash can be made again. One for an outside chain needs its key:
+// no two are alike, and there are none where no such chain was ever used.
+func (a *auditor) transaction(id messages.DisbursementID, r *disbursement.Record) map[uint64]messages.DisbursementID {
+	if _, hash := disbursement.LedgerTx(id, r.Nonce, *r); hash == r.TxHash && !r.Staged {
+		return a.nonces
 	}
 	if other, taken := a.hashes[r.TxHash]; taken {
 		a.fault("disbursements %d and %d name one transaction", other, id)
 	}
 	a.hashes[r.TxHash] = id
+	return a.abroad
 }
 
 // intents holds the intents in flight against the records that are staged.

@@ -55,6 +55,14 @@ func (c Config) submitter() string {
 	return "ledger"
 }
 
+// nonceCounter names the watermark of the nonces under which payments are made.
+func (c Config) nonceCounter() string {
+	if c.Outside != nil {
+		return CounterChainNonce
+	}
+	return CounterNonce
+}
+
 // ExecutorShard is the shard whose owner pays.
 func (c Config) ExecutorShard() messages.ShardID {
 	return messages.ShardID(c.GraphShards + c.EnergyShards)

@@ -175,7 +175,7 @@ func (x *executor) activate(ctx *actors.Context, fence messages.Fence) error {
 // readNonce takes the watermark from the Store: nothing of ours is in flight that
 // could still commit under this fence.
 func (x *executor) readNonce() error {
-	watermark, err := x.store.Counter(CounterNonce)
+	watermark, err := x.store.Counter(x.cfg.nonceCounter())
 	x.nonce, x.broken = uint64(watermark), false
 	x.chain, x.reserved = nil, 0
 	return err
@@ -249,7 +249,7 @@ func (x *executor) funds() (disbursement.Facts, error) {
 	if err != nil {
 		return facts, err
 	}
-	watermark, err := x.store.Counter(CounterNonce)
+	watermark, err := x.store.Counter(x.cfg.nonceCounter())
 	if err != nil {
 		return facts, err
 	}

@@ -25,8 +25,11 @@ const (
 	// CounterAccounts adds up all account balances, so that treasury + accounts =
 	// accruals can be checked after every change at no cost.
 	CounterAccounts = "accounts"
-	// CounterNonce is the nonce watermark: the last nonce that was given out.
+	// CounterNonce is the nonce watermark of the ledger: the last nonce that paid.
 	CounterNonce = "nonce"
+	// CounterChainNonce is that of the outside chain: the last nonce that was given
+	// out. A treasury may change its submitter; a chain counts only what it sees.
+	CounterChainNonce = "chain_nonce"
 	// CounterLine counts the lines that the executor has drawn in the log: what was
 	// proposed before one and has not committed by then never does.
 	CounterLine = "line"

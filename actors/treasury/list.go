@@ -167,7 +167,7 @@ func (t *Treasury) Executor() (*messages.ExecutorResult, *messages.Error) {
 func (t *Treasury) executorStatus(v *persistence.View) messages.ExecutorStatus {
 	status := messages.ExecutorStatus{
 		Node:      string(v.Owner(t.cfg.ExecutorShard()).Owner),
-		NextNonce: uint64(v.Counter(CounterNonce)) + 1,
+		NextNonce: uint64(v.Counter(t.cfg.nonceCounter())) + 1,
 		Staged:    uint64(t.model.InState(graph.Staged)),
 		Due:       uint64(t.stats.unfunded.Load()) + uint64(t.model.PayableCount()),
 		Submitter: t.cfg.submitter(),

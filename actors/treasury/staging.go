@@ -22,7 +22,7 @@ func (s *outside) stage(x *executor, ctx *actors.Context, r stored, p *payment, 
 		return
 	}
 	txn.Adds = append(txn.Adds, persistence.Add{
-		Counter: CounterNonce, Delta: 1, Min: int64(p.nonce), Max: int64(p.nonce),
+		Counter: CounterChainNonce, Delta: 1, Min: int64(p.nonce), Max: int64(p.nonce),
 	})
 	x.submit(ctx, &staging{p, intent}, p, txn)
 }

@@ -30,6 +30,7 @@ var (
 	idParam       = must("id", "integer", "The disbursement's id.")
 	cursorParam   = may("cursor", "integer", "first page", "The `next_cursor` of the page before.")
 	limitParam    = may("limit", "integer", "100", "Rows on the page; at most 1,000.")
+	idsLimitParam = may("limit", "integer", "40000", "Ids on the page; at most 40,000.")
 	requestID     = may("request_id", "string", "stamped at the ingress", "Makes a repeat harmless; at most 64 bytes.")
 	deadlineMS    = may("deadline_ms", "integer", "5000", "How long the caller waits, in milliseconds; at most 60,000, 0 is the default.")
 	consistency   = may("consistency", "string", "linearizable", "`linearizable` or `local` (may lag; answers without quorum).")

@@ -31,6 +31,9 @@ const (
 	// longest; a higher limit is taken for that.
 	DefaultLimit = 100
 	LimitMax     = 1_000
+	// IDsPerReply is both for lists of bare ids: as many as fit a reply on either
+	// wire, up to ids of nine digits.
+	IDsPerReply = 40_000
 	// ReplyMax is where a list in a reply stops, in bytes, and next_cursor begins.
 	ReplyMax = 512 << 10
 )

@@ -210,7 +210,7 @@ var methods = register([]Method{
 	{
 		Name: MethodDependents, Who: Reader,
 		Summary: "What depends on a disbursement, nearest first, then by id.",
-		Params: []Field{idParam, cursorParam, limitParam,
+		Params: []Field{idParam, cursorParam, idsLimitParam,
 			may("transitive", "boolean", "false", "Dependents of dependents too.")},
 		Result:    []Field{out("ids", "list of integer", "The dependents, the disbursement itself not among them."), nextCursor, appliedIndex},
 		Errors:    []Code{CodeNotFound},
@@ -220,9 +220,9 @@ var methods = register([]Method{
 	{
 		Name: MethodReady, Who: Reader,
 		Summary:   "Disbursements whose dependencies are all met and that are not yet executed.",
-		Params:    []Field{cursorParam, limitParam},
+		Params:    []Field{cursorParam, idsLimitParam},
 		Result:    []Field{out("ids", "list of integer", "Ascending."), nextCursor, appliedIndex},
-		newParams: func() Params { return new(PageParams) },
+		newParams: func() Params { return new(ReadyParams) },
 		newResult: func() Result { return new(IDsResult) },
 	},
 	{
@@ -237,7 +237,7 @@ var methods = register([]Method{
 	{
 		Name: MethodOrder, Who: Reader,
 		Summary:   "Topological order: dependencies first, ties by id.",
-		Params:    []Field{subsetParam, cursorParam, limitParam},
+		Params:    []Field{subsetParam, cursorParam, idsLimitParam},
 		Result:    []Field{out("ids", "list of integer", "In order."), nextCursor, appliedIndex},
 		Errors:    []Code{CodeNotFound},
 		newParams: func() Params { return new(SubsetParams) },
@@ -246,7 +246,7 @@ var methods = register([]Method{
 	{
 		Name: MethodWaves, Who: Reader,
 		Summary: "Waves that could be paid in parallel, each depending on those before it only.",
-		Params:  []Field{subsetParam, cursorParam, limitParam},
+		Params:  []Field{subsetParam, cursorParam, idsLimitParam},
 		Result: []Field{out("waves", "list of list of integer", "Ids, ascending in each wave."),
 			out("first_wave", "integer", "Number of the page's first wave, from 0; a page may begin inside a wave."),
 			nextCursor, appliedIndex},
@@ -257,7 +257,7 @@ var methods = register([]Method{
 	{
 		Name: MethodCriticalPath, Who: Reader,
 		Summary: "The chain of dependencies with the largest amount.",
-		Params:  []Field{subsetParam, cursorParam, limitParam},
+		Params:  []Field{subsetParam, cursorParam, idsLimitParam},
 		Result: []Field{out("ids", "list of integer", "Dependencies first."),
 			out("amount", "integer", "The sum of the whole chain."), nextCursor, appliedIndex},
 		Errors:    []Code{CodeNotFound},
@@ -267,7 +267,7 @@ var methods = register([]Method{
 	{
 		Name: MethodImpact, Who: Reader,
 		Summary: "What would fail if this disbursement did.",
-		Params:  []Field{idParam, cursorParam, limitParam},
+		Params:  []Field{idParam, cursorParam, idsLimitParam},
 		Result: []Field{out("ids", "list of integer", "Transitive dependents, nearest first, then by id."),
 			out("count", "integer", "Of all, not of this page."),
 			out("amount", "integer", "Of all, not of this page."), nextCursor, appliedIndex},

@@ -164,7 +164,15 @@ func (p *Page) settlePage() {
 	p.Limit = min(p.Limit, LimitMax)
 }
 
-// PageParams is for lists without a filter: balance_history, ready.
+// settleIDs is settlePage for a list of bare ids.
+func (p *Page) settleIDs() {
+	if p.Limit == 0 {
+		p.Limit = IDsPerReply
+	}
+	p.Limit = min(p.Limit, IDsPerReply)
+}
+
+// PageParams is for lists without a filter, such as balance_history.
 type PageParams struct {
 	Options
 	Page
@@ -174,6 +182,11 @@ func (p *PageParams) decodeField(d *pack.Decoder, name []byte) bool {
 	return p.Page.decodeField(d, name)
 }
 func (p *PageParams) appendFields(obj *object) { p.Page.appendFields(obj) }
+
+// ReadyParams are the parameters of ready.
+type ReadyParams struct{ PageParams }
+
+func (p *ReadyParams) settlePage() { p.settleIDs() }
 
 // decodeIDs reads a list of ids, as many as a message can hold.
 func decodeIDs(d *pack.Decoder) (ids []DisbursementID) {

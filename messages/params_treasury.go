@@ -384,6 +384,8 @@ func (p *DependentsParams) decodeField(d *pack.Decoder, name []byte) bool {
 	return true
 }
 
+func (p *DependentsParams) settlePage() { p.settleIDs() }
+
 func (p *DependentsParams) appendFields(obj *object) {
 	p.Page.appendFields(obj)
 	obj.uint("id", uint64(p.ID))
@@ -404,6 +406,8 @@ func (p *ImpactParams) decodeField(d *pack.Decoder, name []byte) bool {
 	p.ID = DisbursementID(d.Uint())
 	return true
 }
+
+func (p *ImpactParams) settlePage() { p.settleIDs() }
 
 func (p *ImpactParams) appendFields(obj *object) {
 	p.Page.appendFields(obj)
@@ -447,6 +451,8 @@ func (p *SubsetParams) decodeField(d *pack.Decoder, name []byte) bool {
 	p.IDs = slices.Compact(ids)
 	return true
 }
+
+func (p *SubsetParams) settlePage() { p.settleIDs() }
 
 func (p *SubsetParams) appendFields(obj *object) {
 	p.Page.appendFields(obj)

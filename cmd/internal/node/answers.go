@@ -121,7 +121,7 @@ func (n *Node) answers() map[string]answer {
 		messages.MethodCriticalPath: walk(func(p *messages.SubsetParams) (*messages.CriticalPathResult, *messages.Error) {
 			return t.CriticalPath(p.IDs, p.Page)
 		}),
-		messages.MethodReady: query(func(p *messages.PageParams) (*messages.IDsResult, *messages.Error) {
+		messages.MethodReady: query(func(p *messages.ReadyParams) (*messages.IDsResult, *messages.Error) {
 			return t.Ready(p.Page), nil
 		}),
 		messages.MethodHasPending: query(func(p *messages.HasPendingParams) (*messages.HasPendingResult, *messages.Error) {

@@ -2,9 +2,13 @@ package node_test
 
 import (
 	"fmt"
+	"io"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/the-block/bursar/messages"
 )
 
 // pages reads a list to its end and returns its rows, and how many pages it had.
@@ -123,11 +127,18 @@ func TestAPageHas100RowsAndNeverMoreThan1000(t *testing.T) {
 		if got := len(must(t, c, "gov.treasury.balance_history", params)["snapshots"].([]any)); got != min(want, 150) {
 			t.Errorf("balance_history, limit %v: %d rows, want %d", limit, got, min(want, 150))
 		}
-		for _, method := range []string{"order", "ready"} {
-			if got := len(must(t, c, "gov.treasury."+method, params)["ids"].([]any)); got != want {
-				t.Errorf("%s, limit %v: %d ids, want %d", method, limit, got, want)
+	}
+	// Answers about the graph come whole, up to what a reply holds.
+	for _, method := range []string{"order", "ready"} {
+		for limit, want := range map[any]int{nil: 1150, 0: 1150, 5: 5, ^uint64(0): 1150} {
+			page := must(t, c, "gov.treasury."+method, object{"limit": limit})
+			if got := len(page["ids"].([]any)); got != want || (page["next_cursor"] == nil) != (want == 1150) {
+				t.Errorf("%s, limit %v: %d ids, next_cursor %v, want %d", method, limit, got, page["next_cursor"], want)
 			}
 		}
+	}
+	if waves := must(t, c, "gov.treasury.waves", object{})["waves"].([]any); len(waves) != 1 || len(waves[0].([]any)) != 1150 {
+		t.Errorf("%d waves, not one of 1,150", len(waves))
 	}
 }
 
@@ -191,6 +202,53 @@ func TestAReplyStopsAt512KiB(t *testing.T) {
 	}
 	if seen != 200 {
 		t.Errorf("%d rows on all pages, want 200", seen)
+	}
+}
+
+// A chain of more than one reply holds: every answer keeps to 512 KiB on both wires,
+// and its pages add up.
+func TestAnswersAboutALongChainKeepToTheReply(t *testing.T) {
+	m := start(t)
+	c := dial(t, m)
+	const length = 41_000
+	for at := 0; at < length; at += 1000 {
+		items := make([]any, 1000)
+		for i := range items {
+			items[i] = object{"ref": fmt.Sprint(i), "payload": later()["payload"]}
+			if i > 0 {
+				items[i].(object)["after"] = []any{fmt.Sprint(i - 1)}
+			} else if at > 0 {
+				items[i].(object)["payload"] = direct(1, func(p object) {
+					p["scheduled_epoch"], p["memo"] = 1<<40, fmt.Sprintf("depends_on=%d", at)
+				})["payload"]
+			}
+		}
+		must(t, c, "gov.treasury.submit_plan", object{"items": items})
+	}
+	for method, list := range map[string]string{"order": "ids", "waves": "waves", "critical_path": "ids"} {
+		method = "gov.treasury." + method
+		rows, count := pages(t, c, method, list, object{})
+		if len(rows) != length || count != 2 {
+			t.Errorf("%s: %d rows on %d pages, want %d on 2", method, len(rows), count, length)
+		}
+		l := dial(t, m)
+		l.send(t, []any{0, 1, method, []any{}})
+		counting := &counter{line: l}
+		counting.receive(t)
+		resp, err := http.Post(m.url("/rpc"), "application/json",
+			strings.NewReader(`{"jsonrpc":"2.0","id":1,"method":"`+method+`"}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := io.ReadAll(resp.Body)
+		_ = resp.Body.Close()
+		if err != nil || counting.bytes > 512<<10 || len(text) > 512<<10 {
+			t.Errorf("%s: %d bytes as MessagePack, %d as JSON, %v", method, counting.bytes, len(text), err)
+		}
+	}
+	impact := must(t, c, "gov.treasury.impact", object{"id": 1})
+	if integer(impact["count"]) != length-1 || integer(impact["amount"]) != length-1 {
+		t.Errorf("impact: count %v, amount %v", impact["count"], impact["amount"])
 	}
 }
 
@@ -285,6 +343,24 @@ func TestQuestionsAboutTheGraph(t *testing.T) {
 		}
 		rows, _ := pages(t, c, "gov.treasury.impact", "ids", object{"id": 1, "limit": 3})
 		same("impact by pages", rows, 2, 3, 4, 6)
+	}
+}
+
+// Every method of the table answers on both wires: with a result, or a refusal of
+// parameters it lacks.
+func TestEveryMethodAnswers(t *testing.T) {
+	m := start(t)
+	for wire, c := range map[string]caller{"msgpack": dial(t, m), "json": &web{m}} {
+		for _, method := range messages.Methods() {
+			if _, err := c.call(t, method.Name, object{}); err != nil && err.code != invalidParams && err.code != validationFailed {
+				t.Errorf("%s: %s {} answers %v", wire, method.Name, err)
+			}
+			if _, err := c.call(t, method.Name, object{"id": 1, "ids": []any{}, "path": "/clock", "kind": "none", "mode": "none",
+				"account": "a", "reason": "none", "items": []any{}, "amount": 0, "house": "builders", "voter": "", "weight_ppm": 0,
+				"approve": false, "payload": object{}}); err != nil && (err.code == -32603 || err.code == methodNotFound) {
+				t.Errorf("%s: %s answers %v", wire, method.Name, err)
+			}
+		}
 	}
 }
 

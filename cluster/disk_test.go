@@ -196,7 +196,7 @@ func TestADiskThatHangsAcknowledgesNothing(t *testing.T) {
 				}
 				select {
 				case err := <-committed:
-					if early := released.Sub(time.Now()); early > 0 {
+					if early := time.Until(released); early > 0 {
 						t.Errorf("settled %s before the disk moved: %v", early, err)
 					}
 				case err := <-d.fatal:
@@ -207,7 +207,7 @@ func TestADiskThatHangsAcknowledgesNothing(t *testing.T) {
 						t.Errorf("the node ended with %q", err)
 					}
 					time.Sleep(time.Until(released)) // a real process is gone by now
-					<-committed
+					_ = <-committed
 				}
 				d.reopen()
 			})

@@ -70,8 +70,7 @@ func (n *lone) awaitReady() error {
 // end stops a node, which may be broken.
 func (n *lone) end() {
 	n.cancel()
-	<-n.ended
-	<-n.ended
+	_, _ = <-n.ended, <-n.ended
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 	_ = n.Close(ctx)

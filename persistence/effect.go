@@ -190,12 +190,13 @@ func (f *FSM) remember(t *Txn, r *Result) error {
 	if t.RequestID == "" || len(t.Appends) > 0 {
 		return nil
 	}
-	table, place := tableForever, uint64(0)
-	if t.Keep == KeepForever {
-		place = f.number(table)
-	} else {
+	table := tableForever
+	if t.Keep != KeepForever {
 		table = tableRecent
-		place = f.number(table) % f.requestsRecentMax
+	}
+	place := f.number(table)
+	if table == tableRecent {
+		place %= f.requestsRecentMax
 	}
 	value := appendRequestRow(nil, t.RequestID, &t.PayloadHash, f.index, r.After, t.Reply)
 	dropped, err := f.replace(string(RecordKey(table, place)), string(value))

@@ -143,8 +143,7 @@ func openProposer(t *testing.T, dir string) *proposer {
 	p.stop = func() {
 		p.journal.Close()
 		cancel()
-		<-ended
-		<-ended
+		_, _ = <-ended, <-ended
 		if err := errors.Join(p.consensus.Close(context.Background()), store.Close()); err != nil {
 			t.Error(err)
 		}

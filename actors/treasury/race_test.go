@@ -3,8 +3,10 @@ package treasury_test
 import (
 	"fmt"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"github.com/the-block/bursar/actors"
 	"github.com/the-block/bursar/messages"
 )
 
@@ -54,21 +56,17 @@ func TestADisbursementKeepsItsActorWhenTheShardChangesItsFence(t *testing.T) {
 
 func TestThePaymentOfAnOldFenceDoesNotSilenceTheNewExecutor(t *testing.T) {
 	live(t, func(w *world) {
-		w.funded(100)
-		w.epochs(1)
-		w.log.hold()
-		first := w.submit(payment(10, 1)) // waits in the log
-		w.log.release()
-		result[*messages.SubmitDisbursementResult](first)
-		w.log.hold()
-		w.quiet() // its payment is on its way
-		w.Own(nil)
-		go func() { time.Sleep(time.Second); w.log.release() }()
-		w.claim()
-		w.quiet()
 		id := w.submitted(payment(10, 1))
+		w.epochs(1) // due, and without funds
+		w.log.set(func(l *memoryLog) { l.delay = 50 * time.Millisecond })
+		accrual := w.accrue(10)           // makes the executor pay under its old fence ...
+		time.Sleep(10 * time.Millisecond) // ... behind the entry that ends that fence
+		w.claim()
+		result[*messages.AccrueResult](accrual)
 		w.quiet()
 		w.is(id, messages.Executed)
+		w.epochs(1)
+		w.is(id, messages.Finalized)
 	})
 }
 
@@ -130,5 +128,93 @@ func TestManyVotesWhileARecordFails(t *testing.T) {
 			t.Errorf("votes end with %v", err)
 		}
 		w.is(id, messages.RolledBack)
+	})
+}
+
+func TestTheModelIsNeverSeenHalfBuilt(t *testing.T) {
+	live(t, func(w *world) {
+		w.log.set(func(l *memoryLog) { l.delay = time.Millisecond })
+		var replies []*reply
+		nodes := 0
+		for i := range 3000 {
+			p := payment(1, 1000)
+			if i%2 == 1 {
+				p = payment(1, 1000, messages.DisbursementID(1))
+			}
+			replies = append(replies, w.submit(p, within(time.Hour)))
+			if i%50 == 0 {
+				time.Sleep(time.Millisecond)
+				synctest.Wait()
+				if now := w.Model().View().Nodes(); now < nodes {
+					t.Fatalf("the model went from %d disbursements back to %d", nodes, now)
+				} else {
+					nodes = now
+				}
+			}
+		}
+		for _, r := range replies {
+			r.wait() // the first ones may be refused: their dependency was not there yet
+		}
+		w.reach()
+		before := w.Model().View()
+		w.crash(true)
+		after := w.Model().View()
+		if before.Nodes() != after.Nodes() || before.Edges() != after.Edges() {
+			t.Errorf("followed: %d nodes and %d edges; rebuilt: %d and %d",
+				before.Nodes(), before.Edges(), after.Nodes(), after.Edges())
+		}
+	}, func(w *world) { w.recent = 1 }) // every look at the log comes too late
+}
+
+func TestATreasuryWhoseSupervisorRestartsGoesOn(t *testing.T) {
+	live(t, func(w *world) {
+		w.funded(100)
+		w.epochs(1)
+		root, ok := w.system.Lookup("/treasury")
+		if !ok {
+			t.Fatal("there is no /treasury")
+		}
+		w.ok(root.Tell("nonsense"))
+		w.quiet()
+		id := w.submitted(payment(10, 1))
+		w.quiet()
+		w.is(id, messages.Executed)
+		w.rollback(id, "no").wait()
+		w.is(id, messages.RolledBack)
+	})
+}
+
+func TestCallersOfAShardThatFailsAreAnsweredAtOnce(t *testing.T) {
+	for _, mode := range []actors.FaultMode{actors.FaultPanic, actors.FaultError} {
+		t.Run(mode.String(), func(t *testing.T) {
+			live(t, func(w *world) {
+				id := w.submitted(proposal(40, 1))
+				w.epochs(1)
+				w.ok(w.system.Inject(actors.Fault{Kind: "shard", Mode: mode, Times: 1}))
+				w.submit(payment(1, 1)).refused(messages.CodeInternal, "failed on this message")
+				w.quiet()
+				w.ok(w.system.Inject(actors.Fault{Kind: "disbursement", Mode: mode, Times: 1}))
+				w.vote(id, ayes(messages.Operators, "ada", 1)).refused(messages.CodeInternal, "failed on this message")
+				w.quiet()
+				w.ok(w.system.Inject(actors.Fault{Kind: "clock", Mode: mode, Times: 1}))
+				w.advance().refused(messages.CodeInternal, "failed on this message")
+				w.quiet()
+				result[*messages.VoteResult](w.vote(id, ayes(messages.Operators, "ada", 1)))
+				w.epochs(1)
+			})
+		})
+	}
+}
+
+func TestNoActorIsMadeForADisbursementThatDoesNotExist(t *testing.T) {
+	live(t, func(w *world) {
+		for id := messages.DisbursementID(0); id < 100; id++ {
+			w.vote(1000*id, ayes(messages.Operators, "ada", 1)).refused(messages.CodeNotFound, "there is no disbursement")
+		}
+		for _, kind := range w.system.Stats().Kinds {
+			if kind.Kind == "disbursement" {
+				t.Errorf("kinds: %+v", kind)
+			}
+		}
 	})
 }

@@ -35,17 +35,17 @@ func (x *executor) skip(ctx *actors.Context, c *SkipIntent) error {
 	if answered, err := x.answerRepeat(&c.Request, c.ID); answered || err != nil {
 		return err
 	}
-	intent, refusal := x.outside.skippable(c)
-	if refusal != nil {
-		c.Fail(refusal)
-		return nil
-	}
 	r, ok, err := load(x.store, c.ID)
 	if err != nil {
 		return err
 	}
 	if !ok {
 		c.Fail(notFound(c.ID))
+		return nil
+	}
+	intent, refusal := x.outside.skippable(c)
+	if refusal != nil {
+		c.Fail(refusal.With("state", r.record.State.String()))
 		return nil
 	}
 	c.result = &transitionResult{c.ID, r.record.State}

@@ -74,14 +74,13 @@ func (n *Node) answers() map[string]answer {
 		messages.MethodExecuteDisbursement: command(func(r treasury.Request, p *messages.IDParams) {
 			t.Execute(&treasury.Execute{Request: r, ID: p.ID})
 		}),
-		messages.MethodRollbackDisbursement: command(func(r treasury.Request, p *messages.RollbackParams) {
-			t.Command(&treasury.Rollback{Request: r, ID: p.ID,
-				Reversal: disbursement.Reversal{Reason: p.Reason, ReversingTx: p.ReversingTx}})
-		}),
+		messages.MethodRollbackDisbursement: {takes: takes[*messages.RollbackParams], do: n.rollBack},
 		messages.MethodEpochAdvance: command(func(r treasury.Request, _ *messages.NoParams) {
 			t.Advance(&treasury.Advance{Request: r})
 		}),
-		messages.MethodSkipIntent: query(n.skipIntent),
+		messages.MethodSkipIntent: command(func(r treasury.Request, p *messages.SkipIntentParams) {
+			t.SkipIntent(&treasury.SkipIntent{Request: r, ID: p.ID, Retry: p.Retry})
+		}),
 
 		messages.MethodGetDisbursement: query(func(p *messages.IDParams) (*messages.GetDisbursementResult, *messages.Error) {
 			return t.Get(p.ID)
@@ -207,14 +206,3 @@ type replier struct{ *wire.Call }
 
 // Reply implements treasury.Replier.
 func (r replier) Reply(result any) { r.Call.Reply(result) }
-
-// skipIntent answers skip_intent: the embedded ledger settles every intent at once,
-// so that the executor never pauses at one.
-func (n *Node) skipIntent(p *messages.SkipIntentParams) (*messages.TransitionResult, *messages.Error) {
-	row, refusal := n.treasury.Get(p.ID)
-	if refusal != nil {
-		return nil, refusal
-	}
-	return nil, messages.Errorf(messages.CodeInvalidTransition, "the disbursement is %s and the executor has not paused at it",
-		row.Disbursement.Status.State)
-}

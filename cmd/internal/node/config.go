@@ -55,7 +55,14 @@ type Config struct {
 	// Timing picks Raft's timeouts: "default" (500 ms) or "lan" (200 ms, wired
 	// networks only).
 	Timing string
-	// Insecure lets a node without TLS listen beyond loopback.
+	// Submitter is how payments leave the treasury: "ledger" books them in the cluster's
+	// own accounts, "http" sends them to the node of an outside chain at SubmitterURL,
+	// signed with the ed25519 key in the file SubmitterKey.
+	Submitter    string
+	SubmitterURL string
+	SubmitterKey string
+	// Insecure lets a node without TLS listen beyond loopback, and ask a chain node
+	// beyond it.
 	Insecure bool
 	// FaultInjection lets operators inject faults into this node's actors. Not for a
 	// treasury that pays.
@@ -75,6 +82,7 @@ func DefaultConfig() Config {
 		DataDir:         "data",
 		EpochInterval:   10 * time.Second,
 		Timing:          "default",
+		Submitter:       SubmitterLedger,
 	}
 }
 
@@ -100,7 +108,7 @@ func (c Config) Validate() error {
 	rule(c.DataDir != "", "data: a directory is needed")
 	rule(c.EpochInterval >= 10*time.Millisecond, "epoch_interval: %s is shorter than 10ms", c.EpochInterval)
 	rule(c.Timing == "default" || c.Timing == "lan", "timing: %q is neither default nor lan", c.Timing)
-	return errors.Join(errs...)
+	return errors.Join(append(errs, c.checkSubmitter())...)
 }
 
 // Address is where the listener with the given port offset binds.

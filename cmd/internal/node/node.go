@@ -116,7 +116,10 @@ func (n *Node) openJournal(context.Context) error {
 }
 
 func (n *Node) openActors(context.Context) error {
-	var err error
+	outside, err := n.openSubmitter()
+	if err != nil {
+		return err
+	}
 	if n.system, err = actors.New(actors.DefaultConfig(), n.log); err != nil {
 		return err
 	}
@@ -124,6 +127,7 @@ func (n *Node) openActors(context.Context) error {
 	cfg := treasury.DefaultConfig()
 	cfg.Node = n.cfg.Name
 	cfg.EpochInterval = n.cfg.EpochInterval
+	cfg.Outside = outside
 	if n.treasury, err = treasury.New(cfg, n.system, n.store, n.journal, n.log); err != nil {
 		return err
 	}

@@ -65,6 +65,7 @@ func (n *Node) treasuryFigures() monitoring.Treasury {
 		ExecutionErrors: map[string]uint64{
 			"insufficient_funds": stats.InsufficientFunds(),
 			"quorum_not_reached": stats.QuorumsMissed(),
+			"execution_failed":   stats.PaymentsRefused(),
 		},
 		DependencyFailures: map[string]uint64{
 			"missing":                stats.Refusals(treasury.RefusedMissing),

@@ -1,0 +1,145 @@
+package node
+
+import (
+	"context"
+	"crypto/ed25519"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/url"
+	"os"
+
+	"github.com/the-block/bursar/actors/treasury"
+	"github.com/the-block/bursar/actors/treasury/chain"
+	"github.com/the-block/bursar/actors/treasury/payout"
+	"github.com/the-block/bursar/messages"
+	"github.com/the-block/bursar/messages/wire"
+)
+
+// The submitters: how payments leave the treasury.
+const (
+	SubmitterLedger = "ledger" // booked in the cluster's own accounts
+	SubmitterHTTP   = "http"   // sent to the node of an outside chain
+)
+
+// checkSubmitter says what is wrong with how payments shall leave the treasury.
+func (c Config) checkSubmitter() error {
+	switch c.Submitter {
+	case SubmitterLedger:
+		if c.SubmitterURL != "" || c.SubmitterKey != "" {
+			return errors.New("submitter: the ledger needs neither submitter_url nor submitter_key; did you mean --submitter http?")
+		}
+		return nil
+	case SubmitterHTTP:
+	default:
+		return fmt.Errorf("submitter: %q is neither ledger nor http", c.Submitter)
+	}
+	if c.SubmitterKey == "" {
+		return errors.New("submitter_key: http needs the file of the key that signs")
+	}
+	return checkSubmitterURL(c.SubmitterURL, c.Insecure)
+}
+
+func checkSubmitterURL(text string, insecure bool) error {
+	u, err := url.Parse(text)
+	switch {
+	case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "":
+		return errors.New("submitter_url: http needs the chain node's URL, http:// or https://")
+	case u.User != nil:
+		return errors.New("submitter_url: it is shown in logs and must hold no password")
+	}
+	ip := net.ParseIP(u.Hostname())
+	loopback := u.Hostname() == "localhost" || ip != nil && ip.IsLoopback()
+	if u.Scheme == "http" && !loopback && !insecure {
+		return errors.New("submitter_url: answers over plain http can be forged on the way; use https or add --insecure")
+	}
+	return nil
+}
+
+// openSubmitter makes ready what an outside chain needs; nil for the ledger.
+func (n *Node) openSubmitter() (*treasury.Outside, error) {
+	if n.cfg.Submitter != SubmitterHTTP {
+		return nil, nil
+	}
+	key, err := readKey(n.cfg.SubmitterKey)
+	if err != nil {
+		return nil, fmt.Errorf("submitter_key: %w", err)
+	}
+	signer, err := payout.NewSigner(key)
+	if err != nil {
+		return nil, fmt.Errorf("submitter_key: %w", err)
+	}
+	cfg := chain.DefaultConfig()
+	cfg.URL, cfg.Account = n.cfg.SubmitterURL, signer.Account()
+	client, err := chain.New(cfg, nil)
+	if err != nil {
+		return nil, err
+	}
+	n.parts.onStop("chain", func(context.Context) error { client.Close(); return nil })
+	n.log.Info("pays on an outside chain", "component", "executor", "account", signer.Account())
+	return &treasury.Outside{Chain: client, Signer: signer}, nil
+}
+
+// keyBytesMax bounds the file of a key.
+const keyBytesMax = 16 << 10
+
+// readKey reads an ed25519 private key in PKCS #8, PEM. Nobody but the file's owner may
+// have access to it.
+func readKey(path string) (ed25519.PrivateKey, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = file.Close() }()
+	info, err := file.Stat()
+	switch {
+	case err != nil:
+		return nil, err
+	case !info.Mode().IsRegular():
+		return nil, fmt.Errorf("%s is not a file", path)
+	case info.Mode().Perm()&0o177 != 0:
+		return nil, fmt.Errorf("%s has mode %#o, it must be 0600: only its owner may read it", path, info.Mode().Perm())
+	}
+	text, err := io.ReadAll(io.LimitReader(file, keyBytesMax))
+	if err != nil {
+		return nil, err
+	}
+	block, _ := pem.Decode(text)
+	if block == nil || block.Type != "PRIVATE KEY" {
+		return nil, fmt.Errorf("%s holds no PEM block PRIVATE KEY", path)
+	}
+	parsed, err := x509.ParsePKCS8PrivateKey(block.Bytes)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	key, ok := parsed.(ed25519.PrivateKey)
+	if !ok {
+		return nil, fmt.Errorf("%s holds a key of another kind than ed25519", path)
+	}
+	return key, nil
+}
+
+// rollBack takes a rollback. One that names a reversing transfer has it looked up on
+// the outside chain first, by a worker of its own: that may take as long as the caller
+// waits.
+func (n *Node) rollBack(c *wire.Call) {
+	p := c.Params.(*messages.RollbackParams)
+	command := &treasury.Rollback{Request: requestOf(c), ID: p.ID}
+	command.Reversal.Reason, command.Reversal.ReversingTx = p.Reason, p.ReversingTx
+	if p.ReversingTx == "" {
+		n.treasury.Command(command)
+		return
+	}
+	n.service.work([]*wire.Call{c}, func([]*wire.Call) {
+		ctx, cancel := context.WithDeadline(context.Background(), c.Deadline)
+		defer cancel()
+		if refusal := n.treasury.VerifyReversal(ctx, command); refusal != nil {
+			command.Fail(refusal)
+			return
+		}
+		n.treasury.Command(command)
+	})
+}

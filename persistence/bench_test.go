@@ -354,3 +354,56 @@ func BenchmarkSnapshot(b *testing.B) {
 	b.ReportMetric(float64(alone.Microseconds()), "us-stall-without")
 	b.ReportMetric(float64(beside.Microseconds()), "us-stall-beside")
 }
+
+// BenchmarkCompaction compacts the file of a million records, all of them written
+// three times, while entries of one submission go on, and says how long the slowest took.
+func BenchmarkCompaction(b *testing.B) {
+	const records = 1_000_000
+	for range b.N {
+		b.StopTimer()
+		fsm := openFSM(b)
+		assignAll(b, fsm)
+		for i := 0; i < records; i += 1000 {
+			var txns []*persistence.Txn
+			for k := range 1000 {
+				txns = append(txns, submission(i+k+1))
+			}
+			mustApply(b, fsm, fsm.Store().Applied()+1, entryOf(b, txns...))
+		}
+		for i := 0; i < 2*records; i += 1000 {
+			var txn persistence.Txn
+			for k := range 1000 {
+				key := persistence.RecordKey(1, uint64((i+k)%records+1))
+				txn.Writes = append(txn.Writes, persistence.Write{Key: key, Tag: 2, Value: make([]byte, recordBytes)})
+			}
+			mustApply(b, fsm, fsm.Store().Applied()+1, entryOf(b, &txn))
+		}
+		b.StartTimer()
+		snapshot, err := fsm.Snapshot() // begins the compaction
+		if err != nil {
+			b.Fatal(err)
+		}
+		compacted := make(chan uint64, 1)
+		go func() { compacted <- fsm.Store().AwaitCompactions() }()
+		var worst time.Duration
+		for next, done := records, false; !done; {
+			next++
+			data := entryOf(b, submission(next))
+			began := time.Now()
+			mustApply(b, fsm, fsm.Store().Applied()+1, data)
+			worst = max(worst, time.Since(began))
+			select {
+			case n := <-compacted:
+				if n != 1 {
+					b.Fatalf("%d compactions, want 1", n)
+				}
+				done = true
+			default:
+			}
+		}
+		b.ReportMetric(float64(worst.Microseconds()), "us-stall")
+		if err := snapshot.Release(); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

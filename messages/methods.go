@@ -204,8 +204,9 @@ var methods = register([]Method{
 		newParams: func() Params { return new(NoParams) },
 		newResult: func() Result { return new(ExecutorResult) },
 	},
-	move(MethodSkipIntent, "Decides about the intent at which the executor has paused.",
-		[]Field{idParam, may("retry", "boolean", "false", "Submit it again instead of replacing it by a null transaction.")},
+	move(MethodSkipIntent, "Decides about the intent at which the executor has paused. The state is the one before the intent's outcome is known.",
+		[]Field{idParam, may("retry", "boolean", "false", "Submit the same bytes again. Otherwise a null transaction is sent on their nonce, "+
+			"and whichever of the two is confirmed decides whether the disbursement is rolled back or executed.")},
 		nil, func() Params { return new(SkipIntentParams) }),
 	{
 		Name: MethodDependents, Who: Reader,

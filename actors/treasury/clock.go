@@ -149,7 +149,9 @@ func (c *clock) finish(ctx *actors.Context, t *turn, o persistence.Outcome) {
 	if !duplicate {
 		c.restart(ctx)
 	}
-	t.asked.Reply(&messages.EpochResult{Epoch: messages.Epoch(o.Result.After[0]), Duplicate: duplicate})
+	t.asked.Reply(&messages.EpochResult{
+		Epoch: messages.Epoch(o.Result.After[0]), AppliedIndex: o.Result.Index, Duplicate: duplicate,
+	})
 }
 
 // failed tells who asked. After a turn of its own the clock waits another interval.

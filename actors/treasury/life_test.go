@@ -194,8 +194,10 @@ func TestAPlanIsTakenWholeOrNotAtAll(t *testing.T) {
 				if last := w.store.Last(treasury.TableDisbursements); last != 1 {
 					t.Errorf("%d disbursements were made of a refused plan", last-1)
 				}
-				judged, refusal := treasury.CheckPlan(c.items)
-				if (refusal != nil || len(judged.Cycle) > 0) != (c.code != messages.CodeMissingDependency && c.code != messages.CodeDependencyFailed) {
+				judged, refusal := w.CheckPlan(c.items)
+				switch {
+				case c.code == messages.CodeDependencyCycle && (refusal != nil || len(judged.Cycle) == 0),
+					c.code != messages.CodeDependencyCycle && (refusal == nil || refusal.Code != c.code):
 					t.Errorf("check_plan says %+v, %v", judged, refusal)
 				}
 			})

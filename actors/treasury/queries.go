@@ -4,6 +4,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/the-block/bursar/actors/graph"
 	"github.com/the-block/bursar/actors/treasury/disbursement"
@@ -265,16 +266,25 @@ func (t *Treasury) HasPending(id messages.DisbursementID) (*messages.HasPendingR
 	return &messages.HasPendingResult{HasPending: pending, AppliedIndex: index}, nil
 }
 
-// CheckPlan answers check_plan.
-func CheckPlan(items []messages.PlanItem) (*messages.CheckPlanResult, *messages.Error) {
-	_, _, refusal := JudgePlan(items)
-	if refusal == nil {
-		return &messages.CheckPlanResult{}, nil
+// CheckPlan answers check_plan: as submit_plan would be refused now, were it not for
+// a cycle, which is the answer.
+func (t *Treasury) CheckPlan(items []messages.PlanItem) (*messages.CheckPlanResult, *messages.Error) {
+	deps, _, refusal := JudgePlan(items)
+	if refusal != nil {
+		if cycle, ok := refusal.Data["cycle"].([]string); ok {
+			return &messages.CheckPlanResult{Cycle: cycle}, nil
+		}
+		return nil, refusal
 	}
-	if cycle, ok := refusal.Data["cycle"].([]string); ok {
-		return &messages.CheckPlanResult{Cycle: cycle}, nil
+	all := slices.Concat(deps...)
+	slices.Sort(all)
+	for _, id := range slices.Compact(all) {
+		value, ok, err := t.store.Get(recordKey(id))
+		if err != nil || !ok || messages.State(value.Tag) == messages.RolledBack {
+			return nil, t.deadDependency(id)
+		}
 	}
-	return nil, refusal
+	return &messages.CheckPlanResult{}, nil
 }
 
 // Epoch answers epoch.get.

@@ -130,7 +130,7 @@ func (n *Node) answers() map[string]answer {
 			return t.Graph(), nil
 		}),
 		messages.MethodCheckPlan: walk(func(p *messages.PlanParams) (*messages.CheckPlanResult, *messages.Error) {
-			return treasury.CheckPlan(p.Items)
+			return t.CheckPlan(p.Items)
 		}),
 
 		messages.MethodClusterStatus: about(func(*messages.NoParams) (*messages.ClusterStatusResult, *messages.Error) {

@@ -93,8 +93,9 @@ func TestJSONRPCFaults(t *testing.T) {
 
 func TestJSONRPCNotificationsGetNoBody(t *testing.T) {
 	w := &web{world}
+	request := fresh("note")
 	for name, body := range map[string]string{
-		"one":               `{"jsonrpc":"2.0","method":"gov.treasury.accrue","params":{"amount":1,"request_id":"web note"}}`,
+		"one":               `{"jsonrpc":"2.0","method":"gov.treasury.accrue","params":{"amount":1,"request_id":"` + request + `"}}`,
 		"one that fails":    `{"jsonrpc":"2.0","method":"gov.treasury.accrue"}`,
 		"an unknown method": `{"jsonrpc":"2.0","method":"no.such"}`,
 		"a batch of two":    `[{"jsonrpc":"2.0","method":"epoch.get"},{"jsonrpc":"2.0","method":"epoch.get"}]`,
@@ -103,7 +104,7 @@ func TestJSONRPCNotificationsGetNoBody(t *testing.T) {
 			t.Errorf("%s: %d %v, want 204 and no body", name, status, answer)
 		}
 	}
-	if got := must(t, w, "gov.treasury.accrue", object{"amount": 1, "request_id": "web note"})["duplicate"]; got != true {
+	if got := must(t, w, "gov.treasury.accrue", object{"amount": 1, "request_id": request})["duplicate"]; got != true {
 		t.Error("the notification was not carried out")
 	}
 }

@@ -143,10 +143,11 @@ func TestAPaymentDueWhenSubmittedIsMadeAtOnceAndFinalAnEpochLater(t *testing.T) 
 	}
 	must(t, c, "gov.treasury.accrue", object{"amount": 300})
 	before := balance(t, c)
-	id := submit(t, c, direct(300, func(p object) { p["destination"] = "tb1due" }))
+	payee := fresh("tb1due")
+	id := submit(t, c, direct(300, func(p object) { p["destination"] = payee }))
 	awaitState(t, c, id, "executed")
-	account := must(t, c, "gov.treasury.account", object{"account": "tb1due"})
-	if integer(account["balance"]) != 300 || account["account"] != "tb1due" || balance(t, c) != before-300 {
+	account := must(t, c, "gov.treasury.account", object{"account": payee})
+	if integer(account["balance"]) != 300 || account["account"] != payee || balance(t, c) != before-300 {
 		t.Errorf("account %v, balance %d, before %d", account, balance(t, c), before)
 	}
 	row := must(t, c, "gov.treasury.balance_history", object{"limit": 1})["snapshots"].([]any)[0].(object)

@@ -152,10 +152,10 @@ func order() []refusal {
 
 func TestSubmissionsAreRefusedWithCodeAndFieldAndLeaveNoTrace(t *testing.T) {
 	for wire, c := range wires(t) {
-		for i, r := range append(append(fields(), limits()...), order()...) {
+		for _, r := range append(append(fields(), limits()...), order()...) {
 			t.Run(wire+"/"+r.name, func(t *testing.T) {
 				before := submit(t, c, later())
-				request := fmt.Sprintf("refused-%s-%d", wire, i)
+				request := fresh("refused")
 				r.params["request_id"] = request
 				refused(t, c, r.code, r.label, "gov.treasury.submit_disbursement", r.params, r.words...)
 				good := later()
@@ -268,10 +268,10 @@ func TestPlansAreAllOrNothing(t *testing.T) {
 	for wire, c := range wires(t) {
 		t.Run(wire, func(t *testing.T) {
 			const plan, check = "gov.treasury.submit_plan", "gov.treasury.check_plan"
-			before := submit(t, c, later())
+			before, request := submit(t, c, later()), fresh("plan")
 			bad := func(code int64, label string, items []any, words ...string) *fault {
 				t.Helper()
-				return refused(t, c, code, label, plan, object{"items": items, "request_id": wire + "-plan"}, words...)
+				return refused(t, c, code, label, plan, object{"items": items, "request_id": request}, words...)
 			}
 			bad(validationFailed, "validation_failed", []any{item("a", "b")}, "b")
 			bad(validationFailed, "validation_failed", []any{item("a"), item("a")}, "a")
@@ -308,8 +308,9 @@ func TestPlansAreAllOrNothing(t *testing.T) {
 			if got := must(t, c, check, object{"items": []any{item("a", "b"), item("b")}})["cycle"]; len(got.([]any)) != 0 {
 				t.Errorf("check_plan finds a cycle %v where there is none", got)
 			}
+			refused(t, c, missingDependency, "missing_dependency", check, object{"items": []any{missing}}, "99999999999")
 
-			result := must(t, c, plan, object{"items": []any{item("last", "first"), item("first")}, "request_id": wire + "-plan"})
+			result := must(t, c, plan, object{"items": []any{item("last", "first"), item("first")}, "request_id": request})
 			got := result["ids"].(object)
 			if integer(got["last"])+integer(got["first"]) != 2*before+3 {
 				t.Errorf("ids = %v, want %d and %d", got, before+1, before+2)
@@ -318,7 +319,7 @@ func TestPlansAreAllOrNothing(t *testing.T) {
 			if deps := ids(row["deps"]); len(deps) != 1 || deps[0] != integer(got["first"]) {
 				t.Errorf("deps of last = %v, want %v", deps, got["first"])
 			}
-			again := must(t, c, plan, object{"items": []any{item("last", "first"), item("first")}, "request_id": wire + "-plan"})
+			again := must(t, c, plan, object{"items": []any{item("last", "first"), item("first")}, "request_id": request})
 			if again["duplicate"] != true || fmt.Sprint(again["ids"]) != fmt.Sprint(got) {
 				t.Errorf("the repeat answers %v", again)
 			}

@@ -47,10 +47,11 @@ func TestMessagePackRPCInEveryForm(t *testing.T) {
 		t.Errorf("an unknown method: %d, %v", id, err)
 	}
 	l.send(t, []any{2, "gov.treasury.pay", []any{}}) // nobody is told
-	l.send(t, []any{2, "gov.treasury.accrue", []any{object{"amount": 1, "request_id": "notified"}}})
+	notified := fresh("notified")
+	l.send(t, []any{2, "gov.treasury.accrue", []any{object{"amount": 1, "request_id": notified}}})
 	l.send(t, []any{2, "gov.treasury.accrue", []any{object{}}})
 	eventually(t, "a notification is carried out", func() bool {
-		result := must(t, l, "gov.treasury.accrue", object{"amount": 1, "request_id": "notified"})
+		result := must(t, l, "gov.treasury.accrue", object{"amount": 1, "request_id": notified})
 		return result["duplicate"] == true
 	})
 }
@@ -195,7 +196,7 @@ func TestGarbageEndsTheConnectionWithAnErrorAndCostsNothing(t *testing.T) {
 // The calls before the garbage are answered.
 func TestGarbageDoesNotHarmTheCallsBeforeIt(t *testing.T) {
 	l := dial(t, world)
-	b, err := msgpack.Marshal([]any{0, 5, "gov.treasury.accrue", []any{object{"amount": 3, "request_id": "before garbage"}}})
+	b, err := msgpack.Marshal([]any{0, 5, "gov.treasury.accrue", []any{object{"amount": 3, "request_id": fresh("garbage")}}})
 	if err != nil {
 		t.Fatal(err)
 	}

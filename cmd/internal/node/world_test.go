@@ -441,7 +441,11 @@ func status(t *testing.T, c caller, id int64) object {
 // advance adds one epoch and returns it.
 func advance(t *testing.T, c caller) int64 {
 	t.Helper()
-	return integer(must(t, c, "epoch.advance", object{})["epoch"])
+	result := must(t, c, "epoch.advance", object{})
+	if integer(result["applied_index"]) < 1 {
+		t.Errorf("epoch.advance answers %v", result)
+	}
+	return integer(result["epoch"])
 }
 
 // awaitState waits until a disbursement is in a state, and returns its status.
@@ -459,6 +463,11 @@ func balance(t *testing.T, c caller) int64 {
 	t.Helper()
 	return integer(must(t, c, "gov.treasury.balance", object{})["balance"])
 }
+
+var named atomic.Int64
+
+// fresh makes a name that no test had before.
+func fresh(name string) string { return fmt.Sprintf("%s-%d", name, named.Add(1)) }
 
 func ids(v any) []int64 {
 	list, _ := v.([]any)

@@ -254,7 +254,8 @@ func (c *step) request() *Request               { return &c.Request }
 func (c *step) target() messages.DisbursementID { return c.id }
 
 func (c *step) decide(e *entity, r stored, facts disbursement.Facts) (decision, *messages.Error) {
-	move, ok := disbursement.Move{}, false
+	var move disbursement.Move
+	var ok bool
 	if c.due {
 		move, ok = disbursement.Next(r.record, facts)
 	} else {

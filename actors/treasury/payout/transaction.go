@@ -135,7 +135,8 @@ func ParseTransaction(raw []byte) (Transaction, disbursement.Hash, error) {
 	t.Nonce = binary.BigEndian.Uint64(numbers)
 	t.ID = messages.DisbursementID(binary.BigEndian.Uint64(numbers[8:]))
 	t.Amount = messages.Amount(binary.BigEndian.Uint64(numbers[16:]))
-	rest, ok := raw[txFixed:], true
+	var ok bool
+	rest := raw[txFixed:]
 	if t.Destination, rest, ok = cutText16(rest); !ok {
 		return refuse("its destination")
 	}

@@ -20,7 +20,7 @@ func TestJSONRPCAnswersWithTheIDItWasAsked(t *testing.T) {
 		}
 		body, _ := io.ReadAll(resp.Body)
 		_ = resp.Body.Close()
-		if resp.StatusCode != 200 || !strings.HasSuffix(strings.TrimSpace(string(body)), `"id":`+id+`}`) {
+		if resp.StatusCode != http.StatusOK || !strings.HasSuffix(strings.TrimSpace(string(body)), `"id":`+id+`}`) {
 			t.Errorf("id %s: %d %s", id, resp.StatusCode, body)
 		}
 		if got := resp.Header.Get("Content-Type"); got != "application/json" {

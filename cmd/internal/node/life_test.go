@@ -38,14 +38,13 @@ func shows(t *testing.T, got object, state string, want object) {
 func TestAProposalLivesByTheEpochsOfTheTable(t *testing.T) {
 	c := dial(t, world)
 	must(t, c, "gov.treasury.accrue", object{"amount": 1000})
-	epoch := integer(must(t, c, "epoch.get", object{})["epoch"])
 	id := submit(t, c, proposed(func(p, d object) {
 		p["vote_window_epochs"], p["timelock_epochs"], p["rollback_window_epochs"] = 3, 2, 2
 		d["amount"] = 250
 	}))
 	shows(t, status(t, c, id), "draft", object{})
 
-	epoch = advance(t, c) // draft -> voting at the next epoch
+	epoch := advance(t, c) // draft -> voting at the next epoch
 	deadline := epoch + 3
 	voting := func(operators, builders int) {
 		t.Helper()

@@ -179,7 +179,7 @@ func TestANodeStopsUnderLoadWithoutLosingAnAnswer(t *testing.T) {
 				}
 				text, err := io.ReadAll(resp.Body)
 				_ = resp.Body.Close()
-				if err != nil || resp.StatusCode != 200 ||
+				if err != nil || resp.StatusCode != http.StatusOK ||
 					!strings.Contains(string(text), `"balance"`) && !strings.Contains(string(text), "-34011") {
 					t.Errorf("an accrual is answered %d %s, %v", resp.StatusCode, text, err)
 				}

@@ -179,12 +179,12 @@ func (n *Node) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case Unavailable:
 		http.Error(w, "come back later", http.StatusServiceUnavailable)
 	case Failed:
-		n.do(request)
+		_, _ = n.do(request)
 		http.Error(w, "something broke", http.StatusInternalServerError)
 	case Lost:
 		n.vanish(r.Context())
 	case Unanswered:
-		n.do(request)
+		_, _ = n.do(request)
 		n.vanish(r.Context())
 	case Late:
 		n.late.Go(func() {
@@ -192,11 +192,11 @@ func (n *Node) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			case <-time.After(lateBy):
 			case <-n.closed:
 			}
-			n.do(request)
+			_, _ = n.do(request)
 		})
 		n.vanish(r.Context())
 	case Garbled:
-		n.do(request)
+		_, _ = n.do(request)
 		_, _ = w.Write([]byte("<html>"))
 	case Stranger:
 		request.ID++

@@ -27,7 +27,12 @@ An error is printed as {code, name, message, data} and the exit code is 1.`,
   bursar call gov.treasury.disbursements '{"status": "scheduled", "limit": 5}'
   bursar call gov.treasury.accrue '{"amount": 1000, "request_id": "march"}'
   bursar call rpc.discover`,
-		Args: cobra.RangeArgs(1, 2),
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return errors.New("name a METHOD; 'bursar call rpc.discover' lists them")
+			}
+			return atMost(2)(cmd, args)
+		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			params, err := callParams(std.in, args[1:])
 			if err != nil {

@@ -44,6 +44,9 @@ right, colours are states, and pointing at a box tells more; it suits light and 
   bursar graph --dot | dot -Tpng > plan.png    with Graphviz`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if !p.asked() {
+				if cmd.Flags().Changed("hops") {
+					return usagef("--hops is for a picture: add --around ID and --svg FILE or --dot")
+				}
 				return q.run(cmd.Context(), q.summary)
 			}
 			return q.run(cmd.Context(), p.draw)
@@ -72,7 +75,7 @@ those of earlier waves. Of all disbursements, or of those given.`,
 		}, q.order),
 		q.sub(&cobra.Command{
 			Use: "ready", Short: "Disbursements that wait for no other one and are not yet executed",
-			Args: cobra.NoArgs,
+			Args: atMost(0),
 		}, func(ctx context.Context, link *link, _ []messages.DisbursementID) error { return q.ready(ctx, link) }),
 	)
 	for _, child := range command.Commands() {
@@ -122,7 +125,7 @@ func (q *graphQuery) dependentsCommand() *cobra.Command {
 // oneID asks for exactly one argument in words.
 func oneID(_ *cobra.Command, args []string) error {
 	if len(args) != 1 {
-		return fmt.Errorf("give the id of one disbursement, not %d", len(args))
+		return fmt.Errorf("give the ID of one disbursement; %d were given", len(args))
 	}
 	return nil
 }
@@ -239,6 +242,9 @@ func (q *graphQuery) impact(ctx context.Context, link *link, ids []messages.Disb
 		return nil
 	}
 	title := fmt.Sprintf("if %d fails, so do %s more, together over %s", ids[0], group(result.Count), group(uint64(result.Amount)))
+	if result.Count == 1 {
+		title = fmt.Sprintf("if %d fails, so does 1 more, over %s", ids[0], group(uint64(result.Amount)))
+	}
 	return q.list(ctx, link, title, list, result.Count, fact{"count", result.Count}, fact{"amount", uint64(result.Amount)})
 }
 

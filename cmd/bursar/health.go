@@ -29,7 +29,7 @@ with exit code 1.`,
 			}
 			ready, reason, err := readiness(ctx, addr)
 			if err != nil {
-				return fmt.Errorf("no node answers at %s: %w", addr, err)
+				return fmt.Errorf("no node answers at %s (%w); is it running, and is --addr its base port?", addr, err)
 			}
 			if form.json() {
 				if err := printJSON(std.out, object{{"ready", ready}, {"reason", reason}}); err != nil {

@@ -26,13 +26,8 @@ order. Nothing is changed, and the node may run meanwhile; entries it appends or
 they are read may be left out. The newest entries of a node in a cluster may not be committed yet.
 
 At damage the commands end with exit code 1 and name the file, the entry, and what to do.`,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if len(args) == 0 {
-				return cmd.Help()
-			}
-			return unknownCommand(cmd, args[0])
-		},
 		Args: cobra.ArbitraryArgs,
+		RunE: needsSubcommand,
 	}
 	command.AddCommand(newJournalDump(std), newJournalTail(std), newJournalVerify(std))
 	for _, child := range command.Commands() {

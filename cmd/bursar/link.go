@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/the-block/bursar/cmd/internal/node"
 	"github.com/the-block/bursar/messages"
@@ -36,6 +37,19 @@ func (t *target) flags(command *cobra.Command) {
 	command.Flags().StringVar(&t.addr, "addr", addr,
 		"the node's MessagePack-RPC address, host:port (or "+addrEnv+")")
 	command.Flags().DurationVar(&t.timeout, "timeout", 5*time.Second, "how long to wait for an answer")
+}
+
+// checkTarget refuses values of the flags of a target that no node can have.
+func checkTarget(flags *pflag.FlagSet) error {
+	if addr := flags.Lookup("addr"); addr != nil {
+		if _, _, err := net.SplitHostPort(addr.Value.String()); err != nil {
+			return usagef("--addr: %q is not host:port", addr.Value)
+		}
+	}
+	if timeout, err := flags.GetDuration("timeout"); err == nil && timeout <= 0 {
+		return usagef("--timeout: %s is not positive", timeout)
+	}
+	return nil
 }
 
 // link connects to the target when it is first needed.

@@ -13,7 +13,8 @@ func newMetrics(std streams) *cobra.Command {
 	command := &cobra.Command{
 		Use:   "metrics",
 		Short: "Tell about the metrics a node exports",
-		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Args:  cobra.ArbitraryArgs,
+		RunE:  needsSubcommand,
 	}
 	command.AddCommand(newMetricsList(std))
 	return command

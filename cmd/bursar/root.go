@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	"golang.org/x/term"
 )
 
@@ -70,9 +71,10 @@ New here? 'bursar dev' starts a treasury on this machine and pays a real DAO's g
   bursar submit --destination tb1payee --amount 5000 --memo 'first payment'
   bursar submit payments.csv      resumable: run it twice, nothing is paid twice
   bursar status                   how the node and the money are`,
-		SilenceUsage:  true,
-		SilenceErrors: true,
-		Args:          cobra.ArbitraryArgs,
+		SilenceUsage:      true,
+		SilenceErrors:     true,
+		Args:              cobra.ArbitraryArgs,
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return checkTarget(cmd.Flags()) },
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return cmd.Help()
@@ -81,7 +83,8 @@ New here? 'bursar dev' starts a treasury on this machine and pays a real DAO's g
 		},
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{flagError(err)} })
+	root.SetHelpCommand(newHelp(root))
 	root.AddCommand(
 		newNode(std), newDev(std), newSubmit(std), newCall(std), newStatus(std), newHealth(std),
 		newGraph(std), newTree(std), newTop(std),
@@ -93,6 +96,67 @@ New here? 'bursar dev' starts a treasury on this machine and pays a real DAO's g
 	return root
 }
 
+// newHelp is cobra's help command, but a command that is not there is wrong usage.
+func newHelp(root *cobra.Command) *cobra.Command {
+	return &cobra.Command{
+		Use:   "help [COMMAND]",
+		Short: "Help about any command",
+		RunE: func(_ *cobra.Command, args []string) error {
+			command, rest, err := root.Find(args)
+			if err != nil || len(rest) > 0 {
+				return unknownCommand(command, strings.Join(args, " "))
+			}
+			command.InitDefaultHelpFlag()
+			return command.Help()
+		},
+	}
+}
+
+// flagError puts the name of the flag in front of a value that does not fit.
+func flagError(err error) error {
+	var invalid *pflag.InvalidValueError
+	if errors.As(err, &invalid) {
+		return fmt.Errorf("--%s: %w", invalid.GetFlag().Name, valueError(err))
+	}
+	return err
+}
+
+// valueError words a value that does not fit as its reader thinks of it: without the
+// name of the function that could not parse it.
+func valueError(err error) error {
+	var invalid *pflag.InvalidValueError
+	if !errors.As(err, &invalid) {
+		return err
+	}
+	if want := valueOf[invalid.GetFlag().Value.Type()]; want != "" {
+		return fmt.Errorf("%q is not %s", invalid.GetValue(), want)
+	}
+	return invalid.Unwrap()
+}
+
+// valueOf says what a flag of a type wants, for those whose parsers do not.
+var valueOf = map[string]string{
+	"uint64":   "a whole number from 0 to 18446744073709551615",
+	"uint":     "a whole number from 0 up",
+	"int":      "a whole number",
+	"bool":     "true or false",
+	"duration": "a duration such as 250ms, 10s or 5m",
+}
+
+// needsSubcommand is the RunE of a command that does nothing by itself.
+func needsSubcommand(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return unknownCommand(cmd, args[0])
+	}
+	var names []string
+	for _, child := range cmd.Commands() {
+		if child.IsAvailableCommand() {
+			names = append(names, child.Name())
+		}
+	}
+	return usagef("name one of its commands: %s", strings.Join(names, ", "))
+}
+
 func unknownCommand(root *cobra.Command, name string) error {
 	root.SuggestionsMinimumDistance = 2
 	if similar := root.SuggestionsFor(name); len(similar) > 0 {
@@ -101,11 +165,21 @@ func unknownCommand(root *cobra.Command, name string) error {
 	return usagef("unknown command %q", name)
 }
 
+// atMost allows so many arguments.
+func atMost(n int) cobra.PositionalArgs {
+	return func(_ *cobra.Command, args []string) error {
+		if len(args) > n {
+			return fmt.Errorf("%q is one argument too many", args[n])
+		}
+		return nil
+	}
+}
+
 // asUsage makes a complaint about the arguments a usage error; none are allowed
 // where the command does not say.
 func asUsage(check cobra.PositionalArgs) cobra.PositionalArgs {
 	if check == nil {
-		check = cobra.NoArgs
+		check = atMost(0)
 	}
 	return func(cmd *cobra.Command, args []string) error {
 		if err := check(cmd, args); err != nil {

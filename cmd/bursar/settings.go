@@ -109,7 +109,7 @@ func scalar(value any) (string, error) {
 	case string, int64, float64, bool:
 		return fmt.Sprint(value), nil
 	default:
-		return "", fmt.Errorf("want a string, a number, true or false, not %T", value)
+		return "", errors.New("want a string, a number, true or false, not a list, a table or a date")
 	}
 }
 
@@ -119,7 +119,7 @@ func (s *settings) set(key, value, origin string) error {
 		return nil
 	}
 	if err := s.flags.Set(flagOf(key), value); err != nil {
-		return err
+		return valueError(err)
 	}
 	s.origins[key] = origin
 	return nil

@@ -37,7 +37,8 @@ scheduled_epoch (default 1: at once). Files ending in .jsonl or .ndjson hold one
 
 A file can be submitted again after whatever happened: rows that are in already are recognised
 and counted as duplicates. They are recognised by their content and by the file's name; a file of
-the same name with rows that shall be paid once more needs another --batch name.
+the same name with rows that shall be paid once more needs another --batch name. So does standard
+input, whose name is "-".
 
 Payments that wait for one another are a plan (--plan FILE). Rows name themselves in the column id
 and what they wait for in the column parents, separated by spaces; JSON files hold {"items":
@@ -52,8 +53,11 @@ submits nothing twice. --check only judges it and needs no node.`,
   bursar submit --plan grants.csv --check
   bursar submit --plan grants.csv --output json
   jq -c .payments[] books.json > books.jsonl && bursar submit books.jsonl`,
-		Args: cobra.MaximumNArgs(1),
+		Args: atMost(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if s.cfg.InFlight < 1 || s.cfg.Patience <= 0 {
+				return usagef("--in-flight %d and --patience %s must be positive", s.cfg.InFlight, s.cfg.Patience)
+			}
 			if planFile != "" {
 				if len(args) > 0 || s.requestID != "" {
 					return usagef("a plan goes alone: neither a file beside it nor --request-id")
@@ -64,7 +68,7 @@ submits nothing twice. --check only judges it and needs no node.`,
 				return usagef("--check is for a --plan")
 			}
 			if len(args) == 0 {
-				if payment.Destination == "" || payment.Amount == 0 {
+				if payment.Destination == "" || !cmd.Flags().Changed("amount") {
 					return usagef("name a file, or give --destination and --amount")
 				}
 				return s.one(cmd.Context(), messages.Payload{Disbursement: payment})

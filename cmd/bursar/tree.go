@@ -46,7 +46,7 @@ prints one tree after the other.`,
   bursar tree /treasury --depth 1
   bursar tree --watch
   bursar tree /treasury/shard-05 --output json`,
-		Args: cobra.MaximumNArgs(1),
+		Args: atMost(1),
 	}
 	var all bool
 	command.RunE = func(cmd *cobra.Command, args []string) error {
@@ -72,11 +72,14 @@ Ctrl-C.`,
 		Example: `  bursar top
   bursar top --watch --rows 30
   bursar top /treasury --output json`,
-		Args: cobra.MaximumNArgs(1),
+		Args: atMost(1),
 	}
 	command.RunE = func(cmd *cobra.Command, args []string) error {
 		if len(args) == 1 {
 			w.path = args[0]
+		}
+		if w.rows < 1 {
+			return usagef("--rows: %d is not positive", w.rows)
 		}
 		return w.run(cmd.Context(), func(f *frame) []string { return topLines(f, w.rows, w.colours()) })
 	}
@@ -111,8 +114,6 @@ func (w *watcher) run(ctx context.Context, lines func(*frame) []string) error {
 		return usagef("--every: %s is too short; want 50ms at least", w.every)
 	case w.watch && w.form.json():
 		return usagef("--watch is for people; without it --output json gives one tree")
-	case w.rows < 0:
-		return usagef("--rows: %d is negative", w.rows)
 	}
 	link := w.to.link()
 	defer link.Close()

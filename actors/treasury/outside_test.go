@@ -138,7 +138,7 @@ func (a *abroad) skip(id messages.DisbursementID, retry bool, hows ...how) *repl
 	return r
 }
 
-// payments submits n payments of 10 that are due at once.
+// payments submits n payments of 10 that are due at once, and gives their ids in order.
 func (a *abroad) payments(n int) (ids []messages.DisbursementID) {
 	a.t.Helper()
 	var replies []*reply
@@ -148,6 +148,7 @@ func (a *abroad) payments(n int) (ids []messages.DisbursementID) {
 	for _, r := range replies {
 		ids = append(ids, result[*messages.SubmitDisbursementResult](r).ID)
 	}
+	slices.Sort(ids)
 	return ids
 }
 
@@ -401,6 +402,54 @@ func TestEachFateOfEachEntry(t *testing.T) {
 			})
 		}
 	}
+}
+
+// TestARefusalAfterARestartDoesNotEndAPayment: the try before the crash may still be on
+// its way, and the chain may think better of it.
+func TestARefusalAfterARestartDoesNotEndAPayment(t *testing.T) {
+	liveAbroad(t, func(a *abroad) {
+		a.begin(1000)
+		a.node.Manual(true)
+		a.node.Behave(func(string) chaintest.Fault { return chaintest.Late })
+		id := a.payments(1)[0]
+		time.Sleep(5 * time.Second)
+		a.crash(true)
+		a.node.Behave(nil)
+		a.node.Refuse(func(payout.Transaction) string { return "no" })
+		time.Sleep(time.Minute)
+		a.is(id, messages.Draft) // given up, and the null transaction is not confirmed
+		a.holds(990)
+		a.node.Confirm()
+		time.Sleep(2 * time.Minute)
+		a.quiet()
+		a.is(id, messages.RolledBack)
+		a.holds(1000)
+	})
+}
+
+// TestACommitFromBeforeTheLineIsRefused has a rollback reach the log so late that its
+// payment was sent again meanwhile, and accepted.
+func TestACommitFromBeforeTheLineIsRefused(t *testing.T) {
+	liveAbroad(t, func(a *abroad) {
+		a.begin(1000)
+		a.node.Refuse(func(payout.Transaction) string { return "no" })
+		a.log.fates(commits, commits, dawdles) // submission, intent, rollback
+		r := a.submit(payment(10, 1))
+		var straggler [][]byte
+		for straggler == nil {
+			time.Sleep(time.Millisecond)
+			a.log.set(func(l *memoryLog) { straggler, l.late = l.late, nil })
+		}
+		a.node.Refuse(nil)
+		a.node.Behave(func(string) chaintest.Fault { return chaintest.Slow })
+		for a.node.Calls(chain.MethodSubmit) < 2 {
+			time.Sleep(time.Millisecond)
+		}
+		a.log.set(func(l *memoryLog) { l.late = straggler })
+		a.funded(1) // takes it along
+		a.quiet()
+		a.is(result[*messages.SubmitDisbursementResult](r).ID, messages.Executed)
+	})
 }
 
 // paused brings a world to the point where the executor has paused at the first of

@@ -2,7 +2,6 @@ package payout
 
 import (
 	"encoding/hex"
-	"fmt"
 
 	"github.com/the-block/bursar/actors/treasury/disbursement"
 	"github.com/the-block/bursar/messages"
@@ -39,9 +38,4 @@ func CheckReversal(t Transfer, account string, amount messages.Amount) *messages
 		return refuse("pays %d, and the disbursement paid %d", t.Amount, amount)
 	}
 	return nil
-}
-
-// String tells the transfer in a log.
-func (t Transfer) String() string {
-	return fmt.Sprintf("%d to %s, confirmed: %t", t.Amount, t.Destination, t.Confirmed)
 }

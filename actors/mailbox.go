@@ -86,8 +86,9 @@ type mailbox struct {
 	timed      uint64 // sequence of the message to be timed, 0 if none in this batch
 	timedSince time.Duration
 
-	// side is what most actors never need; nil until then. It changes under mu.
-	side *sideLanes
+	// side is what most actors never need; nil until then. It changes under mu, and is
+	// atomic because the consumer looks at it without.
+	side atomic.Pointer[sideLanes]
 }
 
 // sideLanes are the internal lane and the unstashed messages.
@@ -145,14 +146,28 @@ func (m *mailbox) offerInternal(it item) (why Reason, wake bool) {
 	if m.door == doorClosed {
 		return Stopped, false
 	}
-	if m.side == nil {
-		m.side = &sideLanes{}
-	}
-	m.side.internal = append(m.side.internal, it)
+	side := m.lanes()
+	side.internal = append(side.internal, it)
 	m.urgent.Store(true)
 	wake = !m.scheduled && m.mode == serving
 	m.scheduled = m.scheduled || wake
 	return 0, wake
+}
+
+// hasInternal reports whether an outcome waits. The caller holds mu.
+func (m *mailbox) hasInternal() bool {
+	side := m.side.Load()
+	return side != nil && len(side.internal) > 0
+}
+
+// lanes gives the side lanes, made if need be. The caller holds mu.
+func (m *mailbox) lanes() *sideLanes {
+	side := m.side.Load()
+	if side == nil {
+		side = &sideLanes{}
+		m.side.Store(side)
+	}
+	return side
 }
 
 // offerSystem puts a life cycle message in; it is always taken.
@@ -174,7 +189,7 @@ func (m *mailbox) takeUrgent() []any {
 	m.urgent.Store(false)
 	system := m.system
 	m.system = nil
-	if side := m.side; side != nil && len(side.internal) > 0 {
+	if side := m.side.Load(); side != nil && len(side.internal) > 0 {
 		side.take()
 	}
 	return system
@@ -195,17 +210,32 @@ func (s *sideLanes) take() {
 // next gives the consumer its next message: outcomes, then unstashed, then user
 // messages. counted says that the message counts as a user message.
 func (m *mailbox) next() (it item, counted, ok bool) {
-	if s := m.side; s != nil && s.outcomePos < len(s.outcomes) {
-		it, s.outcomes[s.outcomePos] = s.outcomes[s.outcomePos], item{}
-		s.outcomePos++
+	if it, ok = m.outcome(); ok {
 		return it, false, true
+	}
+	if m.pos == len(m.batch) && m.swap() {
+		// An outcome that was told before these messages is served before them.
+		if it, ok = m.outcome(); ok {
+			return it, false, true
+		}
 	}
 	return m.nextUser()
 }
 
+// outcome is the next of the outcomes taken over.
+func (m *mailbox) outcome() (it item, ok bool) {
+	s := m.side.Load()
+	if s == nil || s.outcomePos == len(s.outcomes) {
+		return item{}, false
+	}
+	it, s.outcomes[s.outcomePos] = s.outcomes[s.outcomePos], item{}
+	s.outcomePos++
+	return it, true
+}
+
 // nextUser is next without outcomes, save stashed ones.
 func (m *mailbox) nextUser() (it item, counted, ok bool) {
-	if s := m.side; s != nil && len(s.replay) > 0 {
+	if s := m.side.Load(); s != nil && len(s.replay) > 0 {
 		k := s.replay[0]
 		s.replay[0] = kept{}
 		if s.replay = s.replay[1:]; len(s.replay) == 0 {
@@ -224,15 +254,14 @@ func (m *mailbox) nextUser() (it item, counted, ok bool) {
 
 // unstash puts messages before all other user messages.
 func (m *mailbox) unstash(stash []kept) {
-	if m.side == nil {
-		m.mu.Lock()
-		m.side = &sideLanes{}
-		m.mu.Unlock()
-	}
-	m.side.replay = append(stash, m.side.replay...)
+	m.mu.Lock()
+	side := m.lanes()
+	m.mu.Unlock()
+	side.replay = append(stash, side.replay...)
 }
 
-// swap trades the worked-off batch for what producers have put in since.
+// swap trades the worked-off batch for what producers have put in since, outcomes
+// included.
 func (m *mailbox) swap() bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -241,6 +270,9 @@ func (m *mailbox) swap() bool {
 	}
 	m.batch, m.user = m.user, m.batch[:0]
 	m.pos = 0
+	if m.hasInternal() {
+		m.side.Load().take()
+	}
 	m.settled = m.done.Load()
 	m.batchEnd, m.batchFrom = m.accepted, m.since
 	m.timed, m.timedSince, m.timedSeq = m.timedSeq, m.timedAt, 0
@@ -254,7 +286,7 @@ func (m *mailbox) park() bool {
 	defer m.mu.Unlock()
 	user := len(m.user) > 0 || m.pos < len(m.batch)
 	internal := false
-	if s := m.side; s != nil {
+	if s := m.side.Load(); s != nil {
 		user = user || len(s.replay) > 0
 		internal = len(s.internal) > 0 || s.outcomePos < len(s.outcomes)
 	}
@@ -299,8 +331,8 @@ func (m *mailbox) shrink() {
 		m.slabs.give(m.user)
 		m.user = nil
 	}
-	if s := m.side; s != nil && cap(s.outcomes)+cap(s.internal) > bufferKept {
-		m.side = nil
+	if s := m.side.Load(); s != nil && cap(s.outcomes)+cap(s.internal) > bufferKept {
+		m.side.Store(nil)
 	}
 }
 
@@ -322,7 +354,7 @@ func (m *mailbox) shut(to door) {
 func (m *mailbox) shutIfIdle() bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.accepted != m.done.Load() || m.side != nil && len(m.side.internal) > 0 || m.door != doorOpen {
+	if m.accepted != m.done.Load() || m.hasInternal() || m.door != doorOpen {
 		return false
 	}
 	m.door = doorDraining
@@ -335,7 +367,7 @@ func (m *mailbox) empty() []item {
 	defer m.mu.Unlock()
 	m.door = doorClosed
 	var left []item
-	if s := m.side; s != nil {
+	if s := m.side.Load(); s != nil {
 		left = append(left, s.outcomes[s.outcomePos:]...)
 		left = append(left, s.internal...)
 		for _, k := range s.replay {
@@ -344,7 +376,8 @@ func (m *mailbox) empty() []item {
 	}
 	left = append(left, m.batch[m.pos:]...)
 	left = append(left, m.user...)
-	m.side, m.batch, m.pos, m.user = nil, nil, 0, nil
+	m.side.Store(nil)
+	m.batch, m.pos, m.user = nil, 0, nil
 	return left
 }
 

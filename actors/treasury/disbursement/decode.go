@@ -161,7 +161,7 @@ func (r *reader) proposal() *messages.Proposal {
 }
 
 func (r *reader) votes() []Vote {
-	n := r.count(4)
+	n := r.count(3)
 	if n == 0 {
 		return nil
 	}

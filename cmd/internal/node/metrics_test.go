@@ -140,7 +140,7 @@ func TestTheBusiestActorsAndTheRestAddUp(t *testing.T) {
 	for range 2 {
 		all := m.samples(t)
 		var kinds, actors float64
-		named := 0
+		named, busyShards := 0, 0
 		for series, v := range all {
 			switch {
 			case strings.HasPrefix(series, "bursar_actors_messages_total{"):
@@ -148,6 +148,9 @@ func TestTheBusiestActorsAndTheRestAddUp(t *testing.T) {
 			case strings.HasPrefix(series, "bursar_actor_messages_total{"):
 				actors += v
 				named++
+				if strings.Contains(series, "/treasury/shard-") && v > 0 {
+					busyShards++
+				}
 			}
 		}
 		if kinds == 0 || kinds != actors || named < 2 || named > 51 {
@@ -156,8 +159,9 @@ func TestTheBusiestActorsAndTheRestAddUp(t *testing.T) {
 		if _, ok := all[`bursar_actor_messages_total{actor="_other"}`]; !ok {
 			t.Error("the rest is missing")
 		}
-		if all[`bursar_actor_messages_total{actor="/treasury/shard-05"}`] < 1 {
-			t.Error("a busy shard is missing")
+		// 300 submissions are spread by chance: which shards are busiest is not ours to say.
+		if busyShards < 20 {
+			t.Errorf("only %d busy shards among the named", busyShards)
 		}
 	}
 }

@@ -45,7 +45,11 @@ func (r *Submission) txn(s *shard) (*persistence.Txn, *messages.Error) {
 		s.stats.refusedSubmission(refusal)
 		return nil, refusal
 	}
-	record := disbursement.New(r.Payload, deps, s.now())
+	facts, err := s.facts()
+	if err != nil {
+		return nil, errorOf(err)
+	}
+	record := disbursement.New(r.Payload, deps, facts)
 	r.deps, r.createdAt = deps, record.CreatedAt
 	txn := &persistence.Txn{
 		Conditions: make([]persistence.Condition, 0, len(deps)),

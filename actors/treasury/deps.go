@@ -31,7 +31,7 @@ type addresses struct {
 	shards   []actors.Ref
 }
 
-// now gathers what a birth is stamped with: it may lag, and costs nothing.
+// now gathers what a step that opens no window is stamped with: its epoch may lag.
 func (d *deps) now() disbursement.Facts {
 	return disbursement.Facts{Epoch: d.model.Epoch(), Now: uint64(time.Now().Unix()), Node: d.cfg.Node}
 }

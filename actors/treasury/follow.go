@@ -38,7 +38,6 @@ func (t *Treasury) Follow(ctx context.Context) error {
 type follower struct {
 	t     *Treasury
 	index uint64 // the model stands for it
-	funds int64
 }
 
 // catchUp advances the model to what the Store has applied.
@@ -53,6 +52,7 @@ func (f *follower) catchUp(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		w.executor = w.executor || moveFunds(changes)
 		if err := f.settle(w); err != nil {
 			return err
 		}
@@ -77,10 +77,20 @@ func (f *follower) settle(w wakes) error {
 	if err := books.check(); err != nil {
 		return err
 	}
-	w.executor = w.executor || books.treasury > f.funds
-	f.funds = books.treasury
 	f.t.wake(w)
 	return nil
+}
+
+// moveFunds reports whether the treasury's balance changed. Two looks at the balance
+// would not do: an outflow and an accrual between them can leave less than before, and
+// still more than the executor has seen.
+func moveFunds(changes []persistence.Change) bool {
+	for i := range changes {
+		if name, _, ok := changes[i].Counter(); ok && name == CounterTreasury {
+			return true
+		}
+	}
+	return false
 }
 
 // rebuild paints a new picture from the Store and shows it once it is whole. Those who

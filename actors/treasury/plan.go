@@ -70,7 +70,10 @@ func (r *Plan) txn(s *shard) (*persistence.Txn, *messages.Error) {
 		s.stats.refusedSubmission(refusal)
 		return nil, refusal
 	}
-	facts := s.now()
+	facts, err := s.facts()
+	if err != nil {
+		return nil, errorOf(err)
+	}
 	r.createdAt = facts.Now
 	txn := &persistence.Txn{Appends: make([]persistence.Append, len(r.Items))}
 	for i := range r.Items {

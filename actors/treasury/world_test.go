@@ -36,6 +36,9 @@ type world struct {
 	tasks  sync.WaitGroup
 	failed chan error
 	asked  int
+	// manual worlds advance their model at reach and at no other time.
+	manual bool
+	step   func() error
 }
 
 // live runs a test in a bubble with a world of its own.
@@ -87,6 +90,10 @@ func (w *world) boot() {
 
 func (w *world) follow(ctx context.Context) {
 	t := w.Treasury
+	if w.manual {
+		w.step = t.Steps(ctx)
+		return
+	}
 	w.tasks.Go(func() {
 		if err := t.Follow(ctx); err != nil {
 			w.failed <- err
@@ -130,6 +137,9 @@ func (w *world) reach() {
 	w.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
+	if w.step != nil {
+		w.ok(w.step())
+	}
 	w.ok(w.Model().Wait(ctx, w.store.Applied()))
 }
 

@@ -82,11 +82,20 @@ func moneyAdds(id messages.DisbursementID, m *disbursement.Move) []persistence.A
 }
 
 // moveTxn is the Txn that carries moves out, provided that each record still has
-// the version its move was decided on and the fence is the shard's newest.
+// the version its move was decided on and the fence is the shard's newest. A move that
+// opens a window, counted from the epoch it was decided in, needs the clock still to
+// show that epoch: a turn between decision and commit would shorten the window.
 func moveTxn(fence persistence.ShardFence, writes ...recordWrite) *persistence.Txn {
 	txn := &persistence.Txn{Fences: []persistence.ShardFence{fence}}
+	var windows messages.Epoch // the epoch after the one they begin in; 0 for none
 	for i := range writes {
 		writes[i].appendTo(txn)
+		if epoch, opens := writes[i].move.OpensWindow(); opens {
+			windows = epoch + 1
+		}
+	}
+	if windows != 0 {
+		txn.Conditions = append(txn.Conditions, epochCondition(windows))
 	}
 	return txn
 }

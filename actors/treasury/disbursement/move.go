@@ -40,6 +40,16 @@ type Move struct {
 // its encoding takes the log index of the commit. Staging does not.
 func (m *Move) Transition() bool { return m.From != m.To }
 
+// OpensWindow reports whether the move enters a state whose window is counted from
+// this epoch: the vote, the timelock, the time in which an execution can be taken back.
+func (m *Move) OpensWindow() (epoch messages.Epoch, opens bool) {
+	if !m.Transition() {
+		return 0, false
+	}
+	entered, _ := m.Record.Entered(m.To)
+	return entered.Epoch, m.To == messages.Voting || m.To == messages.Queued || m.To == messages.Executed
+}
+
 // AccountDelta is what one account's balance changes by.
 type AccountDelta struct {
 	Account string

@@ -1,0 +1,72 @@
+package treasury_test
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/the-block/bursar/messages"
+)
+
+// The model is late by two entries: a payment that leaves less than the next one needs,
+// and an accrual that makes up for it.
+func TestFundsThatArriveBehindAPaymentAreSeen(t *testing.T) {
+	live(t, func(w *world) {
+		result[*messages.EpochResult](w.advance())
+		w.funded(1000)
+		w.reach()
+		w.log.hold()
+		first, second := w.submit(payment(900, 1)), w.submit(payment(150, 1))
+		w.log.release()
+		first.wait()
+		second.wait()
+		w.reach() // the first is proposed and commits; the second waits for funds
+		synctest.Wait()
+		w.is(1, messages.Executed)
+		w.is(2, messages.Draft)
+		w.funded(100)
+		synctest.Wait()
+		w.reach() // from 1000 to 200 at one look
+		synctest.Wait()
+		w.is(2, messages.Executed)
+		w.step = nil
+	}, func(w *world) { w.manual = true })
+}
+
+// A turn of the clock is in the log before a payment that was decided earlier.
+func TestAPaymentKeepsItsRollbackWindowWhenTheClockTurnsBesideIt(t *testing.T) {
+	live(t, func(w *world) {
+		w.epochs(1)
+		id := w.submitted(payment(100, 1))
+		w.quiet()
+		w.log.set(func(l *memoryLog) { l.delay = time.Second })
+		w.accrue(100)
+		synctest.Wait()
+		result[*messages.EpochResult](w.advance())
+		time.Sleep(3 * time.Second)
+		w.log.set(func(l *memoryLog) { l.delay = 0 })
+		w.quiet()
+		w.is(id, messages.Executed)
+		if _, err := w.rollback(id, "mistake").wait(); err != nil {
+			t.Errorf("in the epoch of its execution it cannot be rolled back: %v", err)
+		}
+	})
+}
+
+// The same beside a vote that is opened on request.
+func TestAVoteKeepsItsWindowWhenTheClockTurnsBesideIt(t *testing.T) {
+	live(t, func(w *world) {
+		w.epochs(1)
+		p := proposal(100, 1)
+		p.Proposal.VoteWindowEpochs = 1
+		id := w.submitted(p)
+		w.log.set(func(l *memoryLog) { l.delay = time.Second })
+		w.advance()
+		synctest.Wait()
+		w.queue(id)
+		time.Sleep(10 * time.Second)
+		w.log.set(func(l *memoryLog) { l.delay = 0 })
+		w.quiet()
+		w.is(id, messages.Voting)
+	})
+}

@@ -3,6 +3,9 @@ package node
 import (
 	"context"
 	"log/slog"
+
+	"github.com/the-block/bursar/messages"
+	"github.com/the-block/bursar/messages/wire"
 )
 
 // Step is a stop step.
@@ -31,4 +34,16 @@ func ServeOnly(n *Node) (stop func()) {
 		n.serving.lock()
 		_ = n.parts.stop()
 	}
+}
+
+// Walking serves calls that all walk, one at a time, and are answered by do.
+func Walking(do func(*wire.Call)) wire.Handler {
+	s := &service{
+		node: new(Node), log: slog.New(slog.DiscardHandler), answers: make([]answer, len(messages.Methods())),
+		workers: make(chan struct{}, workersMax), walks: make(chan struct{}, 1),
+	}
+	for i := range s.answers {
+		s.answers[i] = answer{do: do, needs: nothing, walks: true}
+	}
+	return s
 }

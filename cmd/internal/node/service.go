@@ -147,14 +147,22 @@ func (s *service) answerAtIndex(calls []*wire.Call) {
 
 func (s *service) answerAll(calls []*wire.Call) {
 	for _, c := range calls {
-		a := s.answer(c)
-		if !a.walks {
+		if a := s.answer(c); a.walks {
+			s.walk(a, c)
+		} else {
 			a.do(c)
-		} else if len(s.inTime([]*wire.Call{c}, s.takeTurn)) == 1 {
-			a.do(c)
-			<-s.walks
 		}
 	}
+}
+
+// walk answers a call that must wait for its turn, and gives the turn back even where
+// answering panics.
+func (s *service) walk(a *answer, c *wire.Call) {
+	if len(s.inTime([]*wire.Call{c}, s.takeTurn)) == 0 {
+		return
+	}
+	defer func() { <-s.walks }()
+	a.do(c)
 }
 
 // takeTurn waits until one more call may walk.

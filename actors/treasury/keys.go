@@ -39,6 +39,9 @@ const (
 	accountPrefix = "account/"
 )
 
+// Every destination must have a counter: this does not compile if a name can be too long.
+const _ = uint(persistence.CounterBytesMax - len(accountPrefix) - disbursement.DestinationBytesMax)
+
 // CounterAccount names the counter that holds an account's balance.
 func CounterAccount(account string) string { return accountPrefix + account }
 

@@ -5,7 +5,9 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/the-block/bursar/actors"
 	"github.com/the-block/bursar/messages"
+	"github.com/the-block/bursar/supervision/breaker"
 )
 
 // The model is late by two entries: a payment that leaves less than the next one needs,
@@ -68,5 +70,26 @@ func TestAVoteKeepsItsWindowWhenTheClockTurnsBesideIt(t *testing.T) {
 		w.log.set(func(l *memoryLog) { l.delay = 0 })
 		w.quiet()
 		w.is(id, messages.Voting)
+	})
+}
+
+// The executor has a breaker of its own over what it submits to, and its supervisor
+// keeps a cell for it: whichever is open stands between it and the next payment.
+func TestAnExecutorShutOffByItsSupervisorSaysSo(t *testing.T) {
+	live(t, func(w *world) {
+		w.epochs(1)
+		w.ok(w.system.Inject(actors.Fault{Path: "/treasury/executor", Mode: actors.FaultPanic, Times: 5}))
+		for range 5 {
+			w.accrue(100)
+			time.Sleep(5 * time.Second) // it restarts meanwhile
+		}
+		status, err := w.Executor()
+		if err != nil || status.Breaker != breaker.Open.String() {
+			t.Errorf("after five panics the executor's breaker is %q, %v", status.Breaker, err)
+		}
+		id := w.submitted(payment(10, 1))
+		time.Sleep(3 * time.Minute)
+		w.quiet()
+		w.is(id, messages.Executed)
 	})
 }

@@ -171,7 +171,7 @@ func (t *Treasury) executorStatus(v *persistence.View) messages.ExecutorStatus {
 		Staged:    uint64(t.model.InState(graph.Staged)),
 		Due:       uint64(t.stats.unfunded.Load()) + uint64(t.model.PayableCount()),
 		Submitter: t.cfg.submitter(),
-		Breaker:   t.stats.Breaker().String(),
+		Breaker:   t.Breaker().String(),
 
 		LastExecutedAt: t.stats.lastExecutedAt.Load(),
 		LastError:      t.stats.lastError(),

@@ -1,6 +1,7 @@
 package treasury
 
 import (
+	"context"
 	"errors"
 	"time"
 
@@ -74,8 +75,14 @@ func (x *executor) txn(r stored, move disbursement.Move, p *payment) *persistenc
 func (x *executor) submit(ctx *actors.Context, work executorWork, p *payment, txn *persistence.Txn) {
 	if err := x.propose(txn, persistence.High, noDeadline, work); err != nil {
 		x.breaker.Cancel(p.token)
-		x.model.PutPayable(p.Payable)
 		x.callers.fail(p.ID, errorOf(err))
+		if errors.Is(err, persistence.ErrInvalid) || errors.Is(err, persistence.ErrTooLarge) {
+			// It will never be taken: it must not keep the payments behind it waiting.
+			x.stats.executionError(errorOf(err), time.Now())
+			x.log.ErrorContext(context.Background(), "a payment that the log cannot hold is passed over", "id", p.ID, "err", err)
+			return
+		}
+		x.model.PutPayable(p.Payable)
 		x.rest(ctx, x.backoff.next())
 		return
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/the-block/bursar/actors"
 	"github.com/the-block/bursar/messages"
 	"github.com/the-block/bursar/persistence"
+	"github.com/the-block/bursar/supervision/breaker"
 )
 
 // Treasury is this node's part of the treasury: its actors and its read model.
@@ -169,6 +170,25 @@ func (t *Treasury) Advance(c *Advance) {
 	if err := t.clock.Tell(c); err != nil {
 		c.Fail(errorOf(err))
 	}
+}
+
+// breakersMax bounds the breakers looked at for the executor's.
+const breakersMax = 1000
+
+// Breaker is what stands between the executor and the next payment: its own breaker
+// over the submitter, or the cell that its supervisor keeps for it, whichever is not
+// closed.
+func (t *Treasury) Breaker() breaker.State {
+	if state := t.stats.Breaker(); state != breaker.Closed {
+		return state
+	}
+	path := t.addresses.Load().executor.Path()
+	for _, e := range t.system.OpenBreakers(breakersMax) {
+		if e.Path == path {
+			return e.To
+		}
+	}
+	return breaker.Closed
 }
 
 // Model gives the read model.

@@ -89,7 +89,7 @@ func (n *Node) executorFigures() (monitoring.Executor, bool) {
 	}
 	stats := n.treasury.Stats()
 	return monitoring.Executor{
-		BreakerState:     monitoring.BreakerState(stats.Breaker().Gauge()),
+		BreakerState:     monitoring.BreakerState(n.treasury.Breaker().Gauge()),
 		BreakerFailures:  stats.BreakerFailures(),
 		BreakerSuccesses: stats.BreakerSuccesses(),
 		InFlight:         n.treasury.Model().InState(graph.Staged) + stats.Paying(),

@@ -57,7 +57,7 @@ func OpenConsensus(cfg Config, state StateMachine, network Network, fatal func(e
 		return nil, err
 	}
 	c := &Consensus{
-		cfg: cfg, fatal: fatal, log: log.With("component", "consensus", "node", string(cfg.Node)),
+		cfg: cfg, fatal: fatal, log: log.With("component", "consensus"),
 		observed: make(chan raft.Observation, 1),
 	}
 	c.machine = newMachine(state, c.fail, c.log)

@@ -72,7 +72,7 @@ func (n *Node) claim(ctx context.Context) error {
 			}
 			n.treasury.Own(owned)
 			n.serving.open()
-			n.log.InfoContext(ctx, "owns all shards", "component", "ownership", "shard", len(owned))
+			n.log.InfoContext(ctx, "owns all shards", "component", "ownership", "shards", len(owned))
 			return nil
 		}
 		if errors.Is(err, persistence.ErrInvalid) {

@@ -35,8 +35,14 @@ type Config struct {
 	RetryAfter time.Duration
 	// BatchMax is the most calls of one JSON-RPC batch.
 	BatchMax int
+	// BatchBytesMax is the most bytes of answers that one JSON-RPC batch gathers:
+	// once it has more, results that are still to come are answered overloaded.
+	BatchBytesMax int
 	// HTTPInFlightMax is the most unanswered JSON-RPC calls of all callers.
 	HTTPInFlightMax int
+	// HTTPBytesMax is the most bytes of answers that are held for all callers over
+	// HTTP: beyond it new calls are answered overloaded, and so are results.
+	HTTPBytesMax int
 	// Hosts are the names by which browsers may address the HTTP side, beside IP
 	// addresses and localhost.
 	Hosts []string
@@ -57,8 +63,10 @@ func DefaultConfig() Config {
 		FrameTimeout:     30 * time.Second,
 		DrainTimeout:     10 * time.Second,
 		RetryAfter:       100 * time.Millisecond,
-		BatchMax:         1000,
+		BatchMax:         100,
+		BatchBytesMax:    8 << 20,
 		HTTPInFlightMax:  8192,
+		HTTPBytesMax:     64 << 20,
 		TrustLoopback:    true,
 	}
 }
@@ -81,6 +89,8 @@ func (c *Config) validate() error {
 		return errors.New("wire: IdleTimeout and RetryAfter must not be negative")
 	case c.BatchMax < 1 || c.HTTPInFlightMax < 1:
 		return errors.New("wire: BatchMax and HTTPInFlightMax must be at least 1")
+	case c.BatchBytesMax < 1 || c.HTTPBytesMax < 1:
+		return errors.New("wire: BatchBytesMax and HTTPBytesMax must be at least 1")
 	}
 	return nil
 }

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"sync"
 	"time"
 
@@ -39,13 +40,14 @@ func (s *Server) serveHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "the request could not be read: "+err.Error(), status)
 		return
 	}
-	answer := s.exchange(r, body)
-	if answer == nil {
+	x := s.exchange(r, body)
+	defer x.release()
+	if !x.hasText() {
 		w.WriteHeader(http.StatusNoContent)
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")
-	_, _ = w.Write(answer)
+	x.send(w)
 }
 
 // admissible judges what is around the body. A page of a stranger's must not reach a
@@ -100,33 +102,38 @@ type envelope struct {
 
 // exchange is what a body asked for and the answers so far.
 type exchange struct {
+	server *Server
+	batch  bool
+	done   chan struct{} // closed when left is 0
+
 	mu      sync.Mutex
 	entries []entry
 	left    int
-	done    chan struct{}
-	server  *Server
+	held    int // bytes of text
 }
 
 // entry is one request of a body.
 type entry struct {
 	id   json.RawMessage // nil for a notification
 	call *Call
-	text []byte // the response
+	text []byte // the response; nil for a notification
 }
 
-// exchange answers a whole body: one request or a batch. nil is no content.
-func (s *Server) exchange(r *http.Request, body []byte) []byte {
+// exchange gathers the answers to a whole body: one request or a batch.
+func (s *Server) exchange(r *http.Request, body []byte) *exchange {
 	x := &exchange{server: s, done: make(chan struct{})}
 	requests, batch, err := split(body, s.cfg.BatchMax)
 	if err != nil {
-		s.metrics.count(nil, err)
-		return appendJSONError(nil, nil, err)
+		x.entries = []entry{{id: json.RawMessage("null")}}
+		x.refuse(&x.entries[0], nil, err)
+		return x
 	}
+	x.batch = batch
 	if calls := x.prepare(r, requests); len(calls) > 0 {
 		s.serve(calls)
 		x.await(r)
 	}
-	return x.text(batch)
+	return x
 }
 
 // split takes a body apart.
@@ -195,6 +202,10 @@ func (x *exchange) open(raw json.RawMessage, i uint32, peer Peer, now time.Time)
 		s.httpCalls.Add(-1)
 		return nil, s.overloaded("too many calls in flight over HTTP")
 	}
+	if s.httpFull() {
+		s.httpCalls.Add(-1)
+		return nil, s.overloaded(httpFull)
+	}
 	call, fault := s.ingress(new(pack.Decoder), req, messages.JSON, peer, now, x)
 	if fault != nil {
 		s.httpCalls.Add(-1)
@@ -235,7 +246,7 @@ func (x *exchange) refuse(e *entry, call *Call, err *messages.Error) {
 	}
 	x.server.metrics.count(method, err)
 	if e.id != nil {
-		e.text = appendJSONError(nil, e.id, err)
+		x.hold(e, appendJSONError(nil, e.id, err))
 	}
 }
 
@@ -243,8 +254,14 @@ func (x *exchange) refuse(e *entry, call *Call, err *messages.Error) {
 func (x *exchange) answer(call *Call, result messages.Result, err *messages.Error) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	e := &x.entries[call.id]
-	e.text, err = appendJSONResponse(e.id, result, err)
+	if err == nil {
+		err = x.full(call.Method)
+	}
+	if e := &x.entries[call.id]; e.id != nil {
+		var text []byte
+		text, err = appendJSONResponse(e.id, result, err)
+		x.hold(e, text)
+	}
 	x.server.metrics.InFlight.Add(-1)
 	x.server.metrics.count(call.Method, err)
 	x.server.httpCalls.Add(-1)
@@ -273,24 +290,60 @@ func (x *exchange) await(r *http.Request) {
 	<-x.done
 }
 
-// text joins the responses.
-func (x *exchange) text(batch bool) []byte {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	var texts [][]byte
+// httpFull is what a caller is told when HTTPBytesMax is reached.
+const httpFull = "too many bytes of answers are held for callers over HTTP"
+
+func (s *Server) httpFull() bool { return s.httpBytes.Load() > int64(s.cfg.HTTPBytesMax) }
+
+// full says why one more result cannot be held. What has changed something is told in
+// any case: to be refused means that nothing was done, and such results are small.
+func (x *exchange) full(m *messages.Method) *messages.Error {
+	switch most := x.server.cfg.BatchBytesMax; {
+	case m.Mutates:
+		return nil
+	case x.held > most:
+		return x.server.overloaded("the answers to this batch are more than " + strconv.Itoa(most) +
+			" bytes already; ask for less, or in smaller batches")
+	case x.server.httpFull():
+		return x.server.overloaded(httpFull)
+	}
+	return nil
+}
+
+// hold keeps a response until it is sent.
+func (x *exchange) hold(e *entry, text []byte) {
+	e.text = text
+	x.held += len(text)
+	x.server.httpBytes.Add(int64(len(text)))
+}
+
+// release lets go of the responses.
+func (x *exchange) release() { x.server.httpBytes.Add(-int64(x.held)) }
+
+func (x *exchange) hasText() bool {
+	return slices.ContainsFunc(x.entries, func(e entry) bool { return e.text != nil })
+}
+
+// send writes the responses one after the other, as they are: together they may be
+// large. Nobody is left to be told of a write that fails.
+func (x *exchange) send(w io.Writer) {
+	separator := "["
 	for i := range x.entries {
-		if x.entries[i].id != nil {
-			texts = append(texts, x.entries[i].text)
+		text := x.entries[i].text
+		if text == nil {
+			continue
+		}
+		if x.batch {
+			_, _ = io.WriteString(w, separator)
+			separator = ","
+		}
+		if _, err := w.Write(text); err != nil {
+			return
 		}
 	}
-	switch {
-	case len(texts) == 0:
-		return nil
-	case !batch:
-		return texts[0]
+	if x.batch {
+		_, _ = io.WriteString(w, "]")
 	}
-	out := append([]byte{'['}, bytes.Join(texts, []byte{','})...)
-	return append(out, ']')
 }
 
 // appendJSONResponse writes the response to one request, and returns the error that

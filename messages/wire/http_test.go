@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -73,8 +75,8 @@ func TestJSONRPC(t *testing.T) {
 		{"a batch", ` [ {"jsonrpc":"2.0","method":"gov.treasury.accrue","params":{"amount":1},"id":1}, {"jsonrpc":"2.0","method":"epoch.get"}, {"jsonrpc":"2.0","method":"no","id":2} ]`,
 			`[{"jsonrpc":"2.0","result":{"balance":1,"duplicate":false},"id":1},` +
 				`{"jsonrpc":"2.0","error":{"code":-32601,"name":"method_not_found","message":"no such method: \"no\""},"id":2}]`},
-		{"a batch too long", "[" + strings.Repeat(`1,`, 1_000) + "1]",
-			`{"jsonrpc":"2.0","error":{"code":-32600,"name":"invalid_request","message":"a batch of more than 1000"},"id":null}`},
+		{"a batch too long", "[" + strings.Repeat(`1,`, 100) + "1]",
+			`{"jsonrpc":"2.0","error":{"code":-32600,"name":"invalid_request","message":"a batch of more than 100"},"id":null}`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			r := post(t, s, c.body)
@@ -159,6 +161,102 @@ func TestTooManyCallsOverHTTPAreOverloaded(t *testing.T) {
 	}
 	if got := text(t, post(t, s, one)); !strings.Contains(got, `"result"`) {
 		t.Errorf("afterwards: %s", got)
+	}
+}
+
+// heavy answers what is asked with a long text, and counts how often it was asked.
+type heavy struct{ asked *atomic.Int64 }
+
+func (h heavy) Serve(calls []*wire.Call) {
+	for _, c := range calls {
+		h.asked.Add(1)
+		if c.Method.Mutates {
+			answer(c)
+			continue
+		}
+		c.Reply(&messages.ClusterStatusResult{Node: strings.Repeat("\x01", 100_000)}) // 600 kB of JSON
+	}
+}
+
+func status(id int) string {
+	return fmt.Sprintf(`{"jsonrpc":"2.0","method":"cluster.status","id":%d}`, id)
+}
+
+func TestTheAnswersToABatchAreBounded(t *testing.T) {
+	cfg := wire.DefaultConfig()
+	cfg.BatchBytesMax = 1 << 20
+	s, metrics, _ := serve(t, cfg, heavy{new(atomic.Int64)})
+	calls := []string{status(0), status(1), status(2),
+		`{"jsonrpc":"2.0","method":"gov.treasury.accrue","params":{"amount":5},"id":3}`, status(4)}
+	got := text(t, post(t, s, "["+strings.Join(calls, ",")+"]"))
+	var answers []struct {
+		ID     int
+		Result map[string]any
+		Error  *struct {
+			Code    messages.Code
+			Message string
+		}
+	}
+	if err := json.Unmarshal([]byte(got), &answers); err != nil || len(answers) != len(calls) {
+		t.Fatalf("%d answers, %v", len(answers), err)
+	}
+	for i, a := range answers {
+		refused := i == 2 || i == 4 // two answers are beyond the bound; what was changed is told
+		switch {
+		case a.ID != i || refused != (a.Error != nil):
+			t.Errorf("answer %d: id %d, error %v", i, a.ID, a.Error)
+		case refused && (a.Error.Code != messages.CodeOverloaded || !strings.Contains(a.Error.Message, "smaller batches")):
+			t.Errorf("answer %d: %+v", i, a.Error)
+		}
+	}
+	if answers[3].Result["balance"] != 5.0 {
+		t.Errorf("accrue: %v", answers[3].Result)
+	}
+	if n := metrics.InFlight.Load(); n != 0 {
+		t.Errorf("%d in flight", n)
+	}
+}
+
+// slowReader is a caller who has taken no byte of the answer until it is told to.
+type slowReader struct {
+	*httptest.ResponseRecorder
+	begun, take chan struct{}
+	once        sync.Once
+}
+
+func (w *slowReader) Write(b []byte) (int, error) {
+	w.once.Do(func() { close(w.begun); <-w.take })
+	return w.ResponseRecorder.Write(b)
+}
+
+func TestTheAnswersHeldForAllCallersOverHTTPAreBounded(t *testing.T) {
+	cfg := wire.DefaultConfig()
+	cfg.HTTPBytesMax = 500_000
+	h := heavy{new(atomic.Int64)}
+	s, _, _ := serve(t, cfg, h)
+	slow := &slowReader{ResponseRecorder: httptest.NewRecorder(), begun: make(chan struct{}), take: make(chan struct{})}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		r := httptest.NewRequest(http.MethodPost, "http://localhost:9003/rpc", strings.NewReader(status(1)))
+		r.Header.Set("Content-Type", "application/json")
+		s.HTTP().ServeHTTP(slow, r)
+	}()
+	<-slow.begun
+	if got := text(t, post(t, s, status(2))); !strings.Contains(got, `"overloaded"`) {
+		t.Errorf("while one answer is held: %.200s", got)
+	}
+	if n := h.asked.Load(); n != 1 {
+		t.Errorf("%d calls were served, want 1: the other is refused before", n)
+	}
+	close(slow.take)
+	<-ended
+	got := text(t, post(t, s, "["+status(3)+","+status(4)+"]"))
+	if strings.Count(got, `"result"`) != 1 || strings.Count(got, `"overloaded"`) != 1 {
+		t.Errorf("afterwards %d results", strings.Count(got, `"result"`))
+	}
+	if h.asked.Load() != 3 || strings.Count(text(t, post(t, s, status(5))), `"result"`) != 1 {
+		t.Errorf("not all of the bound was given back")
 	}
 }
 

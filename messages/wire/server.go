@@ -20,6 +20,8 @@ type Server struct {
 	metrics *Metrics
 	// httpCalls counts unanswered JSON-RPC calls.
 	httpCalls atomic.Int64
+	// httpBytes counts the bytes of JSON-RPC answers that are not sent yet.
+	httpBytes atomic.Int64
 	document  *messages.DiscoverResult
 	buffers   buffers
 }

@@ -479,6 +479,8 @@ func TestConfigIsValidated(t *testing.T) {
 		"write":       func(c *wire.Config) { c.WriteTimeout = 0 },
 		"idle":        func(c *wire.Config) { c.IdleTimeout = -1 },
 		"batch":       func(c *wire.Config) { c.BatchMax = 0 },
+		"batch bytes": func(c *wire.Config) { c.BatchBytesMax = 0 },
+		"http bytes":  func(c *wire.Config) { c.HTTPBytesMax = 0 },
 	} {
 		cfg := wire.DefaultConfig()
 		spoil(&cfg)

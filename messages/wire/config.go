@@ -22,6 +22,11 @@ type Config struct {
 	// connection. From a quarter of it on nothing is read from the connection; a
 	// reader that lets it fill up is cut off.
 	OutBytesMax int
+	// OutBytesTotal is the most bytes of replies that wait to be written to all
+	// connections, counted in steps of 16 KiB of each. While there are more, results
+	// that tell of no change are answered overloaded, and nothing is read from a
+	// connection that has more than such a step waiting.
+	OutBytesTotal int
 	// WriteTimeout is how long one write may take before the reader is cut off.
 	WriteTimeout time.Duration
 	// IdleTimeout closes a connection that has sent nothing and awaits nothing for so
@@ -58,6 +63,7 @@ func DefaultConfig() Config {
 		InFlightBytesMax: 16 << 20,
 		BurstMax:         256,
 		OutBytesMax:      8 << 20,
+		OutBytesTotal:    256 << 20,
 		WriteTimeout:     10 * time.Second,
 		IdleTimeout:      10 * time.Minute,
 		FrameTimeout:     30 * time.Second,
@@ -83,6 +89,8 @@ func (c *Config) validate() error {
 		return errors.New("wire: BurstMax must be at least 1")
 	case c.OutBytesMax < 4<<20:
 		return errors.New("wire: OutBytesMax must be at least 4 MiB")
+	case c.OutBytesTotal < 1:
+		return errors.New("wire: OutBytesTotal must be at least 1")
 	case c.WriteTimeout <= 0 || c.FrameTimeout <= 0 || c.DrainTimeout <= 0:
 		return errors.New("wire: WriteTimeout, FrameTimeout and DrainTimeout must be positive")
 	case c.IdleTimeout < 0 || c.RetryAfter < 0:

@@ -20,6 +20,10 @@ const (
 	bufferMax   = 1<<20 + bufferIdle
 )
 
+// outStep is the step, in bytes, in which a connection tells the server how much waits
+// to be written: what most connections have waiting costs no word.
+const outStep = 16 << 10
+
 // lingerMax is how long a connection whose caller sends no more is kept for the
 // answers it is owed: longer than any call's deadline.
 const lingerMax = (messages.DeadlineMSMax + 5_000) * time.Millisecond
@@ -46,6 +50,7 @@ type conn struct {
 	room    sync.Cond // out has become shorter, or the connection is cut
 	out     []byte    // replies to be written
 	writing int       // bytes of replies being written
+	told    int       // bytes of both that the server knows of
 	owed    int       // calls not answered yet
 	owedIn  int       // their bytes
 	asleep  bool      // the writer waits for wake
@@ -76,6 +81,7 @@ func (c *conn) run() {
 	late := time.AfterFunc(lingerMax, c.cut)
 	writer.Wait()
 	late.Stop()
+	c.forgetOut()
 	if c.rejected || c.hall.draining.Load() {
 		c.partWays()
 	}
@@ -193,6 +199,12 @@ func (c *conn) makeRoom() {
 func (c *conn) handle(now time.Time) (handled, ok bool) {
 	defer c.dispatch()
 	for c.r < c.w {
+		if c.server.crowded() {
+			c.dispatch()
+			if !c.awaitRoom() {
+				return handled, false
+			}
+		}
 		n, verdict := c.scanner.Scan(c.buf[c.r:c.w], limits)
 		switch verdict {
 		case pack.Incomplete:
@@ -290,6 +302,7 @@ func (c *conn) respond(id uint32, result messages.Result, err *messages.Error) *
 		c.out = c.server.buffers.borrow()
 	}
 	c.out, err = appendResponse(c.out, id, result, err)
+	c.tell()
 	if len(c.out)+c.writing > c.server.cfg.OutBytesMax {
 		c.server.metrics.CutOff.Add(1)
 		c.cutLocked()
@@ -308,6 +321,9 @@ func (c *conn) malformed(err *messages.Error) {
 
 // answer implements replier.
 func (c *conn) answer(call *Call, result messages.Result, err *messages.Error) {
+	if err == nil && !call.Method.Mutates && c.server.crowded() {
+		err = c.server.overloaded("too many bytes of replies wait for slow readers")
+	}
 	c.mu.Lock()
 	c.owed--
 	c.owedIn -= call.bytes
@@ -333,10 +349,34 @@ func (c *conn) rouse() {
 func (c *conn) awaitRoom() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for !c.dead && len(c.out)+c.writing > c.server.cfg.OutBytesMax/4 {
+	for !c.dead && len(c.out)+c.writing > c.server.outBeforeRead() {
 		c.room.Wait()
 	}
 	return !c.dead
+}
+
+// outBeforeRead is the most bytes that may wait on a connection which is read.
+func (s *Server) outBeforeRead() int {
+	if s.crowded() {
+		return outStep
+	}
+	return s.cfg.OutBytesMax / 4
+}
+
+// tell keeps the server's count of what waits to be written. mu is held.
+func (c *conn) tell() {
+	if waiting := (len(c.out) + c.writing) / outStep * outStep; waiting != c.told {
+		c.server.outBytes.Add(int64(waiting - c.told))
+		c.told = waiting
+	}
+}
+
+// forgetOut drops what was not written when the connection is over.
+func (c *conn) forgetOut() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.out, c.writing = nil, 0
+	c.tell()
 }
 
 // write sends what gathers in out until the connection has ended and owes nothing.
@@ -358,6 +398,7 @@ func (c *conn) write() {
 		}
 		c.mu.Lock()
 		c.writing = 0
+		c.tell()
 		c.mu.Unlock()
 		c.room.Signal()
 		c.server.buffers.giveBack(batch)

@@ -22,8 +22,10 @@ type Server struct {
 	httpCalls atomic.Int64
 	// httpBytes counts the bytes of JSON-RPC answers that are not sent yet.
 	httpBytes atomic.Int64
-	document  *messages.DiscoverResult
-	buffers   buffers
+	// outBytes counts the bytes of replies that wait to be written to connections.
+	outBytes atomic.Int64
+	document *messages.DiscoverResult
+	buffers  buffers
 }
 
 // New makes a Server that listens nowhere yet.
@@ -137,6 +139,9 @@ func (s *Server) overloaded(why string) *messages.Error {
 	return messages.Errorf(messages.CodeOverloaded, "%s", why).
 		With("retry_after_ms", s.cfg.RetryAfter.Milliseconds())
 }
+
+// crowded reports whether slow readers leave more replies waiting than may be.
+func (s *Server) crowded() bool { return s.outBytes.Load() > int64(s.cfg.OutBytesTotal) }
 
 // serve hands a burst to the handler. What the table itself can answer is answered
 // here.

@@ -476,6 +476,7 @@ func TestConfigIsValidated(t *testing.T) {
 		"bytes":       func(c *wire.Config) { c.InFlightBytesMax = 0 },
 		"burst":       func(c *wire.Config) { c.BurstMax = 0 },
 		"out":         func(c *wire.Config) { c.OutBytesMax = 1 },
+		"out total":   func(c *wire.Config) { c.OutBytesTotal = 0 },
 		"write":       func(c *wire.Config) { c.WriteTimeout = 0 },
 		"idle":        func(c *wire.Config) { c.IdleTimeout = -1 },
 		"batch":       func(c *wire.Config) { c.BatchMax = 0 },

@@ -16,6 +16,9 @@ type Config struct {
 	// InFlightBytesMax is the most bytes of unanswered requests of one connection;
 	// beyond it requests are answered overloaded.
 	InFlightBytesMax int
+	// InFlightBytesTotal is the most bytes of unanswered requests of all connections,
+	// counted in steps of 16 KiB of each; beyond it requests are answered overloaded.
+	InFlightBytesTotal int
 	// BurstMax is the most calls handed to the Handler at once.
 	BurstMax int
 	// OutBytesMax is the most bytes of replies that wait to be written to one
@@ -58,22 +61,23 @@ type Config struct {
 // DefaultConfig suits a node without TLS.
 func DefaultConfig() Config {
 	return Config{
-		ConnectionsMax:   4096,
-		InFlightMax:      4096,
-		InFlightBytesMax: 16 << 20,
-		BurstMax:         256,
-		OutBytesMax:      8 << 20,
-		OutBytesTotal:    256 << 20,
-		WriteTimeout:     10 * time.Second,
-		IdleTimeout:      10 * time.Minute,
-		FrameTimeout:     30 * time.Second,
-		DrainTimeout:     10 * time.Second,
-		RetryAfter:       100 * time.Millisecond,
-		BatchMax:         100,
-		BatchBytesMax:    8 << 20,
-		HTTPInFlightMax:  8192,
-		HTTPBytesMax:     64 << 20,
-		TrustLoopback:    true,
+		ConnectionsMax:     4096,
+		InFlightMax:        4096,
+		InFlightBytesMax:   16 << 20,
+		InFlightBytesTotal: 256 << 20,
+		BurstMax:           256,
+		OutBytesMax:        8 << 20,
+		OutBytesTotal:      256 << 20,
+		WriteTimeout:       10 * time.Second,
+		IdleTimeout:        10 * time.Minute,
+		FrameTimeout:       30 * time.Second,
+		DrainTimeout:       10 * time.Second,
+		RetryAfter:         100 * time.Millisecond,
+		BatchMax:           100,
+		BatchBytesMax:      8 << 20,
+		HTTPInFlightMax:    8192,
+		HTTPBytesMax:       64 << 20,
+		TrustLoopback:      true,
 	}
 }
 
@@ -89,8 +93,8 @@ func (c *Config) validate() error {
 		return errors.New("wire: BurstMax must be at least 1")
 	case c.OutBytesMax < 4<<20:
 		return errors.New("wire: OutBytesMax must be at least 4 MiB")
-	case c.OutBytesTotal < 1:
-		return errors.New("wire: OutBytesTotal must be at least 1")
+	case c.InFlightBytesTotal < 1 || c.OutBytesTotal < 1:
+		return errors.New("wire: InFlightBytesTotal and OutBytesTotal must be at least 1")
 	case c.WriteTimeout <= 0 || c.FrameTimeout <= 0 || c.DrainTimeout <= 0:
 		return errors.New("wire: WriteTimeout, FrameTimeout and DrainTimeout must be positive")
 	case c.IdleTimeout < 0 || c.RetryAfter < 0:

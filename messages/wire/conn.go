@@ -20,10 +20,6 @@ const (
 	bufferMax   = 1<<20 + bufferIdle
 )
 
-// outStep is the step, in bytes, in which a connection tells the server how much waits
-// to be written: what most connections have waiting costs no word.
-const outStep = 16 << 10
-
 // lingerMax is how long a connection whose caller sends no more is kept for the
 // answers it is owed: longer than any call's deadline.
 const lingerMax = (messages.DeadlineMSMax + 5_000) * time.Millisecond
@@ -50,9 +46,10 @@ type conn struct {
 	room    sync.Cond // out has become shorter, or the connection is cut
 	out     []byte    // replies to be written
 	writing int       // bytes of replies being written
-	told    int       // bytes of both that the server knows of
+	outTold tally     // of both
 	owed    int       // calls not answered yet
 	owedIn  int       // their bytes
+	inTold  tally     // of them
 	asleep  bool      // the writer waits for wake
 	ended   bool      // nothing more will be read
 	dead    bool      // the connection is cut: answers are dropped
@@ -66,6 +63,7 @@ func newConn(h *hall, nc net.Conn) *conn {
 		wake: make(chan struct{}, 1),
 	}
 	c.room.L = &c.mu
+	c.outTold.total, c.inTold.total = &c.server.outBytes, &c.server.inBytes
 	return c
 }
 
@@ -245,6 +243,7 @@ func (c *conn) take(msg []byte, now time.Time) bool {
 	c.mu.Lock()
 	c.owed++
 	c.owedIn += call.bytes
+	c.inTold.tell(c.owedIn)
 	c.mu.Unlock()
 	c.server.metrics.InFlight.Add(1)
 	if c.calls = append(c.calls, call); len(c.calls) >= c.server.cfg.BurstMax {
@@ -273,6 +272,8 @@ func (c *conn) overload(bytes int) *messages.Error {
 		return c.server.overloaded("too many requests in flight on this connection")
 	case owedIn+bytes > cfg.InFlightBytesMax:
 		return c.server.overloaded("too many bytes in flight on this connection")
+	case c.server.inBytes.Load() > int64(cfg.InFlightBytesTotal):
+		return c.server.overloaded("too many bytes in flight on all connections")
 	}
 	return nil
 }
@@ -327,6 +328,7 @@ func (c *conn) answer(call *Call, result messages.Result, err *messages.Error) {
 	c.mu.Lock()
 	c.owed--
 	c.owedIn -= call.bytes
+	c.inTold.tell(c.owedIn)
 	if !c.dead && !call.notify {
 		err = c.respond(call.id, result, err)
 	}
@@ -358,18 +360,13 @@ func (c *conn) awaitRoom() bool {
 // outBeforeRead is the most bytes that may wait on a connection which is read.
 func (s *Server) outBeforeRead() int {
 	if s.crowded() {
-		return outStep
+		return tallyStep
 	}
 	return s.cfg.OutBytesMax / 4
 }
 
-// tell keeps the server's count of what waits to be written. mu is held.
-func (c *conn) tell() {
-	if waiting := (len(c.out) + c.writing) / outStep * outStep; waiting != c.told {
-		c.server.outBytes.Add(int64(waiting - c.told))
-		c.told = waiting
-	}
-}
+// tell tells the server how much waits to be written. mu is held.
+func (c *conn) tell() { c.outTold.tell(len(c.out) + c.writing) }
 
 // forgetOut drops what was not written when the connection is over.
 func (c *conn) forgetOut() {

@@ -78,9 +78,6 @@ func TestRepliesHeldForAllConnectionsAreBounded(t *testing.T) {
 		(<-h.calls).Reply(result)
 		return <-replies
 	}
-	if err := ask(messages.MethodClusterStatus, nil, longStatus); err != nil {
-		t.Fatal(err)
-	}
 	slow := pipeTo(t, s)
 	if _, err := slow.Write(askStatus); err != nil {
 		t.Fatal(err)

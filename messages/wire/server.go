@@ -22,10 +22,11 @@ type Server struct {
 	httpCalls atomic.Int64
 	// httpBytes counts the bytes of JSON-RPC answers that are not sent yet.
 	httpBytes atomic.Int64
-	// outBytes counts the bytes of replies that wait to be written to connections.
-	outBytes atomic.Int64
-	document *messages.DiscoverResult
-	buffers  buffers
+	// outBytes counts the bytes of replies that wait to be written to connections,
+	// inBytes those of their unanswered requests.
+	outBytes, inBytes atomic.Int64
+	document          *messages.DiscoverResult
+	buffers           buffers
 }
 
 // New makes a Server that listens nowhere yet.

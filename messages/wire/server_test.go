@@ -302,6 +302,39 @@ func TestTooManyBytesInFlightAreOverloaded(t *testing.T) {
 	}
 }
 
+func TestTooManyBytesInFlightOnAllConnectionsAreOverloaded(t *testing.T) {
+	cfg := wire.DefaultConfig()
+	cfg.InFlightBytesTotal = 1 << 20
+	h := newHolder()
+	_, _, addr := serve(t, cfg, h)
+	big := &messages.AccrueParams{Amount: 1, Source: strings.Repeat("s", 600_000)}
+	replies := make(chan error, 3)
+	var held []*wire.Call
+	for range 2 {
+		dial(t, addr).Go(messages.MethodAccrue, big, func(r wire.Reply) { replies <- r.Err })
+		held = append(held, <-h.calls)
+	}
+	c := dial(t, addr)
+	c.Go(messages.MethodEpochGet, nil, func(r wire.Reply) { replies <- r.Err })
+	select {
+	case err := <-replies:
+		if codeOf(err) != messages.CodeOverloaded {
+			t.Errorf("got %v", err)
+		}
+	case <-h.calls:
+		t.Fatal("a call beyond the bound was served")
+	}
+	for _, call := range held {
+		call.Reply(&messages.AccrueResult{})
+		if err := <-replies; err != nil {
+			t.Error(err)
+		}
+	}
+	if err := ping(t, c, h); err != nil {
+		t.Errorf("afterwards: %v", err)
+	}
+}
+
 // A reader that takes no answers is cut off; the others do not notice.
 func TestASlowReaderIsCutOff(t *testing.T) {
 	cfg := wire.DefaultConfig()
@@ -476,6 +509,7 @@ func TestConfigIsValidated(t *testing.T) {
 		"bytes":       func(c *wire.Config) { c.InFlightBytesMax = 0 },
 		"burst":       func(c *wire.Config) { c.BurstMax = 0 },
 		"out":         func(c *wire.Config) { c.OutBytesMax = 1 },
+		"in total":    func(c *wire.Config) { c.InFlightBytesTotal = 0 },
 		"out total":   func(c *wire.Config) { c.OutBytesTotal = 0 },
 		"write":       func(c *wire.Config) { c.WriteTimeout = 0 },
 		"idle":        func(c *wire.Config) { c.IdleTimeout = -1 },

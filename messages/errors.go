@@ -10,7 +10,7 @@ import (
 // Code is the number of an error on the wire. Numbers are never reused.
 type Code int32
 
-// The codes of SPEC: JSON-RPC's own, Bursar's, and the energy market's.
+// The codes: JSON-RPC's own, Bursar's, and the energy market's.
 const (
 	CodeParse          Code = -32700
 	CodeInvalidRequest Code = -32600

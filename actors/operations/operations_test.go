@@ -152,7 +152,7 @@ func TestWhatMakesNoSenseIsRefusedAndLeavesNoTrace(t *testing.T) {
 	})
 }
 
-// SPEC: at most 1,000 paths are forced.
+// At most 1,000 paths are forced.
 func TestTheThousandAndFirstForceIsRefused(t *testing.T) {
 	live(t, func(t *testing.T, log *sharedLog) {
 		n := boot(t, log, "a")

@@ -305,8 +305,7 @@ func (c *conn) respond(id uint32, result messages.Result, err *messages.Error) *
 	c.out, err = appendResponse(c.out, id, result, err)
 	c.tell()
 	if len(c.out)+c.writing > c.server.cfg.OutBytesMax {
-		c.server.metrics.CutOff.Add(1)
-		c.cutLocked()
+		c.endLocked(true)
 	}
 	return err
 }
@@ -387,10 +386,7 @@ func (c *conn) write() {
 		n, err := c.nc.Write(batch)
 		c.server.metrics.BytesOut.Add(uint64(n))
 		if err != nil {
-			if errors.Is(err, os.ErrDeadlineExceeded) {
-				c.server.metrics.CutOff.Add(1)
-			}
-			c.cut()
+			c.end(errors.Is(err, os.ErrDeadlineExceeded))
 			return
 		}
 		c.mu.Lock()
@@ -426,15 +422,23 @@ func (c *conn) next() ([]byte, bool) {
 }
 
 // cut ends the connection at once.
-func (c *conn) cut() {
+func (c *conn) cut() { c.end(false) }
+
+// end is cut; slow says that it is for a reader too slow.
+func (c *conn) end(slow bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.cutLocked()
+	c.endLocked(slow)
 }
 
-func (c *conn) cutLocked() {
+// endLocked is end with mu held. A connection is counted once, whichever of its two
+// goroutines finds the reader too slow first.
+func (c *conn) endLocked(slow bool) {
 	if c.dead {
 		return
+	}
+	if slow {
+		c.server.metrics.CutOff.Add(1)
 	}
 	c.dead, c.out = true, nil
 	_ = c.nc.Close()

@@ -34,7 +34,7 @@ var (
 // nothing: bench/results/persistence.md holds what it said.
 func TestManyRecords(t *testing.T) {
 	if *millionRecords == 0 {
-		t.Skip("-records is 0")
+		t.Skip("a measurement that takes minutes and judges nothing: -records 1000000 runs it")
 	}
 	m := testMember(t)
 	m.cfg.EpochInterval = 10 * time.Second

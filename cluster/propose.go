@@ -22,6 +22,8 @@ type proposal struct {
 
 func (p *proposal) Done() <-chan struct{} { return p.done }
 
+func (p *proposal) Applied() <-chan struct{} { return p.done }
+
 func (p *proposal) Results() ([]persistence.Result, error) { return p.results, p.err }
 
 func (p *proposal) end(results []persistence.Result, err error) {

@@ -42,6 +42,7 @@ func (l *slowLog) Apply(entry []byte) persistence.Future {
 }
 
 func (e *slowEntry) Done() <-chan struct{}                  { return e.done }
+func (e *slowEntry) Applied() <-chan struct{}               { return e.done }
 func (e *slowEntry) Results() ([]persistence.Result, error) { return e.results, e.err }
 
 // commit settles an entry: the First of each result is the Txn's stamp.

@@ -14,6 +14,10 @@ type Proposal struct {
 	Sink Sink
 	// Token comes back in the Outcome.
 	Token uint64
+	// Early asks for the outcome Committed as soon as it is certain, even if this
+	// node's Store has not applied it yet: for proposers that need the verdict alone.
+	// Every other outcome is told once the Store shows it.
+	Early bool
 }
 
 // Priority is a class of the journal's queue.
@@ -50,10 +54,13 @@ type Log interface {
 
 // Future is an entry on its way. Results may be called once Done is closed. Its error
 // is ErrUnavailable (wrapped or not) if the entry was certainly not taken; any other
-// error means that it may still commit.
+// error means that it may still commit. Applied is closed, at Done or later, once this
+// node's Store has applied the entry, or will not any more: where another node leads,
+// this one learns of a commit a moment after it is certain.
 type Future interface {
 	Done() <-chan struct{}
 	Results() ([]Result, error)
+	Applied() <-chan struct{}
 }
 
 // Watch is told when the oldest entry in flight takes too long: a disk hangs, or the

@@ -39,6 +39,8 @@ func (settled) Done() <-chan struct{} {
 	return done
 }
 
+func (s settled) Applied() <-chan struct{} { return s.Done() }
+
 func (s settled) Results() ([]persistence.Result, error) { return s.results, s.err }
 
 // Apply implements persistence.Log.

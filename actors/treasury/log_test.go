@@ -49,6 +49,7 @@ type pending struct {
 }
 
 func (p *pending) Done() <-chan struct{}                  { return p.done }
+func (p *pending) Applied() <-chan struct{}               { return p.done }
 func (p *pending) Results() ([]persistence.Result, error) { return p.results, p.err }
 
 func newMemoryLog() *memoryLog {

@@ -51,6 +51,7 @@ var ended = func() chan struct{} {
 }()
 
 func (d done) Done() <-chan struct{}                  { return ended }
+func (d done) Applied() <-chan struct{}               { return ended }
 func (d done) Results() ([]persistence.Result, error) { return d.results, d.err }
 
 // Commit applies txns as one entry and gives their results.

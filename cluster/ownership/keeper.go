@@ -1,0 +1,155 @@
+package ownership
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"github.com/the-block/bursar/cluster/placement"
+	"github.com/the-block/bursar/messages"
+	"github.com/the-block/bursar/persistence"
+)
+
+// Journal takes proposals. Propose does not block; an error says that the proposal
+// was certainly not taken.
+type Journal interface {
+	Propose(persistence.Proposal) error
+}
+
+// Config tunes a Keeper.
+type Config struct {
+	Placement placement.Config
+	Layout    Layout
+	// LookEvery is how often the Keeper looks again when nobody pokes it. Lowered: a
+	// drain that another node wrote is seen sooner.
+	LookEvery time.Duration
+}
+
+// DefaultConfig returns the configuration of a Keeper of the given shards.
+func DefaultConfig(layout Layout) Config {
+	cfg := placement.DefaultConfig()
+	return Config{Placement: cfg, Layout: layout, LookEvery: 50 * time.Millisecond}
+}
+
+// Keeper writes moves into the log while its node leads.
+type Keeper struct {
+	cfg     Config
+	store   *persistence.Store
+	journal Journal
+	log     *slog.Logger
+	poked   chan struct{} // of capacity 1
+	moves   [placement.Rebalanced + 1]atomic.Uint64
+}
+
+// New gives a Keeper that has nothing to do until Run.
+func New(cfg Config, store *persistence.Store, journal Journal, log *slog.Logger) *Keeper {
+	return &Keeper{
+		cfg: cfg, store: store, journal: journal, log: log.With("component", "placement"),
+		poked: make(chan struct{}, 1),
+	}
+}
+
+// Poke makes a running Keeper look at once: a node came, went, or is to be drained.
+func (k *Keeper) Poke() {
+	select {
+	case k.poked <- struct{}{}:
+	default:
+	}
+}
+
+// Moves counts the moves that this node has written, by cause.
+func (k *Keeper) Moves(cause placement.Cause) uint64 { return k.moves[cause].Load() }
+
+// Run writes moves until ctx ends: it is to be called while this node leads. live
+// lists the nodes that live, this one among them. A decision that the log refuses was
+// made on an old state, and is made anew.
+func (k *Keeper) Run(ctx context.Context, live func() []Live) error {
+	tick := time.NewTicker(k.cfg.LookEvery)
+	defer tick.Stop()
+	for {
+		more, err := k.look(ctx, live())
+		if err != nil {
+			return err
+		}
+		if more && ctx.Err() == nil {
+			continue
+		}
+		select {
+		case <-tick.C:
+		case <-k.poked:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// look makes one decision and writes it. more says that there may be another to make
+// at once.
+func (k *Keeper) look(ctx context.Context, live []Live) (more bool, err error) {
+	s, err := Read(k.store, k.cfg.Layout.Shards)
+	if err != nil {
+		return false, err
+	}
+	now := time.Now()
+	d := Decide(k.cfg.Placement, k.cfg.Layout, s, live, now)
+	if d.Empty() {
+		return false, nil
+	}
+	result, err := Propose(ctx, k.journal, d.txn(s, now))
+	switch {
+	case errors.Is(err, persistence.ErrInvalid):
+		return false, fmt.Errorf("place the shards: %w", err)
+	case err != nil || result.Status != persistence.Committed:
+		return false, nil // the next look sees why
+	}
+	k.tell(&d)
+	return true, nil
+}
+
+// tell logs what was committed and counts it.
+func (k *Keeper) tell(d *Decision) {
+	for _, l := range d.Started {
+		k.log.Info("node has started", "node", string(l.ID), "role", l.Role.String())
+	}
+	type way struct {
+		from, to messages.NodeID
+		cause    placement.Cause
+	}
+	counts := make(map[way]int)
+	for _, m := range d.Moves {
+		k.moves[m.Cause].Add(1)
+		counts[way{m.From, m.To, m.Cause}]++
+	}
+	for w, n := range counts {
+		k.log.Info("shards moved", "from", string(w.from), "to", string(w.to), "cause", w.cause.String(), "shards", n)
+	}
+}
+
+// Propose has one transaction committed and waits for its outcome. The error is the
+// journal's: persistence.ErrUnavailable is certainly not done, persistence.ErrUnknown,
+// and the end of ctx, may be.
+func Propose(ctx context.Context, journal Journal, txn *persistence.Txn) (persistence.Result, error) {
+	if txn.StampedAt == 0 {
+		txn.StampedAt = time.Now().UnixMilli()
+	}
+	done := make(verdict, 1)
+	deadline, _ := ctx.Deadline()
+	if err := journal.Propose(persistence.Proposal{Txn: txn, Sink: done, Deadline: deadline}); err != nil {
+		return persistence.Result{}, err
+	}
+	select {
+	case o := <-done:
+		return o.Result, o.Err
+	case <-ctx.Done():
+		return persistence.Result{}, fmt.Errorf("%w: %w", persistence.ErrUnknown, ctx.Err())
+	}
+}
+
+// verdict waits for the outcome of one proposal.
+type verdict chan persistence.Outcome
+
+// Committed implements persistence.Sink.
+func (v verdict) Committed(outcomes []persistence.Outcome) { v <- outcomes[0] }

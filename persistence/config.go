@@ -58,6 +58,10 @@ type JournalConfig struct {
 	// InFlight is how many entries may be on their way at once. 2 keeps the disk busy
 	// while the next batch fills itself; more makes batches smaller.
 	InFlight int
+	// LagTxns is how many verdicts may wait for this node's Store. From there on nothing
+	// is proposed until it catches up, and the queue fills. Raised: a follower whose Store
+	// is further behind keeps proposing, and holds more memory (about 200 B each).
+	LagTxns int
 	// StallAfter and StuckAfter are the ages of the oldest entry in flight at which the
 	// Watch is told.
 	StallAfter time.Duration
@@ -65,7 +69,8 @@ type JournalConfig struct {
 }
 
 // DefaultJournalConfig is what was measured to be best: entries of 1,024 Txns or
-// 1 MiB, 2 in flight, a queue of 65,536 or 64 MiB.
+// 1 MiB, 2 in flight, a queue of 65,536 or 64 MiB; and 65,536 verdicts that wait for
+// this node's Store.
 func DefaultJournalConfig() JournalConfig {
 	return JournalConfig{
 		QueueTxns:  1 << 16,
@@ -73,6 +78,7 @@ func DefaultJournalConfig() JournalConfig {
 		BatchTxns:  BatchTxnsMax,
 		BatchBytes: BatchBytesMax,
 		InFlight:   2,
+		LagTxns:    1 << 16,
 		StallAfter: 3 * time.Second,
 		StuckAfter: 10 * time.Second,
 	}
@@ -89,6 +95,8 @@ func (c *JournalConfig) validate() error {
 		return fmt.Errorf("journal: batch of %d bytes, %d to %d", c.BatchBytes, lowShare, BatchBytesMax)
 	case c.InFlight < 1 || c.InFlight > 64:
 		return fmt.Errorf("journal: %d entries in flight, 1 to 64", c.InFlight)
+	case c.LagTxns < 1:
+		return fmt.Errorf("journal: %d verdicts waiting for the store, at least 1", c.LagTxns)
 	case c.StallAfter <= 0 || c.StuckAfter < c.StallAfter:
 		return fmt.Errorf("journal: stall after %s, stuck after %s", c.StallAfter, c.StuckAfter)
 	}

@@ -81,9 +81,11 @@ func (b *batch) next() bool {
 	return true
 }
 
-// decoder reads Txns, one after the other, into slices it uses again. Strings of a
-// decoded Txn share text, bytes share data: both live as long as the caller says.
+// decoder reads Txns, one after the other, into slices it uses again, and Results.
+// Strings of a decoded Txn share text, bytes share data: both live as long as the caller
+// says.
 type decoder struct {
+	what string // is decoded, for errors
 	data []byte
 	text string
 	at   int
@@ -95,7 +97,7 @@ type decoder struct {
 
 // txn decodes data, whose copy as a string is text, into t.
 func (d *decoder) txn(t *Txn, data []byte, text string) error {
-	d.data, d.text, d.at, d.err = data, text, 0, nil
+	d.what, d.data, d.text, d.at, d.err = "transaction", data, text, 0, nil
 	d.slots, d.rows = d.slots[:0], d.rows[:0]
 	if kind := d.byte(); kind != txnKind && d.err == nil {
 		return fmt.Errorf("%w: transaction kind %#x", ErrUnsupported, kind)
@@ -299,7 +301,7 @@ func (d *decoder) take(n int) []byte {
 // fail notes the first fault and ends the decoding: what follows reads nothing.
 func (d *decoder) fail(what string) {
 	if d.err == nil {
-		d.err = fmt.Errorf("%w: transaction byte %d: %s", ErrCorrupt, d.at, what)
+		d.err = fmt.Errorf("%w: %s, byte %d: %s", ErrCorrupt, d.what, d.at, what)
 	}
 	d.at = len(d.data)
 }

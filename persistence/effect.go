@@ -45,6 +45,7 @@ func (f *FSM) assign(t *Txn, _ *Result) error {
 		a := &t.Assigns[i]
 		owner := Ownership{Owner: messages.NodeID(strings.Clone(string(a.Owner))), Fence: a.From + 1}
 		f.store.derived.owners[a.Shard] = owner
+		f.assigns = true
 		if err := f.setAnnounced(string(ownerKey(a.Shard)), ownerRow(owner)); err != nil {
 			return err
 		}

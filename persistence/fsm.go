@@ -29,6 +29,7 @@ type FSM struct {
 	origin   []byte
 	assigned []uint64
 	dirty    [256]bool // tables that numbered rows
+	assigns  bool      // some shard got a new owner
 }
 
 // NewFSM gives the machine that writes store. A Store has one.
@@ -73,6 +74,7 @@ func (f *FSM) apply(index uint64, data []byte) ([]Result, error) {
 	// The last entry's belong to the Store's recent changes.
 	f.changes = make([]change, 0, b.count)
 	f.counters.clear()
+	f.assigns = false
 	var results []Result
 	err = s.db.Update(func(tx *buntdb.Tx) error {
 		f.tx = tx
@@ -91,6 +93,9 @@ func (f *FSM) apply(index uint64, data []byte) ([]Result, error) {
 		return nil, err
 	}
 	s.recent.push(index, f.changes)
+	if f.assigns {
+		s.owners.Add(1)
+	}
 	s.applied.Store(index)
 	return results, nil
 }

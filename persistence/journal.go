@@ -10,7 +10,8 @@ import (
 
 // Journal gathers the Txns of many proposers into log entries: one fsync and one round
 // for all of them. While InFlight entries are on their way the next one fills itself;
-// there is no waiting for company.
+// there is no waiting for company. An entry is in flight until its verdicts are certain;
+// those that must wait for this node's Store wait outside.
 //
 // Every accepted proposal gets exactly one Outcome.
 type Journal struct {
@@ -47,7 +48,7 @@ func (j *Journal) Propose(p Proposal) error {
 	if err != nil {
 		return err
 	}
-	q := queued{txn: txn, deadline: p.Deadline, sink: p.Sink, token: p.Token}
+	q := queued{txn: txn, deadline: p.Deadline, sink: p.Sink, token: p.Token, early: p.Early}
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if j.closed {
@@ -102,14 +103,15 @@ type entry struct {
 }
 
 // Run proposes and delivers until Close was called and everything accepted is settled.
-// If ctx ends first, what waits ends as ErrUnavailable and what is in flight as
-// ErrUnknown, and Run returns ctx's error.
+// If ctx ends first, what waits ends as ErrUnavailable, what is in flight or not yet
+// applied here as ErrUnknown, and Run returns ctx's error.
 func (j *Journal) Run(ctx context.Context) error {
 	var flight []*entry // oldest first
+	var lag lagging
 	watchdog := time.NewTimer(time.Hour)
 	defer watchdog.Stop()
 	for {
-		for len(flight) < j.cfg.InFlight {
+		for len(flight) < j.cfg.InFlight && lag.txns < j.cfg.LagTxns {
 			e := j.propose()
 			if e == nil {
 				break
@@ -117,24 +119,27 @@ func (j *Journal) Run(ctx context.Context) error {
 			flight = append(flight, e)
 		}
 		j.stats.InFlight.Store(int64(len(flight)))
+		j.stats.Lagging.Store(int64(lag.txns))
 		var done <-chan struct{}
 		if len(flight) > 0 {
 			done = flight[0].future.Done()
 			watchdog.Reset(j.untilAlarm(flight[0]))
-		} else if j.drained() {
+		} else if lag.txns == 0 && j.drained() {
 			return nil
 		}
 		select {
 		case <-done:
-			j.settle(flight[0])
+			j.settle(flight[0], &lag)
 			flight = append(flight[:0], flight[1:]...)
+		case <-lag.applied():
+			lag.deliver()
 		case <-j.wake:
 		case <-watchdog.C:
 			if len(flight) > 0 {
 				j.alarm(flight[0])
 			}
 		case <-ctx.Done():
-			j.abandon(flight)
+			j.abandon(flight, &lag)
 			return ctx.Err()
 		}
 	}
@@ -197,12 +202,14 @@ func (j *Journal) expire(items []queued, now time.Time) []queued {
 	return live
 }
 
-func (j *Journal) settle(e *entry) {
+// settle tells what an entry that is done came to, or leaves to lag what must wait for
+// this node's Store.
+func (j *Journal) settle(e *entry, lag *lagging) {
 	results, err := e.future.Results()
 	j.stats.Commit.observeTime(time.Since(e.since))
 	switch {
 	case err == nil && len(results) == len(e.items):
-		deliver(e.items, func(i int) (Result, error) { return results[i], nil })
+		lag.take(e, results)
 	case err == nil:
 		j.fail(e.items, fmt.Errorf("%w: %d results for %d transactions", ErrUnknown, len(results), len(e.items)))
 	case errors.Is(err, ErrUnavailable), errors.Is(err, ErrUnknown):
@@ -223,14 +230,17 @@ func (j *Journal) fail(items []queued, err error) {
 }
 
 // abandon settles everything when there is no time to drain.
-func (j *Journal) abandon(flight []*entry) {
+func (j *Journal) abandon(flight []*entry, lag *lagging) {
 	for _, e := range flight {
-		select {
-		case <-e.future.Done():
-			j.settle(e)
-		default:
+		if closed(e.future.Done()) {
+			j.settle(e, lag)
+		} else {
 			j.fail(e.items, fmt.Errorf("%w: journal stopped", ErrUnknown))
 		}
+	}
+	lag.deliver()
+	if items := lag.abandon(); len(items) > 0 {
+		j.fail(items, fmt.Errorf("%w: journal stopped before this node's store showed the commit", ErrUnknown))
 	}
 	j.mu.Lock()
 	j.closed = true
@@ -244,30 +254,9 @@ func (j *Journal) abandon(flight []*entry) {
 	j.note()
 	j.mu.Unlock()
 	j.stats.InFlight.Store(0)
+	j.stats.Lagging.Store(0)
 	if len(waiting) > 0 {
 		j.fail(waiting, fmt.Errorf("%w: journal stopped", ErrUnavailable))
-	}
-}
-
-// deliver tells each sink all its outcomes of a batch in one call, sinks in the order
-// of their first proposal.
-func deliver(items []queued, outcome func(i int) (Result, error)) {
-	places := make(map[Sink]int)
-	var sinks []Sink
-	var outcomes [][]Outcome
-	for i := range items {
-		place, known := places[items[i].sink]
-		if !known {
-			place = len(sinks)
-			places[items[i].sink] = place
-			sinks = append(sinks, items[i].sink)
-			outcomes = append(outcomes, nil)
-		}
-		result, err := outcome(i)
-		outcomes[place] = append(outcomes[place], Outcome{Token: items[i].token, Result: result, Err: err})
-	}
-	for i, sink := range sinks {
-		sink.Committed(outcomes[i])
 	}
 }
 

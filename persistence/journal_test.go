@@ -13,19 +13,27 @@ import (
 	"github.com/the-block/bursar/persistence"
 )
 
-// slowLog keeps entries until the test settles them.
-type slowLog struct{ entries []*slowEntry }
+// slowLog keeps entries until the test settles them. lags: this node's Store shows an
+// entry only when the test says so.
+type slowLog struct {
+	entries []*slowEntry
+	lags    bool
+}
 
 type slowEntry struct {
 	stamps  []int64 // of its Txns, which tell them apart
 	bytes   int
 	done    chan struct{}
+	applied chan struct{} // done, unless the log lags
 	results []persistence.Result
 	err     error
 }
 
 func (l *slowLog) Apply(entry []byte) persistence.Future {
 	e := &slowEntry{bytes: len(entry), done: make(chan struct{})}
+	if e.applied = e.done; l.lags {
+		e.applied = make(chan struct{})
+	}
 	txns, err := persistence.DecodeBatch(entry)
 	if err != nil {
 		panic(err)
@@ -42,7 +50,7 @@ func (l *slowLog) Apply(entry []byte) persistence.Future {
 }
 
 func (e *slowEntry) Done() <-chan struct{}                  { return e.done }
-func (e *slowEntry) Applied() <-chan struct{}               { return e.done }
+func (e *slowEntry) Applied() <-chan struct{}               { return e.applied }
 func (e *slowEntry) Results() ([]persistence.Result, error) { return e.results, e.err }
 
 // commit settles an entry: the First of each result is the Txn's stamp.

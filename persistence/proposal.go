@@ -38,9 +38,10 @@ type Outcome struct {
 	Err error
 }
 
-// Sink receives outcomes. Committed is called once per batch with all outcomes of
-// that batch that belong to the sink, in the order they were proposed within their
-// class, and must not block. The slice belongs to the sink.
+// Sink receives outcomes. Committed is called with all outcomes of a batch that belong to
+// the sink, in the order they were proposed within their class: once per batch, or twice
+// where some are told early and the others wait for this node's Store. It must not block.
+// The slice belongs to the sink.
 type Sink interface {
 	Committed([]Outcome)
 }

@@ -12,6 +12,7 @@ type queued struct {
 	deadline time.Time
 	sink     Sink
 	token    uint64
+	early    bool
 }
 
 // class is a first-in first-out queue of one priority.

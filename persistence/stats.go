@@ -30,6 +30,7 @@ type JournalStats struct {
 	Queued      atomic.Int64 // proposals waiting
 	QueuedBytes atomic.Int64
 	InFlight    atomic.Int64 // entries
+	Lagging     atomic.Int64 // proposals with a verdict that this node's Store does not show yet
 	Overloaded  atomic.Uint64
 	Unavailable atomic.Uint64 // proposals certainly not proposed
 	Unknown     atomic.Uint64 // proposals with an unknown outcome

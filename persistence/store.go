@@ -30,6 +30,7 @@ type Store struct {
 	generation int
 	derived    *derived
 	applied    atomic.Uint64 // written under mu
+	owners     atomic.Uint64 // version of derived.owners, written under mu
 
 	recent      *recent
 	announce    announcer

@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/the-block/bursar/messages"
 	"github.com/the-block/bursar/persistence"
 )
 
@@ -394,4 +395,46 @@ func TestReadersBesideApply(t *testing.T) {
 	}
 	close(stop)
 	readers.Wait()
+}
+
+// TestOwnersVersion: it moves with every assignment and every restore, with nothing else,
+// and is there before anybody is told of the entry.
+func TestOwnersVersion(t *testing.T) {
+	fsm := openFSM(t)
+	store := fsm.Store()
+	told := uint64(0) // version when the newest entry was announced
+	defer store.Subscribe(func(uint64) { told = store.OwnersVersion() })()
+	version := store.OwnersVersion()
+	step := func(what string, moves bool) {
+		t.Helper()
+		now := store.OwnersVersion()
+		if moved := now > version; moved != moves || told != now {
+			t.Errorf("%s: version %d, before %d, told %d", what, now, version, told)
+		}
+		version = now
+	}
+	assign := func(from messages.Fence, owner messages.NodeID) []byte {
+		return entryOf(t, &persistence.Txn{Assigns: []persistence.Assign{{Shard: 1, Owner: owner, From: from}}})
+	}
+	mustApply(t, fsm, 1, assign(0, "n1"))
+	step("an owner", true)
+	mustApply(t, fsm, 2, entryOf(t, appendRows(3)))
+	step("rows", false)
+	mustApply(t, fsm, 3, assign(0, "n2"))
+	step("an assignment that is fenced", false)
+	mustApply(t, fsm, 4, assign(1, "n2"))
+	step("another owner", true)
+	owners, at := store.Owners()
+	want := map[messages.ShardID]persistence.Ownership{1: {Owner: "n2", Fence: 2}}
+	if diff := cmp.Diff(owners, want); diff != "" || at != version {
+		t.Errorf("owners at version %d, want %d (-got +want):\n%s", at, version, diff)
+	}
+	clear(owners)
+	if got := store.Owner(1); got != want[1] {
+		t.Errorf("the store's own map was given away: %+v", got)
+	}
+	if err := fsm.Restore(bytes.NewReader(snapshotOf(t, fsm))); err != nil {
+		t.Fatal(err)
+	}
+	step("a restored snapshot", true)
 }

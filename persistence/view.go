@@ -3,6 +3,7 @@ package persistence
 import (
 	"errors"
 	"fmt"
+	"maps"
 
 	"github.com/tidwall/buntdb"
 
@@ -230,6 +231,19 @@ func (s *Store) Owner(shard messages.ShardID) Ownership {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	return s.derived.owners[shard]
+}
+
+// OwnersVersion is a number that grows whenever a shard may have got another owner: with
+// an entry that assigned one, and with a restored snapshot. It is there before the entry
+// is announced, counts from 0 in each process, and costs one atomic read.
+func (s *Store) OwnersVersion() uint64 { return s.owners.Load() }
+
+// Owners gives every shard that ever had an owner, and the OwnersVersion it is true for.
+// The map is the caller's.
+func (s *Store) Owners() (owners map[messages.ShardID]Ownership, version uint64) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return maps.Clone(s.derived.owners), s.owners.Load()
 }
 
 // Last is the newest number assigned in a table, 0 if there is none.

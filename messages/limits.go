@@ -7,6 +7,10 @@ import "github.com/the-block/bursar/messages/internal/pack"
 // dependencies.
 var WireLimits = pack.Limits{Bytes: 1 << 20, Depth: 32, Elements: 1 << 18}
 
+// PeerLimits are WireLimits between nodes: 9 MiB, enough for the longest entry of the
+// log and what is around it.
+var PeerLimits = pack.Limits{Bytes: 9 << 20, Depth: 32, Elements: 1 << 18}
+
 // The limits of messages, beside those of the wire. What exceeds one is
 // validation_failed unless it says otherwise.
 const (

@@ -6,14 +6,15 @@ import (
 	"github.com/the-block/bursar/messages/internal/pack"
 )
 
-// Method is one entry of the method table.
+// Method is one entry of a method table.
 type Method struct {
 	Name    string
 	Summary string
 	// Who may call it. Of a Submitter's methods, those that submit a payment
 	// without a proposal need an Operator.
 	Who Role
-	// Mutates says that it changes something and so takes a request_id.
+	// Mutates says that it changes something, and so, where callers make it, takes a
+	// request_id.
 	Mutates bool
 	Params  []Field
 	Result  []Field
@@ -25,7 +26,7 @@ type Method struct {
 	index     int
 }
 
-// Index is the method's place in Methods, for counters.
+// Index is the method's place in its Table, for counters.
 func (m *Method) Index() int { return m.index }
 
 // NewParams returns empty parameters of the method's type.
@@ -33,6 +34,15 @@ func (m *Method) NewParams() Params { return m.newParams() }
 
 // NewResult returns an empty result of the method's type.
 func (m *Method) NewResult() Result { return m.newResult() }
+
+// Changes reports whether a call with these parameters changes something: a call that
+// carries another does what that one does.
+func (m *Method) Changes(p Params) bool {
+	if carrier, ok := p.(interface{ changes() bool }); ok {
+		return carrier.changes()
+	}
+	return m.Mutates
+}
 
 // Form says which wire parameters came by.
 type Form byte

@@ -361,29 +361,3 @@ func move(name, summary string, params []Field, errors []Code, newParams func() 
 		newResult: func() Result { return new(TransitionResult) },
 	}
 }
-
-// table is the methods in order and by name.
-type table struct {
-	list   []*Method
-	byName map[string]*Method
-}
-
-func register(parts ...[]Method) table {
-	t := table{byName: make(map[string]*Method)}
-	for _, part := range parts {
-		for i := range part {
-			m := &part[i]
-			m.index = len(t.list)
-			t.list = append(t.list, m)
-			t.byName[m.Name] = m
-		}
-	}
-	return t
-}
-
-// Methods lists every method in the order of the documents. The table is shared and
-// must not be changed.
-func Methods() []*Method { return methods.list }
-
-// MethodByName finds a method, or nil.
-func MethodByName[S string | []byte](name S) *Method { return methods.byName[string(name)] }

@@ -27,6 +27,11 @@ func (o *object) text(name, v string) {
 	o.b = pack.AppendString(o.b, v)
 }
 
+func (o *object) binary(name string, v []byte) {
+	o.key(name)
+	o.b = pack.AppendBinary(o.b, v)
+}
+
 func (o *object) bool(name string, v bool) {
 	o.key(name)
 	o.b = pack.AppendBool(o.b, v)

@@ -100,6 +100,19 @@ func AppendString[S string | []byte](b []byte, s S) []byte {
 	return append(b, s...)
 }
 
+// AppendBinary appends binary.
+func AppendBinary(b, v []byte) []byte {
+	switch n := len(v); {
+	case n < 1<<8:
+		b = append(b, codeBin8, byte(n))
+	case n < 1<<16:
+		b = append(b, codeBin16, byte(n>>8), byte(n))
+	default:
+		b = binary.BigEndian.AppendUint32(append(b, codeBin32), uint32(n))
+	}
+	return append(b, v...)
+}
+
 // AppendArray appends the header of an array of n elements.
 func AppendArray(b []byte, n int) []byte {
 	switch {

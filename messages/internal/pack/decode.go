@@ -330,6 +330,24 @@ func (d *Decoder) Text() string {
 	return string(b)
 }
 
+// Binary reads binary and copies it.
+func (d *Decoder) Binary() []byte {
+	if d.fault != nil {
+		return nil
+	}
+	size, _, ok := d.form()
+	if !ok {
+		return nil
+	}
+	b := d.buf[d.pos : d.pos+size]
+	if c := b[0]; c < codeBin8 || c > codeBin32 {
+		d.mismatch("binary")
+		return nil
+	}
+	d.pos += size
+	return append([]byte(nil), b[headLen(b[0]):]...)
+}
+
 // Skip passes over one value, whatever it is, without recursion.
 func (d *Decoder) Skip() {
 	for todo := 1; todo > 0 && d.fault == nil; todo-- {

@@ -594,9 +594,7 @@ func (c *cell) close() {
 		c.deadLetter(it.msg, Stopped)
 	}
 	c.stopIdle()
-	if c.family != nil && c.family.timer != nil {
-		c.family.timer.Stop()
-	}
+	c.disband()
 	c.set(Ended)
 	c.behaviour = nil
 	c.kind.active.Add(-1)

@@ -156,8 +156,10 @@ func (s *System) publish(e Event) {
 // openMax bounds the breakers that are remembered as not closed.
 const openMax = breaker.CellsMax
 
+func openKey(scope breaker.Scope, path string) string { return scope.String() + " " + path }
+
 func (ev *events) note(t breaker.Event) {
-	key := t.Scope.String() + " " + t.Path
+	key := openKey(t.Scope, t.Path)
 	if t.To == breaker.Open {
 		ev.trips++
 	}
@@ -169,6 +171,18 @@ func (ev *events) note(t breaker.Event) {
 			ev.open = make(map[string]breaker.Event)
 		}
 		ev.open[key] = t
+	}
+}
+
+// forget takes the breakers of an ended supervisor off the list of those not closed.
+func (ev *events) forget(cells *breaker.Cells) {
+	ev.mu.Lock()
+	defer ev.mu.Unlock()
+	if len(ev.open) == 0 {
+		return
+	}
+	for b := range cells.All() {
+		delete(ev.open, openKey(b.Scope(), b.Path()))
 	}
 }
 

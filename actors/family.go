@@ -72,8 +72,23 @@ func (c *cell) offspring() *family {
 	c.box.mu.Lock() // readers of the tree look under this lock
 	c.family = f
 	c.box.mu.Unlock()
+	c.sys.keepers.add(c)
 	c.sys.forces.apply(c)
 	return f
+}
+
+// disband lets go of the family's timer and breakers; the cell has ended, and nobody
+// can be called through it.
+func (c *cell) disband() {
+	if c.family == nil {
+		return
+	}
+	if c.family.timer != nil {
+		c.family.timer.Stop()
+	}
+	c.sys.keepers.remove(c)
+	c.sys.events.forget(c.family.cells)
+	c.family.cells.Close()
 }
 
 // renew gives a new incarnation a supervision core that knows no children yet.

@@ -16,6 +16,7 @@ type kind struct {
 	failures atomic.Uint64
 	restarts atomic.Uint64
 	dead     atomic.Uint64
+	trips    atomic.Uint64
 	waits    histogram
 	turns    histogram
 }
@@ -57,6 +58,9 @@ type KindStats struct {
 	Refused  uint64 // refused at the door or turned away by a breaker
 	Failures uint64
 	Restarts uint64
+	// Trips is how often a breaker kept by an actor of this kind opened by itself: its
+	// own, or the cell of one of its children.
+	Trips uint64
 	// DeadLetters are those meant for an actor of this kind. Those whose actor is not
 	// known are in Stats.DeadLetters only.
 	DeadLetters uint64
@@ -73,7 +77,7 @@ type Stats struct {
 	Stalled     int               // actors stuck in a message now
 	Workers     int               // goroutines of the pool, stand-ins included
 	Ready       int               // actors waiting for a worker
-	Breakers    map[string]int    // not closed, by state
+	Breakers    []BreakerCount    // all there are, in no order
 	Trips       uint64            // times a breaker opened by itself
 }
 
@@ -83,15 +87,12 @@ func (s *System) Stats() Stats {
 		Actors:      s.live.Load(),
 		DeadLetters: s.dead.total(),
 		Stalled:     len(s.Stalled()),
-		Breakers:    make(map[string]int),
+		Breakers:    s.countBreakers(),
 	}
 	s.pool.mu.Lock()
 	out.Workers, out.Ready = len(s.pool.workers), s.pool.queue.size
 	s.pool.mu.Unlock()
 	s.events.mu.Lock()
-	for _, t := range s.events.open {
-		out.Breakers[t.To.String()]++
-	}
 	out.Trips = s.events.trips
 	s.events.mu.Unlock()
 	s.kinds.mu.Lock()
@@ -99,7 +100,8 @@ func (s *System) Stats() Stats {
 	for _, k := range s.kinds.list {
 		out.Kinds = append(out.Kinds, KindStats{
 			Kind: k.name, Active: k.active.Load(), Messages: k.messages.Load(), Refused: k.refused.Load(),
-			Failures: k.failures.Load(), Restarts: k.restarts.Load(), DeadLetters: k.dead.Load(), Wait: k.waits.read(), Turn: k.turns.read(),
+			Failures: k.failures.Load(), Restarts: k.restarts.Load(), DeadLetters: k.dead.Load(),
+			Trips: k.trips.Load(), Wait: k.waits.read(), Turn: k.turns.read(),
 		})
 	}
 	return out

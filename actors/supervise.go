@@ -173,6 +173,9 @@ func (c *cell) actOn(child *cell, a supervision.Action) {
 
 // report publishes a breaker's transition.
 func (c *cell) report(t breaker.Event) {
+	if t.To == breaker.Open {
+		c.kind.trips.Add(1)
+	}
 	c.sys.publish(Event{At: t.At, What: EventBreaker, Path: t.Path, Kind: c.kind.name, Transition: &t})
 }
 

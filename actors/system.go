@@ -28,11 +28,12 @@ type System struct {
 	kinds kinds
 	live  atomic.Int64
 
-	events events
-	budget *breaker.Budget
-	forces forces
-	stalls stalls
-	faults faults
+	events  events
+	keepers keepers
+	budget  *breaker.Budget
+	forces  forces
+	stalls  stalls
+	faults  faults
 	// began is where the coarse clock starts: coarse is the watchdog's last look at
 	// the time, in nanoseconds since then. It is free to read and up to half of
 	// Config.StallAfter behind.

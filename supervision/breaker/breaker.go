@@ -66,6 +66,9 @@ type Breaker struct {
 	until      time.Duration // end of the open state
 	probes     []probe       // SuccessThreshold of them, made when first half-open
 	trips      uint64
+	cause      Reason // of the last move to Open or to a forced state
+	// What the window held when the breaker last left Closed.
+	failures, successes uint64
 }
 
 // New returns a closed breaker with an empty window that begins at now. The path
@@ -92,6 +95,9 @@ func newBreaker(path string, scope Scope, cfg *Config, now time.Time) *Breaker {
 
 // Path returns the path given to New.
 func (b *Breaker) Path() string { return b.path }
+
+// Scope tells what the breaker guards.
+func (b *Breaker) Scope() Scope { return b.scope }
 
 // Admit reports whether a call may pass, and gives the token to report its
 // outcome with. While closed or open it reads one atomic word: no lock, no clock,
@@ -257,6 +263,12 @@ func (b *Breaker) RetryAfter(now time.Time) time.Duration {
 // move begins a new period. It runs under mu.
 func (b *Breaker) move(to State, reason Reason, at time.Duration) *Event {
 	event := Event{Path: b.path, Scope: b.scope, From: b.state, To: to, Reason: reason, At: b.origin.Add(at)}
+	if b.state == Closed {
+		b.failures, b.successes = b.window.Load().count(at)
+	}
+	if to != Closed && to != HalfOpen {
+		b.cause = reason
+	}
 	b.state = to
 	b.generation++
 	b.since = at

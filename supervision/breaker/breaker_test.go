@@ -238,7 +238,7 @@ func TestACancelledProbeIsFreeAgain(t *testing.T) {
 	if !b.Passes() {
 		t.Error("no probe is free")
 	}
-	if event := b.Success(first, now); event != nil || b.Snapshot(now).Successes != 0 {
+	if event := b.Success(first, now); event != nil || b.Snapshot(now).Succeeded != 0 {
 		t.Errorf("a cancelled call succeeded: %v", event)
 	}
 }

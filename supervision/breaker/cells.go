@@ -5,6 +5,7 @@ import (
 	"container/list"
 	"fmt"
 	"iter"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -40,15 +41,17 @@ func (b *Budget) give() { b.free.Add(1) }
 // supervisor's own breaker opens when FailureThreshold different children fail
 // within the window, beside its own reasons.
 //
-// A Cells belongs to its supervisor's goroutine. The breakers it hands out may be
-// used from any.
+// A Cells belongs to its supervisor's goroutine, All excepted. The breakers it hands
+// out may be used from any.
 type Cells struct {
 	cfg    Config
 	budget *Budget
 	own    *Breaker
-	cells  map[string]*cell
 	looks  looks
 	failed *list.List // of *cell: children that failed within the window, oldest failure first
+
+	mu    sync.Mutex // held to write cells, and to read it from another goroutine
+	cells map[string]*cell
 }
 
 // cell is a child's breaker and when to look at it next.
@@ -88,12 +91,15 @@ func (c *Cells) Cell(child string) *Breaker {
 // Len returns the number of cells.
 func (c *Cells) Len() int { return len(c.cells) }
 
-// All yields the supervisor's own breaker, then the cells in no order.
+// All yields the supervisor's own breaker, then the cells in no order. It may be
+// called from any goroutine; the loop must not call the Cells.
 func (c *Cells) All() iter.Seq[*Breaker] {
 	return func(yield func(*Breaker) bool) {
 		if !yield(c.own) {
 			return
 		}
+		c.mu.Lock()
+		defer c.mu.Unlock()
 		for _, cell := range c.cells {
 			if !yield(cell.breaker) {
 				return
@@ -211,6 +217,14 @@ func (c *Cells) Tick(now time.Time, limit int) (events []Event, forgotten []stri
 	return events, forgotten
 }
 
+// Close gives up all cells, and with them their places in the budget: the supervisor
+// has ended.
+func (c *Cells) Close() {
+	for len(c.looks) > 0 {
+		c.remove(c.looks[0])
+	}
+}
+
 // differentChildren notes that a child failed at now and reports whether, with it,
 // FailureThreshold different children failed within the window. It then begins to
 // count anew, so that the list never grows past that threshold.
@@ -253,7 +267,9 @@ func (c *Cells) create(child string, now time.Time, exempt bool) *cell {
 		look:    now.Add(c.cfg.Window),
 		exempt:  exempt,
 	}
+	c.mu.Lock()
 	c.cells[child] = made
+	c.mu.Unlock()
 	heap.Push(&c.looks, made)
 	return made
 }
@@ -261,7 +277,9 @@ func (c *Cells) create(child string, now time.Time, exempt bool) *cell {
 // remove takes the cell away. Who still holds its breaker finds it closed.
 func (c *Cells) remove(target *cell) {
 	c.unlist(target)
+	c.mu.Lock()
 	delete(c.cells, target.child)
+	c.mu.Unlock()
 	heap.Remove(&c.looks, target.index)
 	if !target.exempt {
 		c.budget.give()

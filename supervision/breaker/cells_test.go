@@ -261,10 +261,14 @@ func TestCellsKeepTheirPromises(t *testing.T) {
 			t.Fatal(err)
 		}
 		now := start
-		failed := map[string]time.Time{} // children with a cell, by their last failure
+		failed := map[string]time.Time{}  // children with a cell, by their last failure
+		touched := map[string]time.Time{} // by their last failure, or turn that a tick brought
 		settle := func() {
 			for next, ok := cells.Next(now); ok && !next.After(now); next, ok = cells.Next(now) {
-				cells.Tick(now, 3)
+				events, _ := cells.Tick(now, 3)
+				for _, e := range events {
+					touched[e.Path] = now
+				}
 			}
 		}
 		t.Repeat(map[string]func(*rapid.T){
@@ -277,7 +281,7 @@ func TestCellsKeepTheirPromises(t *testing.T) {
 				}
 				cells.Failure(child, pass, now)
 				if cells.Cell(child) != nil {
-					failed[child] = now
+					failed[child], touched[child] = now, now
 				}
 			},
 			"success": func(t *rapid.T) {
@@ -302,11 +306,57 @@ func TestCellsKeepTheirPromises(t *testing.T) {
 				}
 				for b := range cells.All() {
 					s := b.Snapshot(now)
-					if s.Scope == breaker.Cell && s.State == breaker.Closed && now.Sub(failed[s.Path]) >= cfg.Window+cfg.ProbeTimeout {
-						t.Fatalf("the cell of %s is kept %v after its failure", s.Path, now.Sub(failed[s.Path]))
+					if s.Scope == breaker.Cell && s.State == breaker.Closed && now.Sub(touched[s.Path]) >= cfg.Window+cfg.ProbeTimeout {
+						t.Fatalf("the cell of %s is kept %v after anything happened to it", s.Path, now.Sub(touched[s.Path]))
 					}
 				}
 			},
 		})
 	})
+}
+
+func TestClosedCellsGiveTheirRoomBack(t *testing.T) {
+	budget := breaker.NewBudget(2)
+	for range 3 {
+		cells, err := breaker.NewCells("/top", breaker.DefaultConfig(), budget, start)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range 2 {
+			failChild(t, cells, childPath(i), start)
+		}
+		if got := cells.Len(); got != 2 {
+			t.Fatalf("%d cells, want room for 2", got)
+		}
+		cells.Close()
+		if got := cells.Len(); got != 0 {
+			t.Errorf("%d cells after the end", got)
+		}
+	}
+}
+
+func TestBreakersAreListedWhileChildrenFail(t *testing.T) {
+	cfg := breaker.DefaultConfig()
+	cfg.FailureThreshold = 1000
+	cells := newCells(t, cfg, 1000)
+	spin(
+		func() {
+			for i := range 500 {
+				cells.Failure(childPath(i), breaker.NewGate(cells.Own(), nil).Current(), start)
+			}
+		},
+		func() {
+			for range 100 {
+				n := 0
+				for b := range cells.All() {
+					if n++; b.State() == breaker.HalfOpen {
+						t.Error("half-open")
+					}
+				}
+				if n == 0 {
+					t.Error("the supervisor's own breaker is missing")
+				}
+			}
+		},
+	)
 }

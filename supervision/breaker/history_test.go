@@ -123,7 +123,7 @@ func TestConcurrentCallsHappenInSomeOrder(t *testing.T) {
 		}
 		if round%2 == 1 { // half of the histories begin half-open
 			b.Trip(breaker.ChildrenFailed, start)
-			model.move(breaker.Open, start)
+			model.move(breaker.Open, breaker.ChildrenFailed, start)
 			b.Tick(start.Add(cfg.Timeout))
 			model.tick(start.Add(cfg.Timeout))
 		}

@@ -10,13 +10,20 @@ type Snapshot struct {
 	State      State
 	Since      time.Time // begin of the state
 	Generation uint64
-	Failures   uint64        // in the window; 0 unless closed
-	Successes  uint64        // in the window, or probes that succeeded while half-open
-	InRow      int           // failures since the last success, at most FailureThreshold
-	InFlight   int           // probes out, while half-open
-	RetryAfter time.Duration // until half-open; 0 unless open
-	Trips      uint64        // times it opened by itself
+	// Failures and Successes are those in the window; while the breaker is not closed,
+	// those that were in it when it last was.
+	Failures, Successes uint64
+	InRow               int           // failures since the last success, at most FailureThreshold; while closed
+	InFlight            int           // probes out, while half-open
+	Succeeded           int           // probes that came back well, while half-open
+	RetryAfter          time.Duration // until half-open; 0 unless open
+	Trips               uint64        // times it opened by itself
+	Cause               Reason        // of the last move to Open or to a forced state; 0 before the first
 }
+
+// Remembers reports whether there is something to tell of the breaker: a state that
+// is not closed, or an outcome in its window.
+func (s *Snapshot) Remembers() bool { return s.State != Closed || s.Failures+s.Successes > 0 }
 
 // Snapshot describes the breaker at now.
 func (b *Breaker) Snapshot(now time.Time) Snapshot {
@@ -30,12 +37,14 @@ func (b *Breaker) Snapshot(now time.Time) Snapshot {
 		Since:      b.origin.Add(b.since),
 		Generation: b.generation,
 		Trips:      b.trips,
+		Cause:      b.cause,
+		Failures:   b.failures,
+		Successes:  b.successes,
 	}
 	switch b.state {
 	case Closed:
 		w := b.window.Load()
-		w.advance(at)
-		s.Failures, s.Successes = w.failures, w.total()
+		s.Failures, s.Successes = w.count(at)
 		s.InRow = w.run.since(w.inRow.Load(), at, b.cfg.Window)
 	case Open:
 		s.RetryAfter = max(b.until-at, 0)
@@ -45,7 +54,7 @@ func (b *Breaker) Snapshot(now time.Time) Snapshot {
 			case probeInFlight:
 				s.InFlight++
 			case probeSucceeded:
-				s.Successes++
+				s.Succeeded++
 			case probeFree:
 			}
 		}

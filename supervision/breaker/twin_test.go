@@ -21,6 +21,9 @@ type twin struct {
 	until      time.Time
 	probes     []twinProbe
 	trips      int
+	cause      breaker.Reason
+	// failures and successes were in the window when it was last closed.
+	failures, successes int
 }
 
 type outcome struct {
@@ -49,7 +52,13 @@ func (m *twin) clone() *twin {
 	return &c
 }
 
-func (m *twin) move(to breaker.State, now time.Time) {
+func (m *twin) move(to breaker.State, why breaker.Reason, now time.Time) {
+	if m.state == breaker.Closed {
+		m.failures, m.successes = m.inWindow(m.newest(now))
+	}
+	if to == breaker.Open || to.Forced() {
+		m.cause = why
+	}
 	m.state = to
 	m.generation++
 	m.calls = nil
@@ -87,11 +96,16 @@ func (m *twin) passes() bool { _, ok := m.clone().admit(); return ok }
 func (m *twin) bucket(at time.Time) int { return int(at.Sub(start) / (m.cfg.Window / 30)) }
 
 func (m *twin) note(at time.Time, failed bool) {
+	m.calls = append(m.calls, outcome{at, m.newest(at), failed})
+}
+
+// newest is the bucket that an outcome at the given time counts in.
+func (m *twin) newest(at time.Time) int {
 	bucket := m.bucket(at)
 	for _, c := range m.calls {
 		bucket = max(bucket, c.bucket)
 	}
-	m.calls = append(m.calls, outcome{at, bucket, failed})
+	return bucket
 }
 
 // inWindow counts the calls of the 30 buckets that end with the newest.
@@ -134,7 +148,7 @@ func (m *twin) success(t twinToken, now time.Time) {
 		}
 		m.probes[t.probe].state = "good"
 		if !slices.ContainsFunc(m.probes, func(p twinProbe) bool { return p.state != "good" }) {
-			m.move(breaker.Closed, now)
+			m.move(breaker.Closed, breaker.ProbesSucceeded, now)
 		}
 	case breaker.Open, breaker.ForcedOpen, breaker.ForcedClosed:
 	}
@@ -151,12 +165,13 @@ func (m *twin) failure(t twinToken, now time.Time) {
 		all, _ := m.inRow(now)
 		oldest := m.calls[len(m.calls)-all].at
 		switch {
-		case all == m.cfg.FailureThreshold && now.Sub(oldest) < m.cfg.Window,
-			failures >= successes && failures >= 2*m.cfg.FailureThreshold:
-			m.move(breaker.Open, now)
+		case all == m.cfg.FailureThreshold && now.Sub(oldest) < m.cfg.Window:
+			m.move(breaker.Open, breaker.FailuresInRow, now)
+		case failures >= successes && failures >= 2*m.cfg.FailureThreshold:
+			m.move(breaker.Open, breaker.FailureRate, now)
 		}
 	case breaker.HalfOpen:
-		m.move(breaker.Open, now)
+		m.move(breaker.Open, breaker.ProbeFailed, now)
 	case breaker.Open, breaker.ForcedOpen, breaker.ForcedClosed:
 	}
 }
@@ -169,7 +184,7 @@ func (m *twin) cancel(t twinToken) {
 
 func (m *twin) tick(now time.Time) {
 	if m.state == breaker.Open && !now.Before(m.until) {
-		m.move(breaker.HalfOpen, now)
+		m.move(breaker.HalfOpen, breaker.TimeoutPassed, now)
 		return
 	}
 	for i := range m.probes {
@@ -179,19 +194,21 @@ func (m *twin) tick(now time.Time) {
 		case p.deadline.IsZero():
 			p.deadline = now.Add(m.cfg.ProbeTimeout)
 		case !now.Before(p.deadline):
-			m.move(breaker.Open, now)
+			m.move(breaker.Open, breaker.ProbeExpired, now)
 			return
 		}
 	}
 }
 
 func (m *twin) snapshot(now time.Time) breaker.Snapshot {
-	s := breaker.Snapshot{Path: "/guard", Scope: breaker.Own, State: m.state, Generation: uint64(m.generation), Trips: uint64(m.trips)}
-	newest := m.bucket(now)
-	for _, c := range m.calls {
-		newest = max(newest, c.bucket)
+	s := breaker.Snapshot{
+		Path: "/guard", Scope: breaker.Own, State: m.state, Generation: uint64(m.generation), Trips: uint64(m.trips),
+		Cause: m.cause,
 	}
-	failures, successes := m.inWindow(newest)
+	failures, successes := m.failures, m.successes
+	if m.state == breaker.Closed {
+		failures, successes = m.inWindow(m.newest(now))
+	}
 	s.Failures, s.Successes = uint64(failures), uint64(successes)
 	_, s.InRow = m.inRow(now)
 	for _, p := range m.probes {
@@ -199,7 +216,7 @@ func (m *twin) snapshot(now time.Time) breaker.Snapshot {
 		case "out":
 			s.InFlight++
 		case "good":
-			s.Successes++
+			s.Succeeded++
 		}
 	}
 	if m.state == breaker.Open {
@@ -300,19 +317,19 @@ func TestABreakerBehavesLikeItsTwin(t *testing.T) {
 			"trip": func(*rapid.T) {
 				b.Trip(breaker.ChildrenFailed, now)
 				if model.state == breaker.Closed || model.state == breaker.HalfOpen {
-					model.move(breaker.Open, now)
+					model.move(breaker.Open, breaker.ChildrenFailed, now)
 				}
 			},
 			"force": func(t *rapid.T) {
 				to := rapid.SampledFrom([]breaker.State{breaker.ForcedOpen, breaker.ForcedClosed}).Draw(t, "to")
 				b.Force(to, now)
 				if model.state != to {
-					model.move(to, now)
+					model.move(to, breaker.ByOperator, now)
 				}
 			},
 			"reset": func(*rapid.T) {
 				b.Reset(now)
-				model.move(breaker.Closed, now)
+				model.move(breaker.Closed, breaker.ResetByOperator, now)
 			},
 			"": func(t *rapid.T) {
 				if got, want := b.Passes(), model.passes(); got != want {

@@ -96,6 +96,12 @@ func (w *window) failure(at, span time.Duration) Reason {
 	return 0
 }
 
+// count gives the failures and the successes of the window that ends at the given time.
+func (w *window) count(at time.Duration) (failures, successes uint64) {
+	w.advance(at)
+	return w.failures, w.total()
+}
+
 // total is the number of successes in all buckets.
 func (w *window) total() uint64 { return w.successes + w.fresh.Load() }
 

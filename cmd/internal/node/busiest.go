@@ -71,9 +71,10 @@ func (n *Node) actor(p *messages.PathParams) (*messages.ActorResult, *messages.E
 			result.StalledMS = uint64(now.Sub(s.Since).Milliseconds())
 		}
 	}
-	for _, e := range n.system.OpenBreakers(breakersMax) {
-		if e.Path == node.Path {
-			result.Breakers = append(result.Breakers, breakerInfo(e, now))
+	found, _ := n.system.Breakers(actors.BreakerPage{Path: node.Path, NotClosed: true, Limit: 2}) // its own and its cell come first
+	for i := range found {
+		if found[i].Path == node.Path {
+			result.Breakers = append(result.Breakers, breakerInfo(&found[i]))
 		}
 	}
 	return result, nil

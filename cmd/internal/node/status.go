@@ -1,11 +1,8 @@
 package node
 
 import (
-	"cmp"
 	"context"
 	"errors"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/the-block/bursar/actors"
@@ -74,42 +71,31 @@ func (n *Node) members() *messages.ClusterMembersResult {
 	}}}
 }
 
-// breakersMax bounds the breakers that one answer looks at.
-const breakersMax = 10_000
-
-// breakers answers supervision.breakers. A breaker that is closed has nothing to
-// tell: those that are not are listed, by path.
+// breakers answers supervision.breakers: what has memory, by path, closed or not.
 func (n *Node) breakers(p *messages.BreakersParams) (*messages.BreakersResult, *messages.Error) {
-	now := time.Now()
-	var all []messages.BreakerInfo
-	for _, e := range n.system.OpenBreakers(breakersMax) {
-		if isUnder(e.Path, p.Path) {
-			all = append(all, breakerInfo(e, now))
-		}
-	}
-	slices.SortFunc(all, func(a, b messages.BreakerInfo) int {
-		return cmp.Or(strings.Compare(a.Path, b.Path), strings.Compare(a.Kind, b.Kind))
+	found, more := n.system.Breakers(actors.BreakerPage{
+		Path: p.Path, NotClosed: p.NotClosed, First: int(min(p.Cursor, breakersMax)), Limit: int(p.Limit),
 	})
-	result := &messages.BreakersResult{Node: string(n.cfg.Name)}
-	result.Breakers, result.NextCursor = pageOf(all, p.Page)
+	result := &messages.BreakersResult{Node: string(n.cfg.Name), NextCursor: messages.Cursor(more)}
+	for i := range found {
+		result.Breakers = append(result.Breakers, breakerInfo(&found[i]))
+	}
 	return result, nil
 }
 
-// isUnder reports whether an actor's path is root or below it.
-func isUnder(path, root string) bool {
-	root = strings.TrimSuffix(root, "/")
-	return path == root || strings.HasPrefix(path, root+"/")
-}
+// breakersMax is more than there are breakers with something to tell.
+const breakersMax = 1 << 30
 
-func breakerInfo(e breaker.Event, now time.Time) messages.BreakerInfo {
+func breakerInfo(s *breaker.Snapshot) messages.BreakerInfo {
 	info := messages.BreakerInfo{
-		Path: e.Path, Kind: e.Scope.String(), State: e.To.String(), Trips: e.Trips, Cause: e.Reason.String(),
+		Path: s.Path, Kind: s.Scope.String(), State: s.State.String(), Failures: s.Failures, Successes: s.Successes,
+		Trips: s.Trips, RetryAfterMS: uint64(s.RetryAfter.Milliseconds()),
 	}
-	if e.To.Forced() {
-		info.Forced = e.To.String()
+	if s.State.Forced() {
+		info.Forced = s.State.String()
 	}
-	if wait := e.RetryAt.Sub(now); !e.RetryAt.IsZero() && wait > 0 {
-		info.RetryAfterMS = uint64(wait.Milliseconds())
+	if s.Cause != 0 {
+		info.Cause = s.Cause.String()
 	}
 	return info
 }

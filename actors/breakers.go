@@ -28,9 +28,9 @@ type BreakerCount struct {
 	Count int
 }
 
-// Breakers lists the breakers that have something to tell, by path: every cell there
-// is, and those over an actor's children and what it guards that are not closed or
-// have an outcome in their window. More is the index to ask for next, 0 if that was
+// Breakers lists the breakers that remember trouble, by path, an actor's cell before
+// its own: every cell there is, and those over an actor's children and what it guards
+// that are not closed or have a failure in their window. More is the index to ask for next, 0 if that was
 // all. Nothing stops meanwhile: what is said of two breakers may differ by the time
 // it took.
 func (s *System) Breakers(p BreakerPage) (page []breaker.Snapshot, more int) {
@@ -47,7 +47,7 @@ func (s *System) Breakers(p BreakerPage) (page []breaker.Snapshot, more int) {
 		}
 	}
 	slices.SortFunc(found, func(a, b *breaker.Breaker) int {
-		return cmp.Or(strings.Compare(a.Path(), b.Path()), cmp.Compare(a.Scope(), b.Scope()))
+		return cmp.Or(strings.Compare(a.Path(), b.Path()), cmp.Compare(b.Scope(), a.Scope()))
 	})
 	first := min(max(p.First, 0), len(found))
 	last := min(first+p.Limit, len(found))
@@ -60,7 +60,7 @@ func (s *System) Breakers(p BreakerPage) (page []breaker.Snapshot, more int) {
 	return page, more
 }
 
-// takes reports whether b has something to tell.
+// takes reports whether b is one of those asked for.
 func (p *BreakerPage) takes(b *breaker.Breaker, now time.Time) bool {
 	switch {
 	case p.NotClosed:
@@ -69,7 +69,7 @@ func (p *BreakerPage) takes(b *breaker.Breaker, now time.Time) bool {
 		return true
 	}
 	seen := b.Snapshot(now)
-	return seen.Remembers()
+	return seen.Troubled()
 }
 
 // isUnder reports whether an actor's path is root or below it.

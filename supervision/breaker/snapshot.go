@@ -21,9 +21,9 @@ type Snapshot struct {
 	Cause               Reason        // of the last move to Open or to a forced state; 0 before the first
 }
 
-// Remembers reports whether there is something to tell of the breaker: a state that
-// is not closed, or an outcome in its window.
-func (s *Snapshot) Remembers() bool { return s.State != Closed || s.Failures+s.Successes > 0 }
+// Troubled reports whether the breaker has trouble to tell of: a state that is not
+// closed, or a failure in its window.
+func (s *Snapshot) Troubled() bool { return s.State != Closed || s.Failures > 0 }
 
 // Snapshot describes the breaker at now.
 func (b *Breaker) Snapshot(now time.Time) Snapshot {

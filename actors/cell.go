@@ -80,6 +80,22 @@ const (
 	phaseSupervise
 )
 
+// lane says where the message in hand came from, and with that where it counts.
+type lane uint8
+
+const (
+	laneNone lane = iota // there is none, or it was stashed: it counts when it is handled
+	laneUser
+	laneInternal
+)
+
+func laneOf(counts bool) lane {
+	if counts {
+		return laneUser
+	}
+	return laneInternal
+}
+
 // sequel says what follows once an actor's children have ended.
 type sequel uint8
 
@@ -135,7 +151,7 @@ type cell struct {
 	started   bool // the incarnation's Start has succeeded
 	stopping  bool
 	answered  bool // the message in hand was answered, stashed or its Replier kept
-	counts    bool // the message in hand is a user message
+	hand      lane // of the message in hand
 	admitted  bool // the message in hand was admitted with pass
 	pass      breaker.Pass
 	timing    time.Duration // when the message in hand began, if it is timed
@@ -150,7 +166,7 @@ type cell struct {
 	// asked to end.
 	winding, asked atomic.Bool
 
-	lastDone uint64 // done at the last Busiest; belongs to its caller
+	lastDone uint64 // handled at the last Busiest; belongs to its caller
 
 	// more holds what most actors never need.
 	more   *extras
@@ -248,14 +264,14 @@ func (c *cell) postSystem(msg any) {
 // actor's; after a Goexit it does not return at all.
 func (c *cell) run(quota int) (again bool) {
 	returned := false
-	done := c.box.done.Load()
+	handled := c.box.handled()
 	defer func() {
-		if n := c.box.done.Load() - done; n > 0 {
-			c.kind.messages.Add(n)
-		}
 		if !returned {
 			again = true
 			c.broke(recover())
+		}
+		if n := c.box.handled() - handled; n > 0 {
+			c.kind.messages.Add(n)
 		}
 	}()
 	for range quota {
@@ -363,7 +379,7 @@ func (c *cell) deliver(it item, counts bool) {
 	}
 	if it.call.call != nil && !it.call.open() {
 		c.deadLetter(it.msg, DeadlinePassed)
-		c.settle(counts)
+		c.settle(laneOf(counts))
 		return
 	}
 	if counts && c.gate != nil {
@@ -374,7 +390,7 @@ func (c *cell) deliver(it item, counts bool) {
 		}
 		c.pass, c.admitted = pass, true
 	}
-	c.current, c.counts, c.answered = it, counts, false
+	c.current, c.hand, c.answered = it, laneOf(counts), false
 	c.beginTiming()
 	c.phase = phaseReceive
 	var err error
@@ -415,19 +431,30 @@ func (c *cell) succeed() {
 // finish closes the books on the message in hand.
 func (c *cell) finish() {
 	c.endTiming()
-	c.settle(c.counts)
-	c.current, c.counts, c.admitted = item{}, false, false
+	c.settle(c.hand)
+	c.current, c.hand, c.admitted = item{}, laneNone, false
 }
 
-func (c *cell) settle(counts bool) {
-	if counts {
+// settle counts a message as handled.
+func (c *cell) settle(from lane) {
+	switch from {
+	case laneUser:
 		c.box.done.Store(c.box.done.Load() + 1)
+	case laneInternal:
+		c.box.inner.Store(c.box.inner.Load() + 1)
+	case laneNone:
 	}
 }
 
 // beginTiming notes the time if the message in hand is the sampled one.
 func (c *cell) beginTiming() {
-	if c.box.timed == 0 || !c.counts || c.box.taken != c.box.timed {
+	if c.hand == laneInternal { // one in as many, its wait is not known
+		if c.box.inner.Load()%sampleEvery == 0 {
+			c.timing = time.Since(began)
+		}
+		return
+	}
+	if c.box.timed == 0 || c.box.taken != c.box.timed {
 		return
 	}
 	c.timing = time.Since(began)

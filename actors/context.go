@@ -148,9 +148,9 @@ func (c *Context) Stash() error {
 	if len(x.stash) >= int(cell.box.limit) {
 		return ErrStashFull
 	}
-	x.stash = append(x.stash, kept{cell.current, cell.counts})
+	x.stash = append(x.stash, kept{cell.current, cell.hand == laneUser})
 	cell.answered = true
-	cell.counts = false // it counts when it is handled
+	cell.hand = laneNone // it counts when it is handled
 	return nil
 }
 

@@ -265,7 +265,7 @@ func (f *family) awaited() []*cell {
 func measure(children []*cell) progress {
 	p := progress{left: len(children)}
 	for _, c := range children {
-		p.done += c.box.done.Load()
+		p.done += c.box.handled()
 	}
 	return p
 }

@@ -76,6 +76,8 @@ type mailbox struct {
 	refused atomic.Uint64
 	// done counts user messages taken and finished; only the consumer writes it.
 	done atomic.Uint64
+	// inner counts messages of the internal lane likewise.
+	inner atomic.Uint64
 
 	slabs *slabs
 
@@ -381,10 +383,14 @@ func (m *mailbox) empty() []item {
 	return left
 }
 
+// handled counts the messages of both lanes that are finished.
+func (m *mailbox) handled() uint64 { return m.done.Load() + m.inner.Load() }
+
 // load is a mailbox as others see it.
 type load struct {
 	depth          int    // accepted and not finished
 	accepted, done uint64 // user messages
+	handled        uint64 // those that are done, and internal ones
 	refused        uint64
 	since          int64 // no waiting message is older, by the coarse clock; 0 if none waits
 }
@@ -394,7 +400,7 @@ func (m *mailbox) load() load {
 	defer m.mu.Unlock()
 	done := m.done.Load()
 	l := load{
-		depth: int(m.accepted - done), accepted: m.accepted, done: done,
+		depth: int(m.accepted - done), accepted: m.accepted, done: done, handled: done + m.inner.Load(),
 		refused: m.refused.Load(),
 	}
 	switch {

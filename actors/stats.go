@@ -54,7 +54,7 @@ func (k *kinds) named(name string) *kind {
 type KindStats struct {
 	Kind     string
 	Active   int64  // actors there are
-	Messages uint64 // user messages handled
+	Messages uint64 // handled, those it failed on and those of the internal lane too
 	Refused  uint64 // refused at the door or turned away by a breaker
 	Failures uint64
 	Restarts uint64
@@ -64,8 +64,8 @@ type KindStats struct {
 	// DeadLetters are those meant for an actor of this kind. Those whose actor is not
 	// known are in Stats.DeadLetters only.
 	DeadLetters uint64
-	// Wait is from acceptance to the message's turn, Turn the turn itself. One user
-	// message in 64 of each actor is timed.
+	// Wait is from acceptance to a user message's turn, Turn the turn of any. One in 64
+	// of each actor is timed.
 	Wait, Turn Durations
 }
 

@@ -307,7 +307,7 @@ func (c *cell) turnAway(it item, counts bool) {
 		it.call.reply(c.circuitOpen())
 	}
 	undelivered(it.msg, func() error { return c.circuitOpen() })
-	c.settle(counts)
+	c.settle(laneOf(counts))
 }
 
 // Breaker is the actor's own breaker, over its children and over what it guards

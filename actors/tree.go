@@ -19,7 +19,7 @@ type Node struct {
 	Kind      string
 	State     State
 	Depth     int    // messages accepted and not finished
-	Processed uint64 // user messages finished
+	Processed uint64 // messages finished, outcomes of the actor's own work and timers too
 	Refused   uint64
 	Restarts  int
 	// OldestAge: no waiting message is older than this, nor younger by more than
@@ -84,7 +84,7 @@ func (c *cell) node(p Page, left *int) Node {
 func (c *cell) describe() Node {
 	l := c.box.load()
 	n := Node{
-		Path: c.path(), Kind: c.kind.name, State: c.currentState(), Depth: l.depth, Processed: l.done,
+		Path: c.path(), Kind: c.kind.name, State: c.currentState(), Depth: l.depth, Processed: l.handled,
 		Refused: l.refused, Restarts: int(c.restarts.Load()), Cell: breaker.Closed, Breaker: breaker.Closed,
 	}
 	if l.since > 0 {
@@ -138,9 +138,8 @@ func (s *System) Busiest(n int) (top []Busy, depths map[string]int) {
 	s.root.each(func(c *cell) {
 		load := c.box.load()
 		depths[c.kind.name] += load.depth
-		done := load.done
-		since := done - c.lastDone
-		c.lastDone = done
+		since := load.handled - c.lastDone
+		c.lastDone = load.handled
 		if since == 0 || n <= 0 {
 			return
 		}

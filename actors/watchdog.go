@@ -61,7 +61,7 @@ func (s *System) watch() {
 func (s *System) inspect(w *worker, now time.Time) {
 	var saw sight
 	if c := w.running.Load(); c != nil {
-		saw = sight{cell: c, runs: w.runs.Load(), done: c.box.done.Load()}
+		saw = sight{cell: c, runs: w.runs.Load(), done: c.box.handled()}
 	}
 	if saw.cell == nil || saw != w.seen {
 		s.unstall(w, now)

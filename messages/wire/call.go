@@ -15,6 +15,8 @@ type Peer struct {
 	Loopback bool
 	// Roles are what it may do.
 	Roles messages.Role
+	// Node is its name where it is a node that has said hello.
+	Node messages.NodeID
 }
 
 // Call is one request on its way to an answer. Its fields are not changed after the
@@ -66,6 +68,7 @@ func (c *Call) Fail(err *messages.Error) {
 type Handler interface {
 	// Serve takes one burst of one connection, in the order of arrival. It must not
 	// block and must see to it that every call is answered once, by Reply or Fail,
-	// after its deadline at the latest. The slice is its own to keep.
+	// after its deadline at the latest; a notification too, by which its caller learns
+	// nothing but the connection that it is done with. The slice is its own to keep.
 	Serve(calls []*Call)
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/the-block/bursar/messages"
@@ -15,20 +16,37 @@ import (
 // ErrClosed is returned for calls on a Client that was closed.
 var ErrClosed = errors.New("wire: the client is closed")
 
-// clientOutMax is the most bytes of requests that wait to be written; beyond it calls
-// are overloaded at once.
-const clientOutMax = 16 << 20
+// ClientConfig bounds a Client.
+type ClientConfig struct {
+	// OutBytesMax is the most bytes of requests that wait to be written; beyond it calls
+	// are answered overloaded at once.
+	OutBytesMax int
+	// InFlightMax is the most calls that wait for their answers; one more is answered
+	// overloaded at once. 0 leaves it to the node.
+	InFlightMax int
+	// WriteTimeout is how long the far end may take nothing of what is being written
+	// before the connection is given up; 0 is for ever.
+	WriteTimeout time.Duration
+}
+
+// DefaultClientConfig suits callers.
+func DefaultClientConfig() ClientConfig { return ClientConfig{OutBytesMax: 16 << 20} }
 
 // Client is one connection to a node. It may be used by many goroutines; their calls
 // share the connection and are answered in any order.
 type Client struct {
 	nc     net.Conn
+	cfg    ClientConfig
+	table  *messages.Table
+	limits pack.Limits
 	wake   chan struct{}
 	ended  sync.WaitGroup
 	closed chan struct{}
+	opened time.Time
+	heard  atomic.Int64 // when bytes were read last: nanoseconds since opened
 
 	mu      sync.Mutex
-	out     []byte
+	out     outbox
 	asleep  bool
 	lastID  uint32
 	waiting map[uint32]waiter
@@ -37,6 +55,7 @@ type Client struct {
 
 type waiter struct {
 	mutates bool
+	segment uint64 // of the outbox
 	done    func(Reply)
 }
 
@@ -69,8 +88,18 @@ func Dial(ctx context.Context, addr string) (*Client, error) {
 // NewClient speaks over a connection that is already made, with TLS or without, and
 // owns it from then on.
 func NewClient(nc net.Conn) *Client {
+	return newClient(nc, DefaultClientConfig(), messages.PublicTable(), limits)
+}
+
+// NewPeerClient is NewClient from node to node.
+func NewPeerClient(nc net.Conn, cfg ClientConfig) *Client {
+	return newClient(nc, cfg, messages.PeerTable(), messages.PeerLimits)
+}
+
+func newClient(nc net.Conn, cfg ClientConfig, table *messages.Table, lim pack.Limits) *Client {
 	c := &Client{
-		nc: nc, wake: make(chan struct{}, 1), closed: make(chan struct{}),
+		nc: nc, cfg: cfg, table: table, limits: lim,
+		wake: make(chan struct{}, 1), closed: make(chan struct{}), opened: time.Now(),
 		waiting: make(map[uint32]waiter),
 	}
 	c.ended.Go(c.read)
@@ -81,10 +110,25 @@ func NewClient(nc net.Conn) *Client {
 // Close ends the connection; calls without an answer are answered as if it had broken.
 // It must not be called from a callback.
 func (c *Client) Close() error {
-	c.fail(ErrClosed)
+	c.Abort(ErrClosed)
 	c.ended.Wait()
 	return nil
 }
+
+// Abort ends the connection for the given reason without waiting for anything: the
+// calls without an answer are answered before it returns, unless they are being
+// answered at that moment. The Client is still to be closed.
+func (c *Client) Abort(reason error) { c.fail(reason) }
+
+// Err tells why no more calls can be made, or nil.
+func (c *Client) Err() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.err
+}
+
+// Heard is when the far end was heard last, or else when the Client was made.
+func (c *Client) Heard() time.Time { return c.opened.Add(time.Duration(c.heard.Load())) }
 
 // Done is closed when the connection is over.
 func (c *Client) Done() <-chan struct{} { return c.closed }
@@ -102,11 +146,11 @@ func (c *Client) Call(ctx context.Context, method string, params messages.Params
 		opts.DeadlineMS = remaining(ctx)
 	}
 	start := func(done func(Reply)) {
-		c.send(method, done, func(b []byte, id uint32) []byte {
+		c.send(c.mutates(method, params), done, func(b []byte, id uint32) []byte {
 			return messages.AppendParamsWith(appendRequestHead(b, id, method), params, opts)
 		})
 	}
-	return c.await(ctx, method, start, func(r Reply) error { return r.Decode(result) })
+	return c.await(ctx, c.mutates(method, params), start, func(r Reply) error { return r.Decode(result) })
 }
 
 // remaining is the time ctx leaves in milliseconds, at least 1; 0 for no deadline.
@@ -129,9 +173,10 @@ func (c *Client) CallJSON(ctx context.Context, method string, params []byte) ([]
 		return nil, fault
 	}
 	var text []byte
-	err := c.await(ctx, method,
+	mutates := c.mutates(method, nil)
+	err := c.await(ctx, mutates,
 		func(done func(Reply)) {
-			c.send(method, done, func(b []byte, id uint32) []byte {
+			c.send(mutates, done, func(b []byte, id uint32) []byte {
 				return append(appendRequestHead(b, id, method), packed...)
 			})
 		},
@@ -148,7 +193,7 @@ func (c *Client) CallJSON(ctx context.Context, method string, params []byte) ([]
 
 // await starts a call and waits for it or for ctx. take runs while the reply's bytes
 // are valid; after ctx has ended nothing of the caller's is touched.
-func (c *Client) await(ctx context.Context, method string, start func(func(Reply)), take func(Reply) error) error {
+func (c *Client) await(ctx context.Context, mutates bool, start func(func(Reply)), take func(Reply) error) error {
 	var (
 		mu   sync.Mutex
 		gone bool
@@ -173,42 +218,123 @@ func (c *Client) await(ctx context.Context, method string, start func(func(Reply
 	case err := <-done: // it was answered at the same moment
 		return err
 	default:
-		return unanswered(mutates(method), context.Cause(ctx))
+		return unanswered(mutates, context.Cause(ctx))
 	}
 }
 
 // Go starts a call. done is called once with its answer, on the goroutine that reads
 // the connection: it must not block, and neither call Close. How many calls are in
-// flight is the caller's to bound; the node refuses more than its limit.
+// flight is the caller's to bound; the node refuses more than its limit. A call that
+// cannot be sent is answered before Go returns.
 func (c *Client) Go(method string, params messages.Params, done func(Reply)) {
-	c.send(method, done, func(b []byte, id uint32) []byte {
-		b = appendRequestHead(b, id, method)
-		if params == nil {
-			return append(b, emptyMap...)
-		}
-		return messages.AppendParams(b, params)
+	c.send(c.mutates(method, params), done, func(b []byte, id uint32) []byte {
+		return appendOptParams(appendRequestHead(b, id, method), params)
 	})
 }
 
-func (c *Client) send(method string, done func(Reply), encode func(b []byte, id uint32) []byte) {
+// GoFirst is Go ahead of everything that waits to be written. written is called when
+// the request has left, on the goroutine that writes, under the rules of done.
+func (c *Client) GoFirst(method string, params messages.Params, written func(), done func(Reply)) {
 	c.mu.Lock()
-	err := c.err
-	if err == nil && len(c.out) > clientOutMax {
-		err = messages.Errorf(messages.CodeOverloaded, "too many bytes wait to be sent")
-	}
-	if err != nil {
+	if c.err != nil {
+		err := c.err
 		c.mu.Unlock()
 		done(Reply{Err: unsent(err)})
 		return
 	}
+	id := c.expect(waiter{mutates: c.mutates(method, params), done: done})
+	c.out.hurry(func(b []byte) []byte {
+		return appendOptParams(appendRequestHead(b, id, method), params)
+	}, written)
+	c.rouse()
+	c.mu.Unlock()
+}
+
+// Notify sends a notification, after all that was sent before it. It never waits; the
+// error says why it was not sent: overloaded, validation_failed where it is too large,
+// or unavailable.
+func (c *Client) Notify(method string, params messages.Params) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err := c.refuse(); err != nil {
+		return unsent(err)
+	}
+	_, err := c.enqueue(func(b []byte) []byte {
+		return appendOptParams(appendNotificationHead(b, method), params)
+	})
+	if err != nil {
+		return err
+	}
+	return nil
+}
+
+func appendOptParams(b []byte, params messages.Params) []byte {
+	if params == nil {
+		return append(b, emptyMap...)
+	}
+	return messages.AppendParams(b, params)
+}
+
+func (c *Client) send(mutates bool, done func(Reply), encode func(b []byte, id uint32) []byte) {
+	c.mu.Lock()
+	err := c.refuse()
+	if err == nil {
+		id := c.lastID + 1
+		segment, fault := c.enqueue(func(b []byte) []byte { return encode(b, id) })
+		if fault != nil {
+			err = fault
+		} else {
+			c.expect(waiter{mutates: mutates, segment: segment, done: done})
+		}
+	}
+	c.mu.Unlock()
+	if err != nil {
+		done(Reply{Err: unsent(err)})
+	}
+}
+
+// refuse says why nothing more can be sent now. mu is held.
+func (c *Client) refuse() error {
+	switch {
+	case c.err != nil:
+		return c.err
+	case c.out.bytes > c.cfg.OutBytesMax:
+		return messages.Errorf(messages.CodeOverloaded, "too many bytes wait to be sent")
+	case c.cfg.InFlightMax > 0 && len(c.waiting) >= c.cfg.InFlightMax:
+		return messages.Errorf(messages.CodeOverloaded, "too many calls wait for their answers")
+	}
+	return nil
+}
+
+// enqueue puts one message into the outbox, unless it is longer than the far end
+// takes. mu is held.
+func (c *Client) enqueue(encode func(b []byte) []byte) (segment uint64, err *messages.Error) {
+	segment = c.out.add(func(b []byte) []byte {
+		before := len(b)
+		b = encode(b)
+		if n := len(b) - before; n > c.limits.Bytes {
+			err = messages.Errorf(messages.CodeValidationFailed, "a message of %d bytes is more than %d", n, c.limits.Bytes)
+			return b[:before]
+		}
+		return b
+	})
+	c.rouse()
+	return segment, err
+}
+
+// expect notes who waits for the next answer, and returns its id. mu is held.
+func (c *Client) expect(w waiter) uint32 {
 	c.lastID++
-	c.waiting[c.lastID] = waiter{mutates: mutates(method), done: done}
-	c.out = encode(c.out, c.lastID)
+	c.waiting[c.lastID] = w
+	return c.lastID
+}
+
+// rouse wakes the writer if it sleeps. mu is held.
+func (c *Client) rouse() {
 	if c.asleep {
 		c.asleep = false
 		c.wake <- struct{}{}
 	}
-	c.mu.Unlock()
 }
 
 // unsent tells a caller that its request never left.
@@ -229,40 +355,69 @@ func unanswered(mutates bool, cause any) *messages.Error {
 	return messages.Errorf(messages.CodeUnavailable, "no answer: %v", cause)
 }
 
-// mutates reports whether a method changes something; one that is not in the table
-// may.
-func mutates(method string) bool {
-	m := messages.MethodByName(method)
-	return m == nil || m.Mutates
+// mutates reports whether a call changes something; one of a method that is not in
+// the table may.
+func (c *Client) mutates(method string, params messages.Params) bool {
+	m := c.table.ByName(method)
+	return m == nil || m.Changes(params)
 }
+
+// writeMax is the most bytes of one write, where the far end has to take some in time.
+const writeMax = 256 << 10
 
 // write sends what gathers in out.
 func (c *Client) write() {
-	var spare []byte
 	for {
-		c.mu.Lock()
-		for len(c.out) == 0 && c.err == nil {
-			c.asleep = true
-			c.mu.Unlock()
-			<-c.wake
-			c.mu.Lock()
-		}
-		if c.err != nil {
-			c.mu.Unlock()
+		batch, told, more := c.next()
+		if !more {
 			return
 		}
-		batch := c.out
-		c.out = spare
-		c.mu.Unlock()
-		if _, err := c.nc.Write(batch); err != nil {
+		if err := c.put(batch); err != nil {
 			c.fail(err)
 			return
 		}
-		spare = nil
-		if cap(batch) <= keepMax {
-			spare = batch[:0]
+		for _, written := range told {
+			written()
 		}
+		c.mu.Lock()
+		c.out.giveBack(batch)
+		c.mu.Unlock()
 	}
+}
+
+// next waits for something to be written. It returns false when the connection is over.
+func (c *Client) next() (batch []byte, told []func(), more bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for c.out.bytes == 0 && c.err == nil {
+		c.asleep = true
+		c.mu.Unlock()
+		<-c.wake
+		c.mu.Lock()
+	}
+	if c.err != nil {
+		return nil, nil, false
+	}
+	batch, told = c.out.take()
+	return batch, told, true
+}
+
+// put writes one batch.
+func (c *Client) put(batch []byte) error {
+	if c.cfg.WriteTimeout == 0 {
+		_, err := c.nc.Write(batch)
+		return err
+	}
+	for len(batch) > 0 {
+		part := batch[:min(len(batch), writeMax)]
+		_ = c.nc.SetWriteDeadline(time.Now().Add(c.cfg.WriteTimeout))
+		n, err := c.nc.Write(part)
+		if err != nil {
+			return err
+		}
+		batch = batch[n:]
+	}
+	return nil
 }
 
 // read answers waiting calls until the connection ends.
@@ -277,9 +432,10 @@ func (c *Client) read() {
 	)
 	for {
 		n, err := c.nc.Read(buf[w:])
+		c.heard.Store(int64(time.Since(c.opened)))
 		w += n
 		for r < w {
-			size, verdict := scanner.Scan(buf[r:w], limits)
+			size, verdict := scanner.Scan(buf[r:w], c.limits)
 			if verdict == pack.Incomplete {
 				break
 			}
@@ -298,11 +454,28 @@ func (c *Client) read() {
 			c.fail(cmp.Or(lone, err))
 			return
 		}
-		held := copy(buf, buf[r:w])
-		if r, w = 0, held; held == len(buf) {
-			buf = append(buf, make([]byte, min(len(buf), bufferMax-len(buf)))...)
-		}
+		buf = withRoom(buf, r, w, c.limits.Bytes)
+		r, w = 0, w-r
 	}
+}
+
+// withRoom moves buf[r:w] to the front of a buffer that has room for more of a message
+// of at most the given bytes.
+func withRoom(buf []byte, r, w, most int) []byte {
+	size, held := len(buf), buf[r:w]
+	switch {
+	case len(held) == size:
+		size = min(2*size, most+bufferIdle)
+	case len(held) == 0 && size > bufferPeer:
+		size = bufferPeer
+	case r == 0:
+		return buf
+	}
+	if size != len(buf) {
+		buf = make([]byte, size)
+	}
+	copy(buf, held)
+	return buf
 }
 
 type answered struct {
@@ -343,16 +516,17 @@ func (c *Client) fail(err error) {
 		return
 	}
 	c.err = err
-	waiting := c.waiting
-	c.waiting, c.out = nil, nil
-	if c.asleep {
-		c.asleep = false
-		c.wake <- struct{}{}
-	}
+	waiting, out := c.waiting, c.out
+	c.waiting, c.out = nil, outbox{}
+	c.rouse()
 	c.mu.Unlock()
 	_ = c.nc.Close()
 	close(c.closed)
 	for _, w := range waiting {
-		w.done(Reply{Err: unanswered(w.mutates, err)})
+		if out.begun(w.segment) {
+			w.done(Reply{Err: unanswered(w.mutates, err)})
+		} else {
+			w.done(Reply{Err: unsent(err)})
+		}
 	}
 }

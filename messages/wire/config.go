@@ -2,6 +2,7 @@ package wire
 
 import (
 	"errors"
+	"fmt"
 	"time"
 )
 
@@ -37,6 +38,8 @@ type Config struct {
 	IdleTimeout time.Duration
 	// FrameTimeout is how long a message may take from its first byte to its last.
 	FrameTimeout time.Duration
+	// GreetingTimeout is how long a node may take from connecting to its node.hello.
+	GreetingTimeout time.Duration
 	// DrainTimeout is how long a stopping Server waits for the answers it owes.
 	DrainTimeout time.Duration
 	// RetryAfter is the advice given with overloaded.
@@ -71,6 +74,7 @@ func DefaultConfig() Config {
 		WriteTimeout:       10 * time.Second,
 		IdleTimeout:        10 * time.Minute,
 		FrameTimeout:       30 * time.Second,
+		GreetingTimeout:    3 * time.Second,
 		DrainTimeout:       10 * time.Second,
 		RetryAfter:         100 * time.Millisecond,
 		BatchMax:           100,
@@ -81,22 +85,36 @@ func DefaultConfig() Config {
 	}
 }
 
-func (c *Config) validate() error {
+// PeerConfig suits connections between nodes: few, each with the calls of many callers
+// and messages of up to 9 MiB, and never silent for long.
+func PeerConfig() Config {
+	c := DefaultConfig()
+	c.ConnectionsMax = 256
+	c.InFlightMax = 64 << 10
+	c.InFlightBytesMax = 64 << 20
+	c.OutBytesMax = 64 << 20
+	c.IdleTimeout = 30 * time.Second
+	c.DrainTimeout = 2 * time.Second
+	return c
+}
+
+// validate refuses what cannot work with messages of up to most bytes.
+func (c *Config) validate(most int) error {
 	switch {
 	case c.ConnectionsMax < 1:
 		return errors.New("wire: ConnectionsMax must be at least 1")
 	case c.InFlightMax < 1:
 		return errors.New("wire: InFlightMax must be at least 1")
-	case c.InFlightBytesMax < 1<<20:
-		return errors.New("wire: InFlightBytesMax must be at least one message, 1 MiB")
+	case c.InFlightBytesMax < most:
+		return fmt.Errorf("wire: InFlightBytesMax must be at least one message, %d bytes", most)
 	case c.BurstMax < 1:
 		return errors.New("wire: BurstMax must be at least 1")
-	case c.OutBytesMax < 4<<20:
-		return errors.New("wire: OutBytesMax must be at least 4 MiB")
+	case c.OutBytesMax < 4*most:
+		return fmt.Errorf("wire: OutBytesMax must be at least four messages, %d bytes", 4*most)
 	case c.InFlightBytesTotal < 1 || c.OutBytesTotal < 1:
 		return errors.New("wire: InFlightBytesTotal and OutBytesTotal must be at least 1")
-	case c.WriteTimeout <= 0 || c.FrameTimeout <= 0 || c.DrainTimeout <= 0:
-		return errors.New("wire: WriteTimeout, FrameTimeout and DrainTimeout must be positive")
+	case c.WriteTimeout <= 0 || c.FrameTimeout <= 0 || c.DrainTimeout <= 0 || c.GreetingTimeout <= 0:
+		return errors.New("wire: WriteTimeout, FrameTimeout, DrainTimeout and GreetingTimeout must be positive")
 	case c.IdleTimeout < 0 || c.RetryAfter < 0:
 		return errors.New("wire: IdleTimeout and RetryAfter must not be negative")
 	case c.BatchMax < 1 || c.HTTPInFlightMax < 1:

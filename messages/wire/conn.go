@@ -12,13 +12,16 @@ import (
 	"github.com/the-block/bursar/messages/internal/pack"
 )
 
-// The sizes of a connection's read buffer: what an idle one holds, what one that
-// sends bursts is given, and what the longest message needs.
+// The sizes of a connection's read buffer: what an idle one holds, and what one that
+// sends bursts is given, a caller or a node. The longest message may need more.
 const (
 	bufferIdle  = 4 << 10
 	bufferBurst = 64 << 10
-	bufferMax   = 1<<20 + bufferIdle
+	bufferPeer  = 256 << 10
 )
+
+// greetingMax is the longest message, in bytes, of a node that has not been let in.
+const greetingMax = 4 << 10
 
 // lingerMax is how long a connection whose caller sends no more is kept for the
 // answers it is owed: longer than any call's deadline.
@@ -37,13 +40,18 @@ type conn struct {
 	scanner pack.Scanner
 	decoder pack.Decoder
 	calls   []*Call
+	limits  pack.Limits
+	// greeting is set until the node at the far end has said who it is, opened is when
+	// it connected.
+	greeting bool
+	opened   time.Time
 	// rejected is set when the caller's bytes made no sense.
 	rejected bool
 
 	wake chan struct{} // tells a sleeping writer of something to do; holds one
 
 	mu      sync.Mutex
-	room    sync.Cond // out has become shorter, or the connection is cut
+	room    sync.Cond // out has become shorter, a notification is done with, or the connection is cut
 	out     []byte    // replies to be written
 	writing int       // bytes of replies being written
 	outTold tally     // of both
@@ -58,9 +66,13 @@ type conn struct {
 func newConn(h *hall, nc net.Conn) *conn {
 	c := &conn{
 		hall: h, server: h.server, nc: nc,
-		peer: h.server.peerOf(nc.RemoteAddr().String()),
-		buf:  make([]byte, bufferIdle),
-		wake: make(chan struct{}, 1),
+		peer:   h.server.peerOf(nc.RemoteAddr().String()),
+		buf:    make([]byte, bufferIdle),
+		limits: h.server.limits,
+		wake:   make(chan struct{}, 1),
+	}
+	if c.greeting = c.server.doorman != nil; c.greeting {
+		c.limits.Bytes, c.opened = greetingMax, time.Now()
 	}
 	c.room.L = &c.mu
 	c.outTold.total, c.inTold.total = &c.server.outBytes, &c.server.inBytes
@@ -147,6 +159,8 @@ func (c *conn) fill(first time.Time) (int, error) {
 	c.makeRoom()
 	deadline := time.Time{}
 	switch {
+	case c.greeting:
+		deadline = c.opened.Add(c.server.cfg.GreetingTimeout)
 	case !first.IsZero():
 		deadline = first.Add(c.server.cfg.FrameTimeout)
 	case c.server.cfg.IdleTimeout > 0:
@@ -176,11 +190,11 @@ func (c *conn) makeRoom() {
 	size := len(c.buf)
 	switch {
 	case held == size:
-		size = min(2*size, bufferMax)
-	case c.w == size && size < bufferBurst:
-		size = bufferBurst // the last read left nothing free: there is more to come
-	case held == 0 && size > bufferBurst:
-		size = bufferBurst
+		size = min(2*size, c.server.limits.Bytes+bufferIdle)
+	case c.w == size && size < c.server.burst:
+		size = c.server.burst // the last read left nothing free: there is more to come
+	case held == 0 && size > c.server.burst:
+		size = c.server.burst
 	}
 	if size != len(c.buf) {
 		grown := make([]byte, size)
@@ -203,7 +217,7 @@ func (c *conn) handle(now time.Time) (handled, ok bool) {
 				return handled, false
 			}
 		}
-		n, verdict := c.scanner.Scan(c.buf[c.r:c.w], limits)
+		n, verdict := c.scanner.Scan(c.buf[c.r:c.w], c.limits)
 		switch verdict {
 		case pack.Incomplete:
 			return handled, true
@@ -231,14 +245,18 @@ func (c *conn) take(msg []byte, now time.Time) bool {
 	}
 	var call *Call
 	if err == nil {
-		err = c.overload(len(req.params))
+		err = c.overload(req)
 	}
 	if err == nil {
 		call, err = c.server.ingress(&c.decoder, req, messages.Msgpack, c.peer, now, c)
 	}
 	if err != nil {
 		c.refuse(req, call, err)
-		return true
+		c.rejected = c.greeting
+		return !c.greeting
+	}
+	if c.greets(call) {
+		return c.greet(req, call)
 	}
 	c.mu.Lock()
 	c.owed++
@@ -261,8 +279,14 @@ func (c *conn) dispatch() {
 	}
 }
 
-// overload refuses a request of one more than the connection may have in flight.
-func (c *conn) overload(bytes int) *messages.Error {
+// overload refuses a request of one more than the connection may have in flight. A
+// node's notifications wait instead: their sender could not be told.
+func (c *conn) overload(req request) *messages.Error {
+	bytes := len(req.params)
+	if req.notify && c.server.doorman != nil {
+		c.awaitTaken(bytes)
+		return nil
+	}
 	c.mu.Lock()
 	owed, owedIn := c.owed, c.owedIn
 	c.mu.Unlock()
@@ -284,6 +308,11 @@ func (c *conn) refuse(req request, call *Call, err *messages.Error) {
 	if call != nil {
 		method = call.Method
 	}
+	c.settle(req, method, nil, err)
+}
+
+// settle answers a request at once.
+func (c *conn) settle(req request, method *messages.Method, result messages.Result, err *messages.Error) {
 	c.server.metrics.count(method, err)
 	if req.notify {
 		return
@@ -291,7 +320,7 @@ func (c *conn) refuse(req request, call *Call, err *messages.Error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !c.dead {
-		_ = c.respond(req.id, nil, err)
+		_ = c.respond(req.id, result, err)
 		c.rouse()
 	}
 }
@@ -302,7 +331,7 @@ func (c *conn) respond(id uint32, result messages.Result, err *messages.Error) *
 	if c.out == nil {
 		c.out = c.server.buffers.borrow()
 	}
-	c.out, err = appendResponse(c.out, id, result, err)
+	c.out, err = appendResponse(c.out, id, result, err, c.server.limits.Bytes)
 	c.tell()
 	if len(c.out)+c.writing > c.server.cfg.OutBytesMax {
 		c.endLocked(true)
@@ -321,7 +350,7 @@ func (c *conn) malformed(err *messages.Error) {
 
 // answer implements replier.
 func (c *conn) answer(call *Call, result messages.Result, err *messages.Error) {
-	if err == nil && !call.Method.Mutates && c.server.crowded() {
+	if err == nil && c.server.crowded() && !call.Method.Changes(call.Params) {
 		err = c.server.overloaded("too many bytes of replies wait for slow readers")
 	}
 	c.mu.Lock()
@@ -332,6 +361,9 @@ func (c *conn) answer(call *Call, result messages.Result, err *messages.Error) {
 		err = c.respond(call.id, result, err)
 	}
 	c.rouse()
+	if call.notify {
+		c.room.Signal() // for awaitTaken
+	}
 	c.mu.Unlock()
 	c.server.metrics.InFlight.Add(-1)
 	c.server.metrics.count(call.Method, err)

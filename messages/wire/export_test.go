@@ -69,6 +69,6 @@ func AppendRequest(b []byte, id uint32, method string, p messages.Params) []byte
 }
 
 func AppendResponse(b []byte, id uint32, result messages.Result) []byte {
-	b, _ = appendResponse(b, id, result, nil)
+	b, _ = appendResponse(b, id, result, nil, limits.Bytes)
 	return b
 }

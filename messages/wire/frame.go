@@ -12,7 +12,7 @@ const (
 	typeNotification = 2
 )
 
-// limits bound a whole message. They are those of package messages.
+// limits bound a whole message of a caller. They are those of package messages.
 var limits = messages.WireLimits
 
 // request is what the head of a request says; the slices lie in the message.
@@ -85,9 +85,18 @@ func appendRequestHead(b []byte, id uint32, method string) []byte {
 	return pack.AppendArray(b, 1)
 }
 
+// appendNotificationHead appends a notification up to its params' map.
+func appendNotificationHead(b []byte, method string) []byte {
+	b = pack.AppendArray(b, 3)
+	b = pack.AppendUint(b, typeNotification)
+	b = pack.AppendString(b, method)
+	return pack.AppendArray(b, 1)
+}
+
 // appendResponse appends the answer to request id: err, or else the result. A result
-// that cannot be sent becomes an internal error, which is returned.
-func appendResponse(b []byte, id uint32, result messages.Result, err *messages.Error) ([]byte, *messages.Error) {
+// that cannot be sent, mostly for being more than most bytes, becomes an internal
+// error, which is returned.
+func appendResponse(b []byte, id uint32, result messages.Result, err *messages.Error, most int) ([]byte, *messages.Error) {
 	start := len(b)
 	b = pack.AppendArray(b, 4)
 	b = pack.AppendUint(b, typeResponse)
@@ -101,12 +110,12 @@ func appendResponse(b []byte, id uint32, result messages.Result, err *messages.E
 	switch {
 	case encErr != nil:
 		err = messages.Errorf(messages.CodeInternal, "encode the result: %v", encErr)
-	case len(b)-start > limits.Bytes:
-		err = messages.Errorf(messages.CodeInternal, "a result of %d bytes is more than %d", len(b)-start, limits.Bytes)
+	case len(b)-start > most:
+		err = messages.Errorf(messages.CodeInternal, "a result of %d bytes is more than %d", len(b)-start, most)
 	default:
 		return b, nil
 	}
-	return appendResponse(b[:start], id, nil, err)
+	return appendResponse(b[:start], id, nil, err, most)
 }
 
 // response is an answer taken apart; the slices lie in the message.

@@ -62,16 +62,23 @@ type Metrics struct {
 	BytesIn  atomic.Uint64
 	BytesOut atomic.Uint64
 
+	table    *messages.Table
 	requests [][outcomes]atomic.Uint64 // by Method.Index; the last is other
 	codes    []messages.Code
 	refusals map[messages.Code]*atomic.Uint64
 	unlisted atomic.Uint64
 }
 
-// NewMetrics returns counters at zero.
-func NewMetrics() *Metrics {
+// NewMetrics returns counters at zero, for a Server made by New.
+func NewMetrics() *Metrics { return newMetrics(messages.PublicTable()) }
+
+// NewPeerMetrics returns counters at zero, for a Server made by NewPeer.
+func NewPeerMetrics() *Metrics { return newMetrics(messages.PeerTable()) }
+
+func newMetrics(t *messages.Table) *Metrics {
 	m := &Metrics{
-		requests: make([][outcomes]atomic.Uint64, len(messages.Methods())+1),
+		table:    t,
+		requests: make([][outcomes]atomic.Uint64, len(t.Methods())+1),
 		codes:    messages.Codes(),
 		refusals: make(map[messages.Code]*atomic.Uint64),
 	}
@@ -86,8 +93,8 @@ func NewMetrics() *Metrics {
 func (m *Metrics) Requests(tell func(method string, o Outcome, n uint64)) {
 	for i := range m.requests {
 		name := other
-		if i < len(messages.Methods()) {
-			name = messages.Methods()[i].Name
+		if i < len(m.table.Methods()) {
+			name = m.table.Methods()[i].Name
 		}
 		for o := OK; o < outcomes; o++ {
 			tell(name, o, m.requests[i][o].Load())

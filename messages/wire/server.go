@@ -16,6 +16,10 @@ import (
 // Server takes calls from callers to a Handler and answers back.
 type Server struct {
 	cfg     Config
+	table   *messages.Table
+	limits  pack.Limits
+	burst   int     // the read buffer of a connection that sends bursts, in bytes
+	doorman Doorman // nil where anybody may call
 	handler Handler
 	metrics *Metrics
 	// httpCalls counts unanswered JSON-RPC calls.
@@ -29,12 +33,36 @@ type Server struct {
 	buffers           buffers
 }
 
-// New makes a Server that listens nowhere yet.
+// New makes a Server for callers that listens nowhere yet.
 func New(cfg Config, handler Handler, metrics *Metrics) (*Server, error) {
-	if err := cfg.validate(); err != nil {
+	if err := cfg.validate(limits.Bytes); err != nil {
 		return nil, err
 	}
-	return &Server{cfg: cfg, handler: handler, metrics: metrics, document: messages.Document()}, nil
+	return &Server{
+		cfg: cfg, table: messages.PublicTable(), limits: limits, burst: bufferBurst,
+		handler: handler, metrics: metrics, document: messages.Document(),
+	}, nil
+}
+
+// Doorman judges who may speak to a node.
+type Doorman interface {
+	// Greet judges a node.hello, which is the first call of every connection and may be
+	// repeated on it. It returns who calls from then on, and the answer; with an error
+	// the connection ends when its caller has been told. It must not block.
+	Greet(nc net.Conn, hello *messages.Hello) (messages.NodeID, *messages.Hello, *messages.Error)
+}
+
+// NewPeer makes a Server for other nodes: it knows the methods between nodes, and
+// hands to handler what comes on connections that doorman has let in. metrics are
+// those of NewPeerMetrics.
+func NewPeer(cfg Config, doorman Doorman, handler Handler, metrics *Metrics) (*Server, error) {
+	if err := cfg.validate(messages.PeerLimits.Bytes); err != nil {
+		return nil, err
+	}
+	return &Server{
+		cfg: cfg, table: messages.PeerTable(), limits: messages.PeerLimits, burst: bufferPeer,
+		doorman: doorman, handler: handler, metrics: metrics,
+	}, nil
 }
 
 // Serve answers MessagePack-RPC on ln until ctx ends, then reads no more, waits for
@@ -113,7 +141,7 @@ func (h *hall) admit(nc net.Conn) {
 func (h *hall) turnAway(nc net.Conn) {
 	if _, plain := nc.(*net.TCPConn); plain {
 		_ = nc.SetWriteDeadline(time.Now().Add(acceptPause))
-		reply, _ := appendResponse(nil, 0, nil, h.server.overloaded("too many connections"))
+		reply, _ := appendResponse(nil, 0, nil, h.server.overloaded("too many connections"), h.server.limits.Bytes)
 		_, _ = nc.Write(reply)
 	}
 	_ = nc.Close()
@@ -174,7 +202,7 @@ func (s *Server) peerOf(addr string) Peer {
 
 // ingress makes a Call of decoded parts, or says why not. to must take its answer.
 func (s *Server) ingress(d *pack.Decoder, req request, form messages.Form, peer Peer, now time.Time, to replier) (*Call, *messages.Error) {
-	m := messages.MethodByName(req.method)
+	m := s.table.ByBytes(req.method)
 	if m == nil {
 		return nil, messages.Errorf(messages.CodeMethodNotFound, "no such method: %s", clip(req.method))
 	}
@@ -191,7 +219,7 @@ func (s *Server) ingress(d *pack.Decoder, req request, form messages.Form, peer 
 		Received: now, Deadline: now.Add(time.Duration(opts.DeadlineMS) * time.Millisecond),
 		Peer: peer, id: req.id, notify: req.notify, bytes: len(req.params), to: to,
 	}
-	if m.Mutates && c.RequestID == "" {
+	if m.Mutates && c.RequestID == "" && s.doorman == nil {
 		c.RequestID, c.Stamped = stamp(), true
 	}
 	return c, nil

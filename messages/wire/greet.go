@@ -1,0 +1,59 @@
+package wire
+
+import "github.com/the-block/bursar/messages"
+
+// greets reports whether a call is for the doorman: each one of a node that was not let
+// in yet, and each hello.
+func (c *conn) greets(call *Call) bool {
+	return c.greeting || c.server.doorman != nil && call.Method.Name == messages.MethodNodeHello
+}
+
+// greet has the doorman judge a call and reports whether the connection may go on.
+func (c *conn) greet(req request, call *Call) bool {
+	c.dispatch() // what came before keeps its caller
+	hello, ok := call.Params.(*messages.HelloParams)
+	if !ok {
+		return c.turnDown(req, call, messages.Errorf(messages.CodeInvalidRequest,
+			"this port is for the nodes of a cluster: the first call is %s", messages.MethodNodeHello))
+	}
+	node, answer, err := c.server.doorman.Greet(c.nc, &hello.Hello)
+	if err != nil {
+		return c.turnDown(req, call, err)
+	}
+	c.peer.Node, c.greeting, c.limits = node, false, c.server.limits
+	c.settle(req, call.Method, answer, nil)
+	return true
+}
+
+// turnDown says why not, and ends the connection.
+func (c *conn) turnDown(req request, call *Call, err *messages.Error) bool {
+	c.rejected = true
+	c.settle(req, call.Method, nil, err)
+	return false
+}
+
+// awaitTaken waits until enough of what the connection has in flight is done with that
+// one more notification may be, or until the connection is cut.
+func (c *conn) awaitTaken(bytes int) {
+	if c.hasPlace(bytes) {
+		return
+	}
+	c.dispatch()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for !c.dead && !c.hasPlaceLocked(bytes) {
+		c.room.Wait()
+	}
+}
+
+func (c *conn) hasPlace(bytes int) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.hasPlaceLocked(bytes)
+}
+
+// hasPlaceLocked is hasPlace with mu held.
+func (c *conn) hasPlaceLocked(bytes int) bool {
+	cfg := &c.server.cfg
+	return c.owed < cfg.InFlightMax && c.owedIn+bytes <= cfg.InFlightBytesMax
+}

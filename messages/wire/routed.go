@@ -1,0 +1,95 @@
+package wire
+
+import (
+	"time"
+
+	"github.com/the-block/bursar/messages"
+	"github.com/the-block/bursar/messages/internal/pack"
+)
+
+// Forward makes parameters of node.call that carry c to another node, with what is
+// left of its deadline at now, at least a millisecond.
+func (c *Call) Forward(now time.Time) *messages.NodeCallParams {
+	rest := messages.Options{Consistency: c.Params.Shared().Consistency}
+	return &messages.NodeCallParams{
+		Options: messages.Options{
+			RequestID:  c.RequestID,
+			DeadlineMS: uint64(max(c.Deadline.Sub(now).Milliseconds(), 1)),
+		},
+		Method: c.Method.Name, Params: messages.AppendParamsWith(nil, c.Params, rest),
+		Stamped: c.Stamped, Roles: c.Peer.Roles, Addr: c.Peer.Addr,
+	}
+}
+
+// ReplyRaw answers with a result that is already encoded, under the rules of Reply. The
+// bytes are not kept. What is not one MessagePack value within the wire's limits is
+// answered internal.
+func (c *Call) ReplyRaw(result []byte) {
+	var s pack.Scanner
+	if n, verdict := s.Scan(result, limits); verdict != pack.Complete || n != len(result) {
+		c.Fail(messages.Errorf(messages.CodeInternal, "another node's result cannot be passed on: %s", verdict))
+		return
+	}
+	c.Reply(messages.Raw(result))
+}
+
+// Inner makes the call that p carries, received at the given time. Its answer goes to
+// done, once: the encoded result, which is done's to keep, or an error. What it may do
+// was judged where it arrived. The error is method_not_found, or what Decode finds.
+func Inner(p *messages.NodeCallParams, received time.Time, done func(result []byte, err *messages.Error)) (*Call, *messages.Error) {
+	m := messages.MethodByName(p.Method)
+	if m == nil {
+		return nil, messages.Errorf(messages.CodeMethodNotFound, "no such method: %s", clip([]byte(p.Method)))
+	}
+	params, err := m.Decode(p.Params, messages.Msgpack)
+	if err != nil {
+		return nil, err
+	}
+	opts := params.Shared()
+	opts.RequestID, opts.DeadlineMS = p.RequestID, p.DeadlineMS
+	c := &Call{
+		Method: m, Params: params, RequestID: p.RequestID, Stamped: p.Stamped,
+		Received: received, Deadline: received.Add(time.Duration(p.DeadlineMS) * time.Millisecond),
+		Peer: Peer{Addr: p.Addr, Roles: p.Roles}, to: encoded(done),
+	}
+	if m.Mutates && c.RequestID == "" {
+		c.RequestID, c.Stamped = stamp(), true
+	}
+	return c, nil
+}
+
+// Unwrap makes the call that outer, a node.call, carries, and answers outer with its
+// answer.
+func Unwrap(outer *Call) (*Call, *messages.Error) {
+	p, ok := outer.Params.(*messages.NodeCallParams)
+	if !ok {
+		return nil, messages.Errorf(messages.CodeInternal, "%s carries no call", outer.Method.Name)
+	}
+	return Inner(p, outer.Received, func(result []byte, err *messages.Error) {
+		if err != nil {
+			outer.Fail(err)
+			return
+		}
+		outer.Reply(&messages.NodeCallResult{Result: result})
+	})
+}
+
+// encoded takes answers as bytes.
+type encoded func(result []byte, err *messages.Error)
+
+// answer implements replier.
+func (done encoded) answer(_ *Call, result messages.Result, err *messages.Error) {
+	if err != nil {
+		done(nil, err)
+		return
+	}
+	b, encErr := messages.AppendResult(nil, result)
+	switch {
+	case encErr != nil:
+		done(nil, messages.Errorf(messages.CodeInternal, "encode the result: %v", encErr))
+	case len(b) > limits.Bytes:
+		done(nil, messages.Errorf(messages.CodeInternal, "a result of %d bytes is more than %d", len(b), limits.Bytes))
+	default:
+		done(b, nil)
+	}
+}

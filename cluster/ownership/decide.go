@@ -65,9 +65,9 @@ func Decide(cfg placement.Config, layout Layout, s *State, live []Live, now time
 	return d
 }
 
-// txn is the change that carries the decision out, all or nothing. It holds for the
+// Txn is the change that carries the decision out, all or nothing. It holds for the
 // state that was read.
-func (d *Decision) txn(s *State, now time.Time) *persistence.Txn {
+func (d *Decision) Txn(s *State, now time.Time) *persistence.Txn {
 	txn := &persistence.Txn{StampedAt: now.UnixMilli()}
 	for _, l := range d.Started {
 		record := s.Nodes[l.ID]

@@ -7,4 +7,4 @@ import (
 )
 
 // TxnOf is the transaction of a decision.
-func TxnOf(d *Decision, s *State, now time.Time) *persistence.Txn { return d.txn(s, now) }
+func TxnOf(d *Decision, s *State, now time.Time) *persistence.Txn { return d.Txn(s, now) }

@@ -98,7 +98,7 @@ func (k *Keeper) look(ctx context.Context, live []Live) (more bool, err error) {
 	if d.Empty() {
 		return false, nil
 	}
-	result, err := Propose(ctx, k.journal, d.txn(s, now))
+	result, err := Propose(ctx, k.journal, d.Txn(s, now))
 	switch {
 	case errors.Is(err, persistence.ErrInvalid):
 		return false, fmt.Errorf("place the shards: %w", err)

@@ -47,9 +47,8 @@ func (w *world) submitAll(b *testing.B, n int, p messages.Payload) {
 	for i := 0; i < n; {
 		var list []treasury.Appendable
 		for ; len(list) < burst && i < n; i++ {
-			w.asked++
 			list = append(list, &treasury.Submission{Payload: p, Request: treasury.Request{
-				To: all, ID: fmt.Sprint("bench-", w.asked), Deadline: time.Now().Add(time.Minute),
+				To: all, ID: fmt.Sprint("bench-", w.asked.Add(1)), Deadline: time.Now().Add(time.Minute),
 			}})
 		}
 		w.Append(list)

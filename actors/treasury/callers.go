@@ -152,7 +152,7 @@ func (x *executor) answerCallers(p *payment) {
 		// What it says is true whoever owns the executor's shard by now: no fence.
 		txn := &persistence.Txn{Reply: result.remember()}
 		c.identify(txn, persistence.KeepRecent)
-		if err := x.propose(txn, persistence.High, c.Deadline, &memory{c, result}); err != nil {
+		if err := x.propose(persistence.Proposal{Txn: txn, Deadline: c.Deadline}, &memory{c, result}); err != nil {
 			c.Fail(errorOf(err))
 		}
 	}

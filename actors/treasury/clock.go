@@ -20,6 +20,7 @@ type clock struct {
 
 	proposer[*turn]
 	timer    *actors.Timer
+	interval tick // the one that runs
 	turning  bool // a turn of the clock's own is on its way
 	expiring bool // an expire is on its way
 }
@@ -27,13 +28,13 @@ type clock struct {
 // turn is one more epoch on its way through the log.
 type turn struct{ asked *Advance } // nil for the clock's own
 
-// tick says that the interval has passed.
-type tick struct{}
+// tick says that an interval has passed. One that was ended before counts for nothing.
+type tick struct{ number uint64 }
 
 // Start implements actors.Starter.
 func (c *clock) Start(ctx *actors.Context) error {
-	c.proposer = newProposer[*turn](c.journal, ctx.Self())
-	c.activate(ctx, c.fences.of(c.cfg.ClockShard()))
+	c.proposer = newProposer[*turn](&c.deps, ctx.Self())
+	c.activate(ctx)
 	return nil
 }
 
@@ -50,18 +51,22 @@ func (c *clock) abandon() {
 // Drained implements actors.Drainer.
 func (c *clock) Drained() bool { return len(c.open) == 0 }
 
-func (c *clock) activate(ctx *actors.Context, fence messages.Fence) {
-	c.fence = fence
-	c.restart(ctx)
+// activate follows the clock's fence: under a new one a whole interval begins.
+func (c *clock) activate(ctx *actors.Context) {
+	if fence := c.fences.of(c.cfg.ClockShard()); fence != c.fence {
+		c.fence = fence
+		c.restart(ctx)
+	}
 }
 
-// restart begins a whole interval.
+// restart begins a whole interval, and ends the one that runs.
 func (c *clock) restart(ctx *actors.Context) {
+	c.interval.number++
 	if c.timer != nil {
 		c.timer.Stop()
 	}
 	if c.fence != 0 {
-		c.timer = ctx.After(c.cfg.EpochInterval, tick{})
+		c.timer = ctx.After(c.cfg.EpochInterval, c.interval)
 	}
 }
 
@@ -73,14 +78,16 @@ func (c *clock) Receive(ctx *actors.Context, msg any) error {
 func (c *clock) receive(ctx *actors.Context, msg any) error {
 	switch msg := msg.(type) {
 	case outcomes:
-		return c.settle(msg, func(t *turn, o persistence.Outcome) error {
+		err := c.settle(msg, func(t *turn, o persistence.Outcome) error {
 			c.finish(ctx, t, o)
 			return nil
 		})
+		c.activate(ctx) // one of them may have told of a newer fence
+		return err
 	case activate:
-		c.activate(ctx, msg.fence)
+		c.activate(ctx)
 	case tick:
-		return c.tick(ctx)
+		return c.tick(ctx, msg)
 	case *Advance:
 		if c.fence == 0 {
 			msg.Fail(notOwner(c.cfg.ClockShard()))
@@ -99,8 +106,8 @@ func (c *clock) receive(ctx *actors.Context, msg any) error {
 // tick adds the epoch that the interval brings, unless the one before is still on
 // its way. It holds for the epoch that the clock sees now: should an earlier turn
 // whose outcome is not known commit after all, this one does not.
-func (c *clock) tick(ctx *actors.Context) error {
-	if c.fence == 0 || c.turning {
+func (c *clock) tick(ctx *actors.Context, t tick) error {
+	if c.fence == 0 || t != c.interval || c.turning {
 		return nil
 	}
 	epoch, err := c.store.Counter(CounterEpoch)
@@ -122,16 +129,13 @@ func (c *clock) advance(ctx *actors.Context, t *turn, deadline time.Time, condit
 	if t.asked != nil {
 		t.asked.identify(txn, persistence.KeepRecent)
 	}
-	if err := c.propose(txn, persistence.High, deadline, t); err != nil {
+	if err := c.propose(persistence.Proposal{Txn: txn, Deadline: deadline}, t); err != nil {
 		c.failed(ctx, t, errorOf(err))
 	}
 }
 
 // finish answers who asked. The next interval begins when this epoch has.
 func (c *clock) finish(ctx *actors.Context, t *turn, o persistence.Outcome) {
-	if o.Err == nil && o.Result.Status == persistence.Fenced && o.Result.Newest > c.fence {
-		c.fence = 0
-	}
 	refusal := refusalOf(o)
 	if refusal == nil && o.Result.Status == persistence.Refused { // the counter is full, or another turn came first
 		refusal = messages.Errorf(messages.CodeInvalidTransition, "there is no epoch after this one")

@@ -2,7 +2,6 @@ package treasury
 
 import (
 	"log/slog"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -46,23 +45,4 @@ func (d *deps) facts() (disbursement.Facts, error) {
 	}
 	facts.Epoch = messages.Epoch(epoch)
 	return facts, nil
-}
-
-// fences holds the fences under which this node's actors speak.
-type fences struct {
-	mu    sync.RWMutex
-	owned map[messages.ShardID]messages.Fence
-}
-
-func (f *fences) set(owned map[messages.ShardID]messages.Fence) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.owned = owned
-}
-
-// of gives the fence of a shard, 0 if it is not ours.
-func (f *fences) of(shard messages.ShardID) messages.Fence {
-	f.mu.RLock()
-	defer f.mu.RUnlock()
-	return f.owned[shard]
 }

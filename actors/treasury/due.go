@@ -2,6 +2,7 @@ package treasury
 
 import (
 	"container/heap"
+	"slices"
 	"time"
 
 	"github.com/the-block/bursar/messages"
@@ -13,31 +14,9 @@ type dueEntry struct {
 	id    messages.DisbursementID
 }
 
-// dueQueue orders disbursements by the epoch they become due, then by id. An
-// entry may be out of date: whoever takes it reads the record again.
-type dueQueue []dueEntry
-
-func (q dueQueue) Len() int { return len(q) }
-func (q dueQueue) Less(i, j int) bool {
-	return q[i].epoch < q[j].epoch || q[i].epoch == q[j].epoch && q[i].id < q[j].id
+func (e dueEntry) before(other dueEntry) bool {
+	return e.epoch < other.epoch || e.epoch == other.epoch && e.id < other.id
 }
-func (q dueQueue) Swap(i, j int) { q[i], q[j] = q[j], q[i] }
-func (q *dueQueue) Push(x any)   { *q = append(*q, x.(dueEntry)) }
-func (q *dueQueue) Pop() any {
-	last := (*q)[len(*q)-1]
-	*q = (*q)[:len(*q)-1]
-	return last
-}
-
-func (q *dueQueue) add(epoch messages.Epoch, id messages.DisbursementID) {
-	heap.Push(q, dueEntry{epoch, id})
-}
-
-// due reports whether the first entry is due at now.
-func (q dueQueue) due(now messages.Epoch) bool { return len(q) > 0 && q[0].epoch <= now }
-
-// take removes the first entry.
-func (q *dueQueue) take() messages.DisbursementID { return heap.Pop(q).(dueEntry).id }
 
 // Payable is a disbursement that is due and whose dependencies are met.
 type Payable struct {
@@ -46,20 +25,52 @@ type Payable struct {
 	Since time.Time
 }
 
-// payableQueue orders payable disbursements by id. An entry may be out of date.
-type payableQueue []Payable
+func (p Payable) before(other Payable) bool { return p.ID < other.ID }
 
-func (q payableQueue) Len() int           { return len(q) }
-func (q payableQueue) Less(i, j int) bool { return q[i].ID < q[j].ID }
-func (q payableQueue) Swap(i, j int)      { q[i], q[j] = q[j], q[i] }
-func (q *payableQueue) Push(x any)        { *q = append(*q, x.(Payable)) }
-func (q *payableQueue) Pop() any {
-	last := (*q)[len(*q)-1]
-	*q = (*q)[:len(*q)-1]
+// pruneMin is the length from which a queue is looked through for entries that are out
+// of date.
+const pruneMin = 1024
+
+// queue gives its entries in order. An entry may be out of date: whoever takes it reads
+// the record again. Where another node does the work nobody takes any, so the queue is
+// pruned whenever it is twice as long as after the last time: it grows with what is
+// open, not with what ever was.
+type queue[E interface{ before(E) bool }] struct {
+	entries []E
+	limit   int // the length at which it is pruned; pruneMin if that is more
+}
+
+// Len implements heap.Interface.
+func (q *queue[E]) Len() int { return len(q.entries) }
+
+// Less implements heap.Interface.
+func (q *queue[E]) Less(i, j int) bool { return q.entries[i].before(q.entries[j]) }
+
+// Swap implements heap.Interface.
+func (q *queue[E]) Swap(i, j int) { q.entries[i], q.entries[j] = q.entries[j], q.entries[i] }
+
+// Push implements heap.Interface.
+func (q *queue[E]) Push(x any) { q.entries = append(q.entries, x.(E)) }
+
+// Pop implements heap.Interface.
+func (q *queue[E]) Pop() any {
+	last := q.entries[len(q.entries)-1]
+	q.entries = q.entries[:len(q.entries)-1]
 	return last
 }
 
-func (q *payableQueue) add(p Payable) { heap.Push(q, p) }
+// add files an entry. dead tells what is out of date, should it have to be pruned.
+func (q *queue[E]) add(e E, dead func(E) bool) {
+	heap.Push(q, e)
+	if len(q.entries) > max(q.limit, pruneMin) {
+		q.entries = slices.Clip(slices.DeleteFunc(q.entries, dead))
+		heap.Init(q)
+		q.limit = 2 * len(q.entries)
+	}
+}
 
-// take removes the entry with the lowest id.
-func (q *payableQueue) take() Payable { return heap.Pop(q).(Payable) }
+// first gives the first entry; the queue must not be empty.
+func (q *queue[E]) first() E { return q.entries[0] }
+
+// take removes the first entry.
+func (q *queue[E]) take() E { return heap.Pop(q).(E) }

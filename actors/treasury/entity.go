@@ -45,7 +45,7 @@ func entityName(id messages.DisbursementID) string {
 
 // Start implements actors.Starter.
 func (e *entity) Start(ctx *actors.Context) error {
-	e.proposer = newProposer[*attempt](e.journal, ctx.Self())
+	e.proposer = newProposer[*attempt](&e.deps, ctx.Self())
 	ctx.SetPassivation(entityIdle)
 	return nil
 }
@@ -135,6 +135,7 @@ func (e *entity) try(a *attempt) error {
 		return nil
 	}
 	if queue, ok := a.command.(*Queue); ok && record.record.AwaitsExecution() {
+		// The executor's to do, and it refuses where it is not active.
 		if err := e.addresses.Load().executor.Tell(&Execute{Request: *r, ID: queue.ID}); err != nil {
 			r.Fail(errorOf(err))
 		}
@@ -152,7 +153,7 @@ func (e *entity) try(a *attempt) error {
 	a.decision = decision
 	a.tries++
 	txn := e.txn(a, record.version, persistence.ShardFence{Shard: e.shard, Fence: fence})
-	if err := e.propose(txn, persistence.High, r.Deadline, a); err != nil {
+	if err := e.propose(persistence.Proposal{Txn: txn, Deadline: r.Deadline}, a); err != nil {
 		r.Fail(errorOf(err))
 	}
 	return nil
@@ -208,7 +209,8 @@ func (e *entity) watch(ctx *actors.Context) {
 	}
 }
 
-// expire answers callers whose deadline has passed; what was proposed goes on.
+// expire answers callers whose deadline has passed; what was proposed goes on. Once
+// another node owns the shard, those who wait are sent there.
 func (e *entity) expire(ctx *actors.Context) {
 	e.expiring = false
 	now := time.Now()
@@ -218,5 +220,11 @@ func (e *entity) expire(ctx *actors.Context) {
 		}
 	}
 	e.waiting = failExpired(e.waiting, now)
+	if e.fences.of(e.shard) == 0 {
+		for _, c := range e.waiting {
+			c.request().Fail(notOwner(e.shard))
+		}
+		e.waiting = nil
+	}
 	e.watch(ctx)
 }

@@ -64,12 +64,12 @@ const (
 func (x *executor) Start(ctx *actors.Context) error {
 	x.breaker = ctx.Breaker()
 	x.stats.breaker.Store(x.breaker)
-	x.proposer = newProposer[executorWork](x.journal, ctx.Self())
+	x.proposer = newProposer[executorWork](&x.deps, ctx.Self())
 	x.paying = make(map[messages.DisbursementID]*payment)
 	x.unfunded = newUnfunded()
 	x.callers = newCallers()
 	x.outside = newOutside(x.cfg.Outside)
-	return x.activate(ctx, x.fences.of(x.cfg.ExecutorShard()))
+	return x.activate(ctx)
 }
 
 // Stop implements actors.Stopper.
@@ -106,6 +106,8 @@ func (x *executor) receive(ctx *actors.Context, msg any) error {
 	}
 	x.outside.ask(x, ctx)
 	x.outside.report(x)
+	x.stats.paying.Store(int64(len(x.paying)))
+	x.stats.unfunded.Store(int64(len(x.unfunded.byID)))
 	return nil
 }
 
@@ -119,9 +121,9 @@ func (x *executor) handle(ctx *actors.Context, msg any) error {
 		if err != nil {
 			return err
 		}
-		return x.pay(ctx)
+		return x.activate(ctx) // one of them may have told of a newer fence
 	case activate:
-		return x.activate(ctx, msg.fence)
+		return x.activate(ctx)
 	case wake:
 		return x.pay(ctx)
 	case rested:
@@ -144,21 +146,16 @@ func (x *executor) handle(ctx *actors.Context, msg any) error {
 	}
 }
 
-// activate takes up the work under a fence, or, at 0, hands it over: the payments in
-// flight are settled, and callers who wait for another are sent away.
-func (x *executor) activate(ctx *actors.Context, fence messages.Fence) error {
+// activate follows the executor's fence. Under a new one it takes up the work from
+// what the Store says; what it knew may be out of date. Without one it hands over.
+func (x *executor) activate(ctx *actors.Context) error {
+	fence := x.fences.of(x.cfg.ExecutorShard())
+	if fence == x.fence {
+		return x.pay(ctx)
+	}
 	x.fence = fence
 	if fence == 0 {
-		for id := range x.callers.byID {
-			switch {
-			case x.outside.holds(id):
-				x.callers.fail(id, outcomeUnknown())
-			case x.paying[id] == nil:
-				x.callers.fail(id, notOwner(x.cfg.ExecutorShard()))
-			}
-		}
-		x.outside.forget(x)
-		x.releaseAll()
+		x.handOver()
 		return nil
 	}
 	if x.outside != nil {
@@ -170,6 +167,21 @@ func (x *executor) activate(ctx *actors.Context, fence messages.Fence) error {
 		return err
 	}
 	return x.pay(ctx)
+}
+
+// handOver lets go of what the next owner takes up. The payments in flight are still
+// settled; callers who wait for others are sent away.
+func (x *executor) handOver() {
+	for id := range x.callers.byID {
+		switch {
+		case x.outside.holds(id):
+			x.callers.fail(id, outcomeUnknown())
+		case x.paying[id] == nil:
+			x.callers.fail(id, notOwner(x.cfg.ExecutorShard()))
+		}
+	}
+	x.outside.forget(x)
+	x.releaseAll()
 }
 
 // readNonce takes the watermark from the Store: nothing of ours is in flight that
@@ -198,11 +210,7 @@ func (x *executor) pay(ctx *actors.Context) error {
 		}
 	}
 	begun := time.Now()
-	defer func() {
-		x.stats.tick.observe(time.Since(begun))
-		x.stats.paying.Store(int64(len(x.paying)))
-		x.stats.unfunded.Store(int64(len(x.unfunded.byID)))
-	}()
+	defer func() { x.stats.tick.observe(time.Since(begun)) }()
 	if err := x.releaseFunded(); err != nil {
 		return err
 	}

@@ -12,3 +12,14 @@ func (t *Treasury) Steps(ctx context.Context) func() error {
 		return step(ctx)
 	}
 }
+
+// Queued counts the entries of all queues of work, those that are out of date included.
+func (m *Model) Queued() int {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	count := m.scheduled.Len() + m.payable.Len()
+	for i := range m.due {
+		count += m.due[i].Len()
+	}
+	return count
+}

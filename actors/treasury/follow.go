@@ -215,13 +215,15 @@ func (b books) check() error {
 	return nil
 }
 
-// wake tells the actors that have work.
+// wake tells the actors that have work. One on standby looks for itself when it
+// becomes active.
 func (t *Treasury) wake(w wakes) {
-	to := t.addresses.Load()
-	for shard := range w.shards {
-		_ = to.shards[shard].TellInternal(wake{})
-	}
 	if w.executor {
-		_ = to.executor.TellInternal(wake{})
+		w.shard(t.cfg.ExecutorShard())
+	}
+	for shard := range w.shards {
+		if t.Owns(shard) {
+			t.tell(shard, wake{})
+		}
 	}
 }

@@ -173,7 +173,7 @@ func (t *Treasury) executorStatus(v *persistence.View) messages.ExecutorStatus {
 		Submitter: t.cfg.submitter(),
 		Breaker:   t.Breaker().String(),
 
-		LastExecutedAt: t.stats.lastExecutedAt.Load(),
+		LastExecutedAt: t.model.ExecutedAt(),
 		LastError:      t.stats.lastError(),
 		LastErrorAt:    t.stats.lastErrorAt.Load(),
 	}

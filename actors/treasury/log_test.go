@@ -36,6 +36,7 @@ type memoryLog struct {
 	queue   []*pending
 	fsm     *persistence.FSM // nil while the node is down
 	moved   chan struct{}    // of capacity 1: something to do
+	grown   chan struct{}    // closed and replaced at each commit
 	taken   int              // entries that were proposed
 }
 
@@ -46,6 +47,7 @@ type pending struct {
 	done    chan struct{}
 	results []persistence.Result
 	err     error
+	index   uint64 // at which it was committed
 }
 
 func (p *pending) Done() <-chan struct{}                  { return p.done }
@@ -53,7 +55,7 @@ func (p *pending) Applied() <-chan struct{}               { return p.done }
 func (p *pending) Results() ([]persistence.Result, error) { return p.results, p.err }
 
 func newMemoryLog() *memoryLog {
-	return &memoryLog{next: func() fate { return commits }}
+	return &memoryLog{next: func() fate { return commits }, grown: make(chan struct{})}
 }
 
 // attach replays the log into an empty machine and takes entries for it.
@@ -148,6 +150,7 @@ func (l *memoryLog) step() bool {
 	switch p.fate {
 	case commits:
 		p.results, p.err = l.commit(p.entry)
+		p.index = uint64(len(l.entries))
 		return true
 	case mumbles:
 		if _, p.err = l.commit(p.entry); p.err != nil {
@@ -169,7 +172,26 @@ func (l *memoryLog) commit(entry []byte) (results []persistence.Result, err erro
 		}
 	}
 	l.late = nil
+	close(l.grown)
+	l.grown = make(chan struct{})
 	return results, nil
+}
+
+// last is the index of the newest entry.
+func (l *memoryLog) last() uint64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return uint64(len(l.entries))
+}
+
+// after gives the entry at index+1, or what is closed once there is one.
+func (l *memoryLog) after(index uint64) (entry []byte, grown <-chan struct{}) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if index < uint64(len(l.entries)) {
+		return l.entries[index], nil
+	}
+	return nil, l.grown
 }
 
 // set changes the log's behaviour under its lock.

@@ -41,10 +41,10 @@ func (m *Model) replace(p *picture) wakes {
 	defer m.mu.Unlock()
 	m.picture = p
 	m.announce()
-	w := wakes{executor: len(p.payable) > 0}
+	w := wakes{executor: p.payable.Len() > 0}
 	for shard := range p.due {
 		id := messages.ShardID(shard)
-		if p.due[shard].due(p.epoch) || len(p.graph.FailingIn(id, 0, 1)) > 0 {
+		if p.isDue(id) || len(p.graph.FailingIn(id, 0, 1)) > 0 {
 			w.shard(id)
 		}
 	}
@@ -110,7 +110,7 @@ func (m *Model) PutDue(shard messages.ShardID, ids []messages.DisbursementID) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, id := range ids {
-		m.due[shard].add(m.picture.epoch, id)
+		m.picture.putDue(shard, dueEntry{m.picture.epoch, id})
 	}
 }
 
@@ -126,10 +126,7 @@ func (m *Model) Failing(shard messages.ShardID, after messages.DisbursementID, l
 func (m *Model) TakePayable() (Payable, bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if len(m.payable) == 0 {
-		return Payable{}, false
-	}
-	return m.picture.takePayable(), true
+	return m.picture.takePayable()
 }
 
 // PutPayable gives back what TakePayable handed out and was not paid.
@@ -202,5 +199,13 @@ func (m *Model) Ready(after messages.DisbursementID, limit int) (ids []messages.
 func (m *Model) PayableCount() int {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
-	return len(m.payable)
+	return m.payable.Len()
+}
+
+// ExecutedAt is when the newest payment was recorded, in Unix seconds; 0 if there was
+// none.
+func (m *Model) ExecutedAt() uint64 {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return m.executedAt
 }

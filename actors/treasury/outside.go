@@ -117,7 +117,7 @@ func (s *outside) resume(x *executor, ctx *actors.Context) error {
 		Fences: []persistence.ShardFence{x.speaks()},
 		Adds:   []persistence.Add{{Counter: CounterLine, Delta: 1, Min: line + 1, Max: line + 1}},
 	}
-	if err := x.propose(txn, persistence.High, noDeadline, &drawing{line: line + 1}); err != nil {
+	if err := x.propose(persistence.Proposal{Txn: txn}, &drawing{line: line + 1}); err != nil {
 		x.rest(ctx, x.backoff.next())
 		return nil
 	}
@@ -134,10 +134,8 @@ func (d *drawing) finish(x *executor, ctx *actors.Context, o persistence.Outcome
 	s := x.outside
 	s.drawing = false
 	switch {
-	case fencedOut(x, o):
-		return x.activate(ctx, 0)
-	case x.fence == 0:
-		return nil
+	case x.fence == 0 || x.fence != x.fences.of(x.cfg.ExecutorShard()):
+		return nil // another owner's to draw, or to be drawn under the new fence
 	case o.Err != nil || o.Result.Status != persistence.Committed || x.store.Applied() < o.Result.Index:
 		x.rest(ctx, x.backoff.next()) // and draw another
 		return nil
@@ -279,10 +277,4 @@ func (s *outside) stop() {
 	if s != nil {
 		s.calls.Wait()
 	}
-}
-
-// fencedOut reports whether another owner has taken over: an older fence of our own
-// says nothing about the present one.
-func fencedOut(x *executor, o persistence.Outcome) bool {
-	return o.Err == nil && o.Result.Status == persistence.Fenced && o.Result.Newest > x.fence
 }

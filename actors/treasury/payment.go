@@ -73,7 +73,7 @@ func (x *executor) txn(r stored, move disbursement.Move, p *payment) *persistenc
 
 // submit hands a payment to the log, as work.
 func (x *executor) submit(ctx *actors.Context, work executorWork, p *payment, txn *persistence.Txn) {
-	if err := x.propose(txn, persistence.High, noDeadline, work); err != nil {
+	if err := x.propose(persistence.Proposal{Txn: txn}, work); err != nil {
 		x.breaker.Cancel(p.token)
 		x.callers.fail(p.ID, errorOf(err))
 		if errors.Is(err, persistence.ErrInvalid) || errors.Is(err, persistence.ErrTooLarge) {
@@ -139,7 +139,6 @@ func (p *payment) finish(x *executor, ctx *actors.Context, o persistence.Outcome
 	x.backoff.reset()
 	if o.Result.Status == persistence.Committed {
 		x.stats.entered(messages.Executed, 1)
-		x.stats.lastExecutedAt.Store(uint64(now.Unix()))
 		x.stats.lag.observe(now.Sub(p.Since))
 		x.answerCallers(p)
 		return nil
@@ -149,9 +148,6 @@ func (p *payment) finish(x *executor, ctx *actors.Context, o persistence.Outcome
 	switch o.Result.Status {
 	case persistence.Fenced:
 		x.callers.fail(p.ID, refusalOf(o))
-		if o.Result.Newest > x.fence { // an older fence of ours says nothing about this one
-			return x.activate(ctx, 0)
-		}
 	case persistence.Duplicate: // the id that it carried was used for something else
 		repeat(&p.call.Request, p.ID, o.Result.Reply)
 		x.callers.remove(p.call)

@@ -17,21 +17,23 @@ type picture struct {
 	graph *graph.Graph
 	epoch messages.Epoch
 	// due holds, for each shard, the records whose next step comes with an epoch.
-	due []dueQueue
+	due []queue[dueEntry]
 	// scheduled holds the records that await their execution at a later epoch and
 	// whose dependencies are met; payable those whose epoch has come, each once:
 	// queued says which. blocked are those with unmet dependencies, with the epoch
 	// they are scheduled for.
-	scheduled dueQueue
-	payable   payableQueue
+	scheduled queue[dueEntry]
+	payable   queue[Payable]
 	queued    map[messages.DisbursementID]struct{}
 	blocked   map[messages.DisbursementID]messages.Epoch
+	// executedAt is when the newest payment was recorded, in Unix seconds.
+	executedAt uint64
 }
 
 func newPicture(shards int) *picture {
 	return &picture{
 		graph:   graph.New(shards),
-		due:     make([]dueQueue, shards),
+		due:     make([]queue[dueEntry], shards),
 		queued:  make(map[messages.DisbursementID]struct{}),
 		blocked: make(map[messages.DisbursementID]messages.Epoch),
 	}
@@ -99,9 +101,12 @@ func (p *picture) record(id messages.DisbursementID, v *persistence.Value, w *wa
 		p.await(id, d.ScheduledEpoch, w)
 		return nil
 	}
+	if step, ok := record.Entered(messages.Executed); ok {
+		p.executedAt = max(p.executedAt, step.At)
+	}
 	if epoch, ok := disbursement.DueEpoch(record); ok {
 		shard := p.graph.Shard(id)
-		p.due[shard].add(epoch, id)
+		p.putDue(shard, dueEntry{epoch, id})
 		if epoch <= p.epoch {
 			w.shard(shard)
 		}
@@ -133,7 +138,7 @@ func (p *picture) await(id messages.DisbursementID, scheduled messages.Epoch, w 
 	case !p.graph.IsReady(id):
 		p.blocked[id] = scheduled
 	case scheduled > p.epoch:
-		p.scheduled.add(scheduled, id)
+		p.scheduled.add(dueEntry{scheduled, id}, func(e dueEntry) bool { return !p.unpaid(e.id) })
 	default:
 		p.putPayable(Payable{id, w.now})
 		w.executor = true
@@ -146,23 +151,47 @@ func (p *picture) turn(epoch messages.Epoch, w *wakes) {
 		return
 	}
 	p.epoch = epoch
-	for p.scheduled.due(epoch) {
-		p.putPayable(Payable{p.scheduled.take(), w.now})
+	for p.scheduled.Len() > 0 && p.scheduled.first().epoch <= epoch {
+		p.putPayable(Payable{p.scheduled.take().id, w.now})
 		w.executor = true
 	}
 	for shard := range p.due {
-		if p.due[shard].due(epoch) {
+		if p.isDue(messages.ShardID(shard)) {
 			w.shard(messages.ShardID(shard))
 		}
 	}
+}
+
+// final reports whether nothing can happen to a disbursement any more. One that the
+// picture does not hold yet is not.
+func (p *picture) final(id messages.DisbursementID) bool {
+	state, err := p.graph.State(id)
+	return err == nil && state.Final()
+}
+
+// unpaid reports whether a disbursement may still have to be paid.
+func (p *picture) unpaid(id messages.DisbursementID) bool {
+	state, err := p.graph.State(id)
+	return err != nil || state < messages.Executed
+}
+
+func (p *picture) putDue(shard messages.ShardID, e dueEntry) {
+	p.due[shard].add(e, func(e dueEntry) bool { return p.final(e.id) })
+}
+
+// isDue reports whether the due index holds work for a shard.
+func (p *picture) isDue(shard messages.ShardID) bool {
+	return p.due[shard].Len() > 0 && p.due[shard].first().epoch <= p.epoch
 }
 
 // takeDue removes up to limit of a shard's records that are due and gives each once,
 // ascending: an entry that is out of date may name one twice.
 func (p *picture) takeDue(shard messages.ShardID, limit int) []messages.DisbursementID {
 	var ids []messages.DisbursementID
-	for len(ids) < limit && p.due[shard].due(p.epoch) {
-		ids = append(ids, p.due[shard].take())
+	for len(ids) < limit && p.isDue(shard) {
+		if id := p.due[shard].take().id; !p.final(id) {
+			ids = append(ids, id)
+		}
 	}
 	slices.Sort(ids)
 	return slices.Compact(ids)
@@ -171,12 +200,23 @@ func (p *picture) takeDue(shard messages.ShardID, limit int) []messages.Disburse
 func (p *picture) putPayable(due Payable) {
 	if _, there := p.queued[due.ID]; !there {
 		p.queued[due.ID] = struct{}{}
-		p.payable.add(due)
+		p.payable.add(due, func(due Payable) bool {
+			if p.unpaid(due.ID) {
+				return false
+			}
+			delete(p.queued, due.ID)
+			return true
+		})
 	}
 }
 
-func (p *picture) takePayable() Payable {
-	due := p.payable.take()
-	delete(p.queued, due.ID)
-	return due
+func (p *picture) takePayable() (Payable, bool) {
+	for p.payable.Len() > 0 {
+		due := p.payable.take()
+		delete(p.queued, due.ID)
+		if p.unpaid(due.ID) {
+			return due, true
+		}
+	}
+	return Payable{}, false
 }

@@ -25,9 +25,6 @@ type sink struct{ ref actors.Ref }
 // to tell: its Drained held until every outcome was known.
 func (s *sink) Committed(list []persistence.Outcome) { _ = s.ref.TellInternal(outcomes(list)) }
 
-// noDeadline is for an actor's own proposals, which wait as long as it takes.
-var noDeadline time.Time
-
 // tokens numbers proposals across all actors and incarnations, so that an outcome
 // meant for an earlier incarnation is recognised as a stranger.
 var tokens atomic.Uint64
@@ -35,33 +32,37 @@ var tokens atomic.Uint64
 // proposer is an actor's side of the journal: it proposes, and keeps for each
 // proposal what is to be done with its outcome.
 type proposer[P any] struct {
-	to   Journal
-	sink *sink
-	open map[uint64]P
+	to    Journal
+	known *fences
+	sink  *sink
+	open  map[uint64]P
 }
 
-func newProposer[P any](journal Journal, self actors.Ref) proposer[P] {
-	return proposer[P]{to: journal, sink: &sink{self}, open: make(map[uint64]P)}
+func newProposer[P any](d *deps, self actors.Ref) proposer[P] {
+	return proposer[P]{to: d.journal, known: d.fences, sink: &sink{self}, open: make(map[uint64]P)}
 }
 
-// propose sends txn off; its outcome comes with pending.
-func (p *proposer[P]) propose(txn *persistence.Txn, priority persistence.Priority, deadline time.Time, pending P) error {
-	txn.StampedAt = time.Now().UnixMilli()
-	token := tokens.Add(1)
-	p.open[token] = pending
-	err := p.to.Propose(persistence.Proposal{
-		Txn: txn, Priority: priority, Deadline: deadline, Sink: p.sink, Token: token,
-	})
+// propose sends a proposal off, for this actor; its outcome comes with pending. One without a
+// deadline waits as long as it takes.
+func (p *proposer[P]) propose(proposal persistence.Proposal, pending P) error {
+	proposal.Txn.StampedAt = time.Now().UnixMilli()
+	proposal.Sink, proposal.Token = p.sink, tokens.Add(1)
+	p.open[proposal.Token] = pending
+	err := p.to.Propose(proposal)
 	if err != nil {
-		delete(p.open, token)
+		delete(p.open, proposal.Token)
 	}
 	return err
 }
 
 // settle has each outcome judged by what was kept for it. A stranger's is passed
-// over. If judge fails, what it was given is still open.
+// over. If judge fails, what it was given is still open. A newer fence that the log
+// knows is noted before that.
 func (p *proposer[P]) settle(list outcomes, judge func(P, persistence.Outcome) error) error {
 	for _, o := range list {
+		if o.Err == nil && o.Result.Status == persistence.Fenced {
+			p.known.lost(o.Result.Shard, o.Result.Newest)
+		}
 		pending, ok := p.open[o.Token]
 		if !ok {
 			continue

@@ -58,7 +58,7 @@ func (s *outside) propose(x *executor, ctx *actors.Context, w *recording) error 
 	if txn == nil {
 		err = errStale
 	} else {
-		err = x.propose(txn, persistence.High, noDeadline, w)
+		err = x.propose(persistence.Proposal{Txn: txn}, w)
 	}
 	if err != nil {
 		if w.skip != nil {
@@ -252,7 +252,6 @@ func (w *recording) finish(x *executor, ctx *actors.Context, o persistence.Outco
 func (w *recording) executed(x *executor, now time.Time) {
 	id := w.Intent.ID
 	x.stats.entered(messages.Executed, 1)
-	x.stats.lastExecutedAt.Store(uint64(now.Unix()))
 	if p := x.outside.staged[id]; p != nil {
 		x.stats.lag.observe(now.Sub(p.Since))
 	}
@@ -285,8 +284,6 @@ func (w *recording) failed(x *executor, ctx *actors.Context, o persistence.Outco
 	case o.Err != nil:
 		x.stats.executionError(errorOf(o.Err), time.Now())
 		x.rest(ctx, x.backoff.next())
-	case fencedOut(x, o):
-		return x.activate(ctx, 0)
 	case o.Result.Status == persistence.Duplicate && w.call != nil: // its id was used for something else
 		repeat(&w.call.Request, w.Intent.ID, o.Result.Reply)
 		x.callers.remove(w.call)

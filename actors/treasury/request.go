@@ -71,7 +71,8 @@ func refusalOf(o persistence.Outcome) *messages.Error {
 	case o.Result.Status == persistence.Conflict:
 		return requestIDConflict()
 	case o.Result.Status == persistence.Fenced:
-		return messages.Errorf(messages.CodeUnavailable, "shard %d has moved to another owner; try again", o.Result.Shard)
+		return messages.Errorf(messages.CodeUnavailable, "shard %d has moved to another owner; try again", o.Result.Shard).
+			With(dataMoved, true)
 	default:
 		return nil
 	}

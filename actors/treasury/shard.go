@@ -12,8 +12,8 @@ import (
 
 // Messages of the treasury's actors besides outcomes.
 type (
-	// activate makes a standby actor the owner under a fence; 0 takes that back.
-	activate struct{ fence messages.Fence }
+	// activate says that the fence under which the actor speaks has changed.
+	activate struct{}
 	// wake says that the model holds work for the actor.
 	wake struct{}
 	// rested says that the actor may try again what the log did not take.
@@ -32,8 +32,7 @@ const expireEvery = 100 * time.Millisecond
 // its own actor's business, a child.
 type shard struct {
 	deps
-	id    messages.ShardID
-	fence messages.Fence // 0 on standby
+	id messages.ShardID
 
 	proposer[shardWork]
 	sweeper
@@ -56,8 +55,7 @@ func newShard(d deps, id messages.ShardID) *shard {
 
 // Start implements actors.Starter.
 func (s *shard) Start(ctx *actors.Context) error {
-	s.proposer = newProposer[shardWork](s.journal, ctx.Self())
-	s.fence = s.fences.of(s.id)
+	s.proposer = newProposer[shardWork](&s.deps, ctx.Self())
 	return s.sweep(ctx)
 }
 
@@ -72,6 +70,11 @@ func (s *shard) abandon() {
 	}
 	clear(s.open)
 	s.takeBack()
+	s.sendAway()
+}
+
+// sendAway refuses the commands that were not begun.
+func (s *shard) sendAway() {
 	for _, list := range s.parked {
 		for _, c := range list {
 			c.request().Fail(notOwner(s.id))
@@ -100,7 +103,9 @@ func (s *shard) receive(ctx *actors.Context, msg any) error {
 		}
 		return s.sweep(ctx)
 	case activate:
-		s.fence = msg.fence
+		if !s.active() {
+			s.sendAway()
+		}
 		return s.sweep(ctx)
 	case wake:
 		return s.sweep(ctx)
@@ -126,22 +131,17 @@ func (s *shard) receive(ctx *actors.Context, msg any) error {
 	return nil
 }
 
+// active reports whether this node owns the shard; if not, it is on standby.
+func (s *shard) active() bool { return s.fences.of(s.id) != 0 }
+
 // speaks is the fence under which the shard writes.
 func (s *shard) speaks() persistence.ShardFence {
-	return persistence.ShardFence{Shard: s.id, Fence: s.fence}
-}
-
-// fenced notes that another owner was found to have a newer fence. An outcome that
-// an older fence of our own got says nothing about the present one.
-func (s *shard) fenced(o persistence.Outcome) {
-	if o.Result.Newest > s.fence {
-		s.fence = 0
-	}
+	return persistence.ShardFence{Shard: s.id, Fence: s.fences.of(s.id)}
 }
 
 // take handles one request that needs no record of its own yet.
 func (s *shard) take(r Appendable) {
-	if s.fence == 0 {
+	if !s.active() {
 		r.request().Fail(notOwner(s.id))
 		return
 	}
@@ -151,13 +151,11 @@ func (s *shard) take(r Appendable) {
 		return
 	}
 	txn.Fences = []persistence.ShardFence{s.speaks()}
-	if err := s.propose(txn, persistence.High, r.request().Deadline, r); err != nil {
+	// Its answer needs nothing of this node's Store.
+	proposal := persistence.Proposal{Txn: txn, Deadline: r.request().Deadline, Early: true}
+	if err := s.propose(proposal, r); err != nil {
 		r.request().Fail(errorOf(err))
 	}
-}
-
-func notOwner(id messages.ShardID) *messages.Error {
-	return messages.Errorf(messages.CodeUnavailable, "shard %d has no owner here yet; try again", id)
 }
 
 // watch makes sure that deadlines are looked at while callers wait.
@@ -204,7 +202,7 @@ func failExpired(list []Command, now time.Time) []Command {
 func (s *shard) forward(ctx *actors.Context, c Command) {
 	id := c.target()
 	switch {
-	case s.fence == 0:
+	case !s.active():
 		c.request().Fail(notOwner(s.id))
 		return
 	case id == 0 || uint64(id) > s.store.Last(TableDisbursements):

@@ -94,7 +94,7 @@ func (s *outside) retry(x *executor, c *SkipIntent, i payout.Intent) error {
 	if !c.Stamped {
 		txn.Reply = c.result.remember()
 	}
-	if err := x.propose(txn, persistence.High, c.Deadline, &retrial{c}); err != nil {
+	if err := x.propose(persistence.Proposal{Txn: txn, Deadline: c.Deadline}, &retrial{c}); err != nil {
 		c.Fail(errorOf(err))
 	}
 	return nil
@@ -105,16 +105,13 @@ type retrial struct{ call *SkipIntent }
 
 func (t *retrial) abandon(*executor) { t.call.Fail(outcomeUnknown()) }
 
-func (t *retrial) finish(x *executor, ctx *actors.Context, o persistence.Outcome) error {
+func (t *retrial) finish(x *executor, _ *actors.Context, o persistence.Outcome) error {
 	if o.Err == nil && o.Result.Status == persistence.Committed {
 		x.outside.window.Retry()
 		t.call.Reply(t.call.result.answer(false))
 		return nil
 	}
 	t.call.settle(o)
-	if fencedOut(x, o) {
-		return x.activate(ctx, 0)
-	}
 	return nil
 }
 

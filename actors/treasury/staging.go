@@ -75,8 +75,5 @@ func (g *staging) finish(x *executor, ctx *actors.Context, o persistence.Outcome
 		x.callers.fail(g.ID, errorOf(o.Err))
 		x.rest(ctx, x.backoff.next())
 	}
-	if fencedOut(x, o) {
-		return x.activate(ctx, 0)
-	}
 	return nil
 }

@@ -16,7 +16,6 @@ type Stats struct {
 
 	insufficientFunds atomic.Uint64
 	unfunded          atomic.Int64
-	lastExecutedAt    atomic.Uint64 // Unix seconds
 	lastErrorAt       atomic.Uint64
 	lastErrorText     atomic.Pointer[string]
 

@@ -269,9 +269,11 @@ func TestAnOwnerThatWasReplacedWritesNothing(t *testing.T) {
 			txn.Assigns = append(txn.Assigns, persistence.Assign{Shard: shard, Owner: "n2", From: w.store.Owner(shard).Fence})
 		}
 		w.propose(txn)
-		w.submit(payment(1, 1)).refused(messages.CodeUnavailable, "another owner")
-		w.rollback(id, "no").refused(messages.CodeUnavailable, "another owner")
-		w.advance().refused(messages.CodeUnavailable, "another owner")
+		for _, r := range []*reply{w.submit(payment(1, 1)), w.rollback(id, "no"), w.advance()} {
+			if refusal := r.refused(messages.CodeUnavailable, ""); !treasury.Moved(refusal) {
+				t.Errorf("%v does not say that it may be asked for at another node", refusal)
+			}
+		}
 		w.is(id, messages.Draft)
 		w.claim()
 	})

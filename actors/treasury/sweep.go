@@ -51,7 +51,7 @@ func (w *sweepWork) abandon(s *shard) {
 // priority, and one Txn at a time: an epoch that makes many records due becomes a
 // row of small steps that lets submissions through.
 func (s *shard) sweep(ctx *actors.Context) error {
-	if s.fence == 0 || s.sweeping || s.resting {
+	if !s.active() || s.sweeping || s.resting {
 		return nil
 	}
 	moves, err := s.failingMoves()
@@ -180,7 +180,7 @@ func (s *shard) proposeSweep(ctx *actors.Context, moves []recordWrite, due bool)
 		work.ids = append(work.ids, moves[i].id)
 		work.entered = append(work.entered, moves[i].move.To)
 	}
-	if err := s.propose(moveTxn(s.speaks(), moves...), persistence.Low, noDeadline, work); err != nil {
+	if err := s.propose(persistence.Proposal{Txn: moveTxn(s.speaks(), moves...), Priority: persistence.Low}, work); err != nil {
 		work.abandon(s)
 		s.rest(ctx)
 		return
@@ -212,7 +212,6 @@ func (w *sweepWork) settle(s *shard, ctx *actors.Context, o persistence.Outcome)
 		s.backoff.reset()
 	case o.Result.Status == persistence.Fenced:
 		w.abandon(s)
-		s.fenced(o)
 	case len(w.ids) == 1: // it changes faster than a sweep can decide
 		s.delegate(ctx, w)
 	default: // one of them changed meanwhile

@@ -32,7 +32,7 @@ func New(cfg Config, system *actors.System, store *persistence.Store, journal Jo
 	t := &Treasury{
 		deps: deps{
 			cfg: cfg, store: store, model: NewModel(cfg.GraphShards), journal: journal,
-			fences: &fences{}, stats: &Stats{}, log: log,
+			fences: newFences(cfg.Shards()), stats: &Stats{}, log: log,
 			addresses: &atomic.Pointer[addresses]{},
 		},
 		projection: store, system: system,
@@ -105,27 +105,48 @@ func (t *Treasury) spawnChildren(ctx *actors.Context) error {
 		}
 	}
 	t.addresses.Store(to)
+	// Whoever changed a fence since they started may have told the actors before them.
+	for _, ref := range append([]actors.Ref{executor}, to.shards...) {
+		_ = ref.TellInternal(activate{})
+	}
 	return nil
 }
 
-// Own makes this node's actors active for the shards that the Store says it owns.
+// Own makes this node's actors active for the shards that it owns by the log, each
+// under its fence, and puts all others on standby. The Store should have applied the
+// entry that made it the owner, and the model too: work it has not seen yet is found
+// when it has.
+//
+// Own may be called at any time and from anywhere, with whatever the Store tells. What
+// is the same as before costs nothing, and a fence behind the newest seen is passed
+// over.
 func (t *Treasury) Own(owned map[messages.ShardID]messages.Fence) {
-	t.fences.set(owned)
-	to := t.addresses.Load()
-	for i, ref := range to.shards {
-		_ = ref.TellInternal(activate{owned[messages.ShardID(i)]})
+	for _, shard := range t.fences.set(owned) {
+		t.tell(shard, activate{})
 	}
-	_ = to.executor.TellInternal(activate{owned[t.cfg.ExecutorShard()]})
-	_ = t.clock.TellInternal(activate{owned[t.cfg.ClockShard()]})
+}
+
+// tell gives a message of the treasury's own to the actor behind a shard, if it has
+// one here.
+func (t *Treasury) tell(shard messages.ShardID, msg any) {
+	to := t.addresses.Load()
+	switch {
+	case int(shard) < len(to.shards):
+		_ = to.shards[shard].TellInternal(msg)
+	case shard == t.cfg.ExecutorShard():
+		_ = to.executor.TellInternal(msg)
+	case shard == t.cfg.ClockShard():
+		_ = t.clock.TellInternal(msg)
+	}
 }
 
 // Append takes a burst of submissions, plans and accruals and gives each shard its
 // part in one message. Every request is answered, in whatever order.
 func (t *Treasury) Append(burst []Appendable) {
 	shards := t.addresses.Load().shards
-	parts := make(map[int]requests, min(len(burst), len(shards)))
+	parts := make(map[messages.ShardID]requests, min(len(burst), len(shards)))
 	for _, r := range burst {
-		shard := int(ingressHash(r.request().ID) % uint64(len(shards)))
+		shard := t.IngressShard(r.request().ID)
 		parts[shard] = append(parts[shard], r)
 	}
 	for shard, part := range parts {
@@ -143,8 +164,13 @@ func ingressHash(id string) uint64 {
 }
 
 // Command takes a request about one disbursement. The Store must have applied
-// everything the caller can know of: a refusal is given from it.
+// everything the caller can know of: a refusal is given from it. A Queue that asks for
+// a payment is the executor's; see QueueShard.
 func (t *Treasury) Command(c Command) {
+	if q, ok := c.(*Queue); ok && t.Owns(t.ExecutorShard()) && t.QueueShard(q.ID) == t.ExecutorShard() {
+		t.Execute(&Execute{Request: q.Request, ID: q.ID})
+		return
+	}
 	shards := t.addresses.Load().shards
 	if err := shards[shardOf(c.target(), len(shards))].Tell(c); err != nil {
 		c.request().Fail(errorOf(err))

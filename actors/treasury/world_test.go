@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -24,6 +25,8 @@ type world struct {
 	t   testing.TB
 	cfg treasury.Config
 	log *memoryLog
+	// seat, if not nil, is this node's own end of a log that it shares with others.
+	seat *seat
 	// recent is how many changes the Store keeps for the follower.
 	recent int
 
@@ -35,7 +38,7 @@ type world struct {
 	cancel context.CancelFunc
 	tasks  sync.WaitGroup
 	failed chan error
-	asked  int
+	asked  atomic.Int64
 	// manual worlds advance their model at reach and at no other time.
 	manual bool
 	step   func() error
@@ -72,8 +75,14 @@ func (w *world) boot() {
 	store, err := persistence.Open(w.t.TempDir(), cfg)
 	w.ok(err)
 	w.store = store
-	w.ok(w.log.attach(persistence.NewFSM(store)))
-	w.journal, err = persistence.NewJournal(persistence.DefaultJournalConfig(), w.log, nil)
+	var log persistence.Log = w.log
+	if w.seat != nil {
+		w.seat.attach(persistence.NewFSM(store))
+		log = w.seat
+	} else {
+		w.ok(w.log.attach(persistence.NewFSM(store)))
+	}
+	w.journal, err = persistence.NewJournal(persistence.DefaultJournalConfig(), log, nil)
 	w.ok(err)
 	quiet := slog.New(slog.DiscardHandler)
 	w.system, err = actors.New(actors.DefaultConfig(), quiet)
@@ -82,9 +91,13 @@ func (w *world) boot() {
 	w.ok(err)
 	ctx, cancel := context.WithCancel(context.Background())
 	w.cancel, w.failed = cancel, make(chan error, 1)
-	w.tasks.Go(func() { w.log.run(ctx) })
 	w.tasks.Go(func() { _ = w.journal.Run(ctx) })
 	w.follow(ctx)
+	if w.seat != nil {
+		w.tasks.Go(func() { w.ok(w.seat.run(ctx)) })
+		return
+	}
+	w.tasks.Go(func() { w.log.run(ctx) })
 	w.claim()
 }
 
@@ -140,7 +153,9 @@ func (w *world) reach() {
 	if w.step != nil {
 		w.ok(w.step())
 	}
-	w.ok(w.Model().Wait(ctx, w.store.Applied()))
+	index := w.log.last()
+	w.ok(w.store.Wait(ctx, index))
+	w.ok(w.Model().Wait(ctx, index))
 }
 
 // end stops everything in order and looks at the books a last time.
@@ -302,8 +317,7 @@ func (w *world) ask(params any, hows []how) (treasury.Request, *reply) {
 	h := fnv.New128a()
 	_, _ = fmt.Fprintf(h, "%T%s", params, encoded)
 	r := &reply{t: w.t, done: make(chan struct{})}
-	w.asked++
-	request := treasury.Request{To: r, ID: fmt.Sprintf("request-%d", w.asked), Deadline: time.Now().Add(5 * time.Second)}
+	request := treasury.Request{To: r, ID: fmt.Sprintf("request-%d", w.asked.Add(1)), Deadline: time.Now().Add(5 * time.Second)}
 	copy(request.Hash[:], h.Sum(nil))
 	for _, f := range hows {
 		f(&request)

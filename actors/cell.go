@@ -77,7 +77,6 @@ const (
 	phaseReceive
 	phaseStart
 	phaseStop
-	phaseSupervise
 )
 
 // lane says where the message in hand came from, and with that where it counts.

@@ -37,6 +37,7 @@ type family struct {
 	timer   *time.Timer
 	todo    []supervision.Action
 	over    bool // the machine has stopped or escalated: it is told no more
+	broken  bool // the machine panicked: it is asked no more
 
 	awaiting int // children whose end the next step waits for
 	patience time.Duration
@@ -98,7 +99,7 @@ func (f *family) renew(path string) {
 	if err != nil {
 		panic(err) // Spawn has validated it
 	}
-	f.machine, f.todo, f.over = machine, nil, false
+	f.machine, f.todo, f.over, f.broken = machine, nil, false, false
 }
 
 // supervision is the cell's supervision as the core wants it.

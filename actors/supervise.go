@@ -80,16 +80,45 @@ func (c *cell) HandleFailure(
 	})
 }
 
-// decide asks the supervision core and carries its answer out.
+// decide asks the supervision core and carries its answer out. If the core itself
+// breaks, that is the supervisor's failure, and from there on the children are ended
+// without it.
 func (c *cell) decide(ask func(*supervision.Supervisor, time.Time) []supervision.Action) {
-	was := c.phase
-	c.phase = phaseSupervise
-	actions := ask(c.family.machine, time.Now())
-	c.phase = was
 	f := c.family
+	actions, err := c.consult(ask)
 	f.todo = append(f.todo, actions...)
 	f.over = f.over || len(actions) > 0 && actions[len(actions)-1].Kind == supervision.Escalate
+	if err != nil {
+		f.todo, f.over = nil, true
+		if c.sequel == sequelNone {
+			c.fail(err)
+			return
+		}
+		c.tell(EventFailed, err)
+	}
 	c.advance()
+}
+
+// consult asks the core, unless it has broken before. Inside the actor's own code a
+// panic of the core is that code's.
+func (c *cell) consult(
+	ask func(*supervision.Supervisor, time.Time) []supervision.Action,
+) (actions []supervision.Action, err error) {
+	f := c.family
+	if f.broken {
+		return nil, nil
+	}
+	f.broken = true // until it has answered
+	if c.phase == phaseNone {
+		defer func() {
+			if f.broken {
+				err = fmt.Errorf("supervision: %w", asError(recover()))
+			}
+		}()
+	}
+	actions = ask(f.machine, time.Now())
+	f.broken = false
+	return actions, nil
 }
 
 // advance carries out what supervision has decided, as far as it need not wait
@@ -237,6 +266,9 @@ func (c *cell) losePatience() {
 // arm sets the timer for what supervision wants to do next.
 func (c *cell) arm() {
 	f := c.family
+	if f.broken {
+		return
+	}
 	now := time.Now()
 	next, any := f.machine.Next(now)
 	switch wait := next.Sub(now); {

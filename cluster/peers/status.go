@@ -1,0 +1,44 @@
+package peers
+
+import (
+	"time"
+
+	"github.com/the-block/bursar/messages"
+)
+
+// Pong is how a node says it is when it is pinged.
+type Pong struct {
+	// Life is the id of its data directory.
+	Life   string
+	Voting bool
+	// Applied is the index of the log that it has applied, LastIndex where its log ends.
+	Applied   uint64
+	LastIndex uint64
+	// Leader is whom it follows, empty while there is none, and Term is Raft's.
+	Leader messages.NodeID
+	Term   uint64
+}
+
+// Status is what is known of another node.
+type Status struct {
+	Node messages.NodeID
+	Addr string
+	// Up says that the node can be called, Since when it became so or not, and Err why it
+	// is not.
+	Up    bool
+	Since time.Time
+	Err   error
+	// Boot tells one start of the node from the next, as its last hello said; Version is
+	// its program's, and Protocol the one spoken with it.
+	Boot     uint64
+	Version  string
+	Protocol uint64
+	// LastHeard is when the node's last bytes arrived; zero for never.
+	LastHeard time.Time
+	// RTT is the time the quickest of the last pings took, and ClockOffset the node's
+	// wall clock minus ours as that ping tells, correct to half of RTT and a millisecond.
+	RTT         time.Duration
+	ClockOffset time.Duration
+	// Pong is what the last ping told; zero before there was one.
+	Pong
+}

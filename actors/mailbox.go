@@ -359,6 +359,9 @@ func (m *mailbox) shutIfIdle() bool {
 	if m.accepted != m.done.Load() || m.hasInternal() || m.door != doorOpen {
 		return false
 	}
+	if s := m.side.Load(); s != nil && s.outcomePos < len(s.outcomes) {
+		return false
+	}
 	m.door = doorDraining
 	return true
 }

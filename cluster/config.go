@@ -40,6 +40,9 @@ type Config struct {
 	// RaftAddr is where other voters reach this node, host:port. Port 0 takes any
 	// free port and suits a lone voter only.
 	RaftAddr string
+	// AdvertiseAddr is where other voters reach this node if that is not the address it
+	// listens on, host:port; "" if it is.
+	AdvertiseAddr string
 	// BootstrapExpect is how many voters form a new cluster. 1 forms a cluster of
 	// this node alone when Dir is new; 0 waits to be added to one.
 	BootstrapExpect int
@@ -57,11 +60,24 @@ type Config struct {
 	SnapshotRetain int
 	// SegmentBytes is the size of one file of the log.
 	SegmentBytes int
+	// LeaderWait is how long after a leader was lost proposals and reads wait for the next
+	// one; later they end as unavailable at once. Raised above the longest election: fewer
+	// callers see one. Lowered: they hear sooner that there is no quorum.
+	LeaderWait time.Duration
 	// ApplyTimeout is how long a proposal waits to be taken up by the leader.
 	ApplyTimeout time.Duration
 	// WitnessInterval is the longest time between two syncs of the witness. Lowered:
 	// damage to fewer of the newest entries can hide behind a power loss.
 	WitnessInterval time.Duration
+	// VotersMax is how many nodes vote; more follow without a vote.
+	VotersMax int
+	// CaughtUpEntries is how far behind the leader a node may be to be caught up.
+	CaughtUpEntries uint64
+	// PromoteAfter is how long a node has been caught up before it votes.
+	PromoteAfter time.Duration
+	// HandOverAfter is how long a node of a better rank has been caught up before it is
+	// made the leader. Lowered: it leads sooner, and again after each of its failures.
+	HandOverAfter time.Duration
 
 	// disk holds log and Raft snapshots; nil is the disk of the machine.
 	disk raftlog.Disk
@@ -78,8 +94,13 @@ func DefaultConfig() Config {
 		TrailingLogs:    512,
 		SnapshotRetain:  2,
 		SegmentBytes:    64 << 20,
+		LeaderWait:      2 * time.Second,
 		ApplyTimeout:    5 * time.Second,
 		WitnessInterval: time.Second,
+		VotersMax:       5,
+		CaughtUpEntries: 1_000,
+		PromoteAfter:    2 * time.Second,
+		HandOverAfter:   30 * time.Second,
 	}
 }
 
@@ -92,6 +113,7 @@ func (c Config) validate() error {
 		}
 	}
 	_, _, addrErr := net.SplitHostPort(c.RaftAddr)
+	_, _, advertiseErr := net.SplitHostPort(c.AdvertiseAddr)
 	_, timingKnown := timings[c.Timing]
 	rule(c.Node != "", "node: a name is needed")
 	rule(c.Dir != "", "dir: a directory is needed")
@@ -103,5 +125,10 @@ func (c Config) validate() error {
 	rule(c.SegmentBytes >= 64<<10 && c.SegmentBytes <= 1<<30, "segment_bytes: %d is outside 64 KiB..1 GiB", c.SegmentBytes)
 	rule(c.ApplyTimeout > 0, "apply_timeout: %s is not positive", c.ApplyTimeout)
 	rule(c.WitnessInterval > 0, "witness_interval: %s is not positive", c.WitnessInterval)
+	rule(c.AdvertiseAddr == "" || advertiseErr == nil, "advertise_addr: %q is not host:port", c.AdvertiseAddr)
+	rule(c.LeaderWait >= 0, "leader_wait: %s is negative", c.LeaderWait)
+	rule(c.VotersMax >= 1, "voters_max: %d is under 1", c.VotersMax)
+	rule(c.PromoteAfter >= 0, "promote_after: %s is negative", c.PromoteAfter)
+	rule(c.HandOverAfter >= 0, "hand_over_after: %s is negative", c.HandOverAfter)
 	return errors.Join(errs...)
 }

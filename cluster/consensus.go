@@ -32,12 +32,19 @@ type Consensus struct {
 	entries   *raft.LogCache // store with the newest entries in memory
 	snapshots *raftlog.Snapshots
 	machine   *machine
-	transport *raft.NetworkTransport
+	life      *life
+	transport *transport
 	raft      *raft.Raft
 	observed  chan raft.Observation // a change to look at; one is as good as many
 	state     atomic.Pointer[stateVersion]
-	reads     reads
+	reads     reads // of this node's own, and asked elsewhere if another leads
+	served    reads // asked by others, or here while this node leads
+	newest    readPoint
+	forward   forwarder
+	inFlight  inFlight
+	forming   sync.Mutex // one call of Form at a time
 	calls     gate
+	closing   chan struct{}
 }
 
 // OpenConsensus opens the log in cfg.Dir, verifies it, restores state from the
@@ -58,8 +65,9 @@ func OpenConsensus(cfg Config, state StateMachine, network Network, fatal func(e
 	}
 	c := &Consensus{
 		cfg: cfg, fatal: fatal, log: log.With("component", "consensus"),
-		observed: make(chan raft.Observation, 1),
+		observed: make(chan raft.Observation, 1), closing: make(chan struct{}),
 	}
+	c.reads.ask, c.served.ask = c.askLeader, c.askLeadership
 	c.machine = newMachine(state, c.fail, c.log)
 	c.state.Store(&stateVersion{State: State{Node: cfg.Node, Since: time.Now()}, changed: make(chan struct{})})
 	if err := c.open(network); err != nil {
@@ -92,13 +100,18 @@ func (c *Consensus) open(network Network) (err error) {
 	if err = claimNode(c.store, c.cfg.Dir, c.cfg.Node); err != nil {
 		return err
 	}
-	if c.transport, err = openTransport(network, c.cfg.RaftAddr, raftLog); err != nil {
+	untouched, err := c.untouched()
+	if err != nil {
 		return err
 	}
-	if c.cfg.BootstrapExpect == 1 {
-		if err = c.bootstrapAlone(); err != nil {
-			return err
-		}
+	if c.life, err = openLife(c.store, untouched); err != nil {
+		return err
+	}
+	if c.transport, err = openTransport(network, c.cfg, c.life, c.log, raftLog); err != nil {
+		return err
+	}
+	if err = c.bootstrapAtStart(); err != nil {
+		return err
 	}
 	return c.startRaft(raftLog)
 }
@@ -185,6 +198,7 @@ func (c *Consensus) raftConfig(raftLog hclog.Logger) *raft.Config {
 func (c *Consensus) Run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return c.watchLeadership(ctx) })
+	group.Go(func() error { return c.followLeader(ctx) })
 	group.Go(func() error { return c.takeSnapshots(ctx) })
 	group.Go(func() error { return c.syncWitness(ctx) })
 	return group.Wait()
@@ -194,6 +208,8 @@ func (c *Consensus) Run(ctx context.Context) error {
 // directory back. If ctx ends first, what hangs is left behind. It is called once,
 // after Run has returned.
 func (c *Consensus) Close(ctx context.Context) error {
+	close(c.closing)
+	c.closeForward()
 	drained := c.calls.close(ctx)
 	stopped := make(chan error, 1)
 	go func() { stopped <- c.raft.Shutdown().Error() }()
@@ -271,14 +287,9 @@ func (c *Consensus) Leader() (messages.NodeID, bool) {
 	return state.Leader, state.Leader != ""
 }
 
-// ClusterID is the identity of the cluster, "" before the node belongs to one.
-func (c *Consensus) ClusterID() string {
-	id, err := c.store.Get(keyCluster)
-	if err != nil {
-		return ""
-	}
-	return string(id)
-}
+// ClusterID is the identity of the cluster this node belongs to or has promised to
+// form, "" for none.
+func (c *Consensus) ClusterID() string { return c.life.clusterID() }
 
-// RaftAddr is the address this node listens on for the other voters.
+// RaftAddr is the address at which the other voters reach this node.
 func (c *Consensus) RaftAddr() string { return string(c.transport.LocalAddr()) }

@@ -122,6 +122,9 @@ func start(t testing.TB, cfg cluster.Config, network cluster.Network) *node {
 		t.Fatal(err)
 	}
 	n.Consensus = c
+	if port, ok := network.(fabricPort); ok && port.leader != nil {
+		c.Connect(port.leader)
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- c.Run(ctx) }()
@@ -330,7 +333,7 @@ func TestRaftSnapshotsAreTakenByBytes(t *testing.T) {
 		cfg := testConfig(t.TempDir())
 		cfg.RaftAddr = "n1:9002"
 		cfg.SnapshotBytes, cfg.TrailingLogs = 64<<10, 4
-		n := start(t, cfg, fabricPort{newFabric(), cfg.RaftAddr})
+		n := start(t, cfg, fabricPort{newFabric(), cfg.RaftAddr, nil})
 		n.ready(t)
 		big := string(make([]byte, 16<<10))
 		n.apply(t, big, big, big)
@@ -344,7 +347,7 @@ func TestRaftSnapshotsAreTakenByBytes(t *testing.T) {
 			t.Error("after 96 KiB no entry was removed")
 		}
 		n.stop()
-		n = start(t, cfg, fabricPort{newFabric(), cfg.RaftAddr})
+		n = start(t, cfg, fabricPort{newFabric(), cfg.RaftAddr, nil})
 		n.ready(t)
 		if got := len(n.machine.all()); got != 6 {
 			t.Errorf("%d entries after a restart from a raft snapshot, want 6", got)

@@ -26,7 +26,7 @@ func wholeNode(t *testing.T, dir string) (*raftlogtest.Disk, *ledger, uint64) {
 	t.Helper()
 	disk := raftlogtest.New()
 	books := &ledger{acknowledged: make(map[uint64]uint64)}
-	n, err := openLone(dir, disk, fabricPort{newFabric(), "n1:9002"})
+	n, err := openLone(dir, disk, fabricPort{newFabric(), "n1:9002", nil})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -103,7 +103,7 @@ func places(rng *rand.Rand, size int) (offsets []int) {
 
 // serve starts a node and holds what it serves against what it should.
 func serve(dir string, disk *raftlogtest.Disk, books *ledger, sum uint64) error {
-	n, err := openLone(dir, disk, fabricPort{newFabric(), "n1:9002"})
+	n, err := openLone(dir, disk, fabricPort{newFabric(), "n1:9002", nil})
 	if err != nil {
 		return err
 	}

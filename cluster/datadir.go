@@ -1,7 +1,6 @@
 package cluster
 
 import (
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"os"
@@ -25,6 +24,9 @@ const (
 var (
 	keyNode    = []byte("bursar.node")
 	keyCluster = []byte("bursar.cluster")
+	keyLife    = []byte("bursar.life")
+	keyVoting  = []byte("bursar.voting")
+	keyPromise = []byte("bursar.promise")
 )
 
 // lockDir makes this process the only one that uses dir, for as long as the file
@@ -72,6 +74,3 @@ func claimNode(log *raftlog.Log, dir string, node messages.NodeID) error {
 	}
 	return nil
 }
-
-// newClusterID makes an identity no two clusters share.
-func newClusterID() string { return strings.ToLower(rand.Text()) }

@@ -52,7 +52,7 @@ func onDisk(t *testing.T, test func(*diskTest)) {
 func (d *diskTest) open() {
 	d.t.Helper()
 	var err error
-	if d.lone, err = openLone(d.dir, d.disk, fabricPort{newFabric(), "n1:9002"}); err != nil {
+	if d.lone, err = openLone(d.dir, d.disk, fabricPort{newFabric(), "n1:9002", nil}); err != nil {
 		d.t.Fatal(err)
 	}
 	if err := d.awaitReady(); err != nil {
@@ -156,7 +156,7 @@ func TestADiskThatFailsInAnElectionStopsTheNode(t *testing.T) {
 			return nil
 		})
 		var err error
-		if d.lone, err = openLone(d.dir, d.disk, fabricPort{newFabric(), "n1:9002"}); err != nil {
+		if d.lone, err = openLone(d.dir, d.disk, fabricPort{newFabric(), "n1:9002", nil}); err != nil {
 			t.Fatal(err)
 		}
 		if err := d.awaitReady(); !errors.Is(err, syscall.EIO) {

@@ -18,8 +18,9 @@ var (
 	ErrDamaged = raftlog.ErrDamaged
 	// ErrNoLog is returned when a directory that is to be read holds no log.
 	ErrNoLog = errors.New("there is no log")
-	// ErrFormed is returned by Bootstrap when the node has a part in a cluster.
-	ErrFormed = errors.New("node already belongs to a cluster")
+	// ErrRefused is returned when a cluster is not formed as asked for: a node has
+	// promised another, belongs to one, or expects another group.
+	ErrRefused = errors.New("refused to form a cluster")
 	// ErrNoSuccessor is returned by TransferLeadership when no other voter can lead.
 	ErrNoSuccessor = errors.New("no other voter can lead")
 )

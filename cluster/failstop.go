@@ -58,5 +58,6 @@ func (c *Consensus) newRaft(cfg *raft.Config) (err error) {
 		return fmt.Errorf("start raft: %w", err)
 	}
 	stop.running.Store(true)
+	c.transport.streams.group.Store(c.raft)
 	return nil
 }

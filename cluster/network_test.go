@@ -5,6 +5,8 @@ import (
 	"errors"
 	"net"
 	"sync"
+
+	"github.com/the-block/bursar/cluster"
 )
 
 // fabric is a network without sockets, so that it works in virtual time. A node can
@@ -13,19 +15,21 @@ type fabric struct {
 	mu        sync.Mutex
 	listeners map[string]*fabricListener
 	streams   []fabricStream
-	cut       map[string]bool
+	cut       map[string]bool    // off from everybody
+	apart     map[[2]string]bool // from each other, both ways round
 }
 
 var errUnreachable = errors.New("unreachable")
 
 func newFabric() *fabric {
-	return &fabric{listeners: make(map[string]*fabricListener), cut: make(map[string]bool)}
+	return &fabric{listeners: make(map[string]*fabricListener), cut: make(map[string]bool), apart: make(map[[2]string]bool)}
 }
 
 // fabricPort is the fabric as the node at self sees it.
 type fabricPort struct {
 	*fabric
-	self string
+	self   string
+	leader cluster.Leader // nil for none
 }
 
 type fabricStream struct {
@@ -44,7 +48,7 @@ func (p fabricPort) Listen(addr string) (net.Listener, error) {
 func (p fabricPort) Dial(ctx context.Context, addr string) (net.Conn, error) {
 	p.mu.Lock()
 	l := p.listeners[addr]
-	refused := l == nil || p.cut[addr] || p.cut[p.self]
+	refused := l == nil || p.separateLocked(p.self, addr)
 	near, far := net.Pipe()
 	if !refused {
 		p.streams = append(p.streams, fabricStream{near, far, [2]string{p.self, addr}})
@@ -68,12 +72,33 @@ func (f *fabric) isolate(addr string, cut bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.cut[addr] = cut
-	if !cut {
-		return
-	}
+	f.breakLocked()
+}
+
+// part cuts two nodes off from each other, or joins them again.
+func (f *fabric) part(one, other string, cut bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.apart[[2]string{one, other}], f.apart[[2]string{other, one}] = cut, cut
+	f.breakLocked()
+}
+
+// separate reports whether nothing goes between two nodes.
+func (f *fabric) separate(one, other string) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.separateLocked(one, other)
+}
+
+func (f *fabric) separateLocked(one, other string) bool {
+	return f.cut[one] || f.cut[other] || f.apart[[2]string{one, other}]
+}
+
+// breakLocked ends the streams between nodes that are separate.
+func (f *fabric) breakLocked() {
 	kept := f.streams[:0]
 	for _, s := range f.streams {
-		if s.ends[0] != addr && s.ends[1] != addr {
+		if !f.separateLocked(s.ends[0], s.ends[1]) {
 			kept = append(kept, s)
 			continue
 		}

@@ -33,7 +33,7 @@ func losePower(dir string, seed int, lies, anonymous bool) error {
 			}
 			return nil
 		}
-		n, err := openLone(dir, disk, fabricPort{newFabric(), "n1:9002"})
+		n, err := openLone(dir, disk, fabricPort{newFabric(), "n1:9002", nil})
 		if err == nil {
 			work(n, books)
 			n.end()
@@ -42,7 +42,7 @@ func losePower(dir string, seed int, lies, anonymous bool) error {
 		}
 		disk = disk.PowerLoss(rng)
 	}
-	n, err := openLone(dir, disk, fabricPort{newFabric(), "n1:9002"})
+	n, err := openLone(dir, disk, fabricPort{newFabric(), "n1:9002", nil})
 	if err != nil {
 		return fmt.Errorf("open: %w", err)
 	}

@@ -10,47 +10,28 @@ import (
 	"github.com/the-block/bursar/persistence"
 )
 
-// EntryBytesMax is the largest entry Apply takes. A larger one is not proposed.
+// EntryBytesMax is the largest entry on its way between nodes; Apply takes one of eight
+// bytes less. A larger one is not proposed.
 const EntryBytesMax = 8 << 20
 
-// proposal is an entry on its way. It implements persistence.Future.
-type proposal struct {
-	done    chan struct{}
-	results []persistence.Result
-	err     error
-}
-
-func (p *proposal) Done() <-chan struct{} { return p.done }
-
-func (p *proposal) Applied() <-chan struct{} { return p.done }
-
-func (p *proposal) Results() ([]persistence.Result, error) { return p.results, p.err }
-
-func (p *proposal) end(results []persistence.Result, err error) {
-	p.results, p.err = results, err
-	close(p.done)
-}
-
-// Apply proposes one entry, which belongs to Consensus from then on. Entries are
-// appended in the order of the calls. The future's error is
-// persistence.ErrUnavailable if the entry was certainly not proposed, and
-// persistence.ErrUnknown if it may still commit; results mean that it is on the
-// disks of a majority and applied here.
+// Apply proposes one entry, which belongs to Consensus from then on. Where another node
+// leads the entry is handed to that one; while no leader is known it waits for one, for
+// Config.LeaderWait after the last was lost. Entries are appended in the order of the
+// calls. The future's error is persistence.ErrUnavailable if the entry was certainly
+// not proposed, and persistence.ErrUnknown if it may still commit, as when the leader it
+// was handed to was lost; results mean that it is on the disks of a majority and applied
+// where it was led. Applied tells when it is here.
 func (c *Consensus) Apply(entry []byte) persistence.Future {
-	p := &proposal{done: make(chan struct{})}
-	if len(entry) > EntryBytesMax {
-		p.end(nil, fmt.Errorf("%w: an entry of %d bytes, at most %d", persistence.ErrUnavailable, len(entry), EntryBytesMax))
-		return p
+	p := newProposal(entry)
+	switch {
+	case len(entry) > EntryBytesMax-termBytes:
+		p.settle(nil, fmt.Errorf("%w: an entry of %d bytes, at most %d",
+			persistence.ErrUnavailable, len(entry), EntryBytesMax-termBytes))
+	case !c.calls.enter():
+		p.settle(nil, errStopping)
+	default:
+		c.route(p)
 	}
-	if !c.calls.enter() {
-		p.end(nil, fmt.Errorf("%w: the node is stopping", persistence.ErrUnavailable))
-		return p
-	}
-	future := c.raft.Apply(entry, c.cfg.ApplyTimeout)
-	go func() {
-		defer c.calls.leave()
-		p.end(outcome(future))
-	}()
 	return p
 }
 

@@ -5,18 +5,21 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/hashicorp/raft"
 
+	"github.com/the-block/bursar/messages"
 	"github.com/the-block/bursar/persistence"
 )
 
-// reads shares one question to the voters among all reads that wait for it.
+// reads shares one question among all reads that wait for it.
 type reads struct {
+	ask func() (uint64, error)
+
 	mu      sync.Mutex
 	asking  bool
 	waiting *readRound // the round to be asked next; nil without readers
-	newest  readPoint
 }
 
 // readRound is one question and its answer, set before done is closed.
@@ -31,12 +34,16 @@ type readPoint struct{ commit, entry uint64 }
 
 // ReadIndex returns an index such that whatever has applied it answers
 // linearizably: it reflects all that was acknowledged, or read, before the call.
-// Only a leader that has applied an entry of its own term gives one, and only after
-// a majority has confirmed that it still leads; no clock is trusted. One round of
-// questions serves all readers that came before it. Elsewhere, or when no majority
-// answers, the error is persistence.ErrUnavailable.
-func (c *Consensus) ReadIndex(ctx context.Context) (uint64, error) {
-	round := c.joinRound()
+// It comes from a leader that has applied an entry of its own term, after a majority
+// has confirmed that it still leads; no clock is trusted. One round of questions serves
+// all readers that came before it, and where another node leads, one question to that
+// one does. When no leader is known for Config.LeaderWait, or no majority answers, the
+// error is persistence.ErrUnavailable.
+func (c *Consensus) ReadIndex(ctx context.Context) (uint64, error) { return c.reads.index(ctx) }
+
+// index joins a round and waits for its answer.
+func (r *reads) index(ctx context.Context) (uint64, error) {
+	round := r.join()
 	select {
 	case <-round.done:
 		return round.index, round.err
@@ -45,36 +52,84 @@ func (c *Consensus) ReadIndex(ctx context.Context) (uint64, error) {
 	}
 }
 
-// joinRound joins the next round. The one being asked is too old: its index was
-// taken before this read began.
-func (c *Consensus) joinRound() *readRound {
-	c.reads.mu.Lock()
-	defer c.reads.mu.Unlock()
-	if c.reads.waiting == nil {
-		c.reads.waiting = &readRound{done: make(chan struct{})}
+// join joins the next round. The one being asked is too old: its index was taken before
+// this read began.
+func (r *reads) join() *readRound {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.waiting == nil {
+		r.waiting = &readRound{done: make(chan struct{})}
 	}
-	round := c.reads.waiting
-	if !c.reads.asking {
-		c.reads.asking = true
-		go c.askRounds()
+	round := r.waiting
+	if !r.asking {
+		r.asking = true
+		go r.askRounds()
 	}
 	return round
 }
 
 // askRounds asks one round after the other until nobody waits.
-func (c *Consensus) askRounds() {
+func (r *reads) askRounds() {
 	for {
-		c.reads.mu.Lock()
-		round := c.reads.waiting
-		c.reads.waiting = nil
-		c.reads.asking = round != nil
-		c.reads.mu.Unlock()
+		r.mu.Lock()
+		round := r.waiting
+		r.waiting = nil
+		r.asking = round != nil
+		r.mu.Unlock()
 		if round == nil {
 			return
 		}
-		round.index, round.err = c.askLeadership()
+		round.index, round.err = r.ask()
 		close(round.done)
 	}
+}
+
+// askLeader asks whoever leads, and waits for somebody to. A question is given up when
+// the leader changes: the link to one that was cut off may hang for long.
+func (c *Consensus) askLeader() (uint64, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), c.cfg.ApplyTimeout)
+	defer cancel()
+	for {
+		state, changed := c.Watch()
+		switch {
+		case state.Leading:
+			return c.served.index(ctx)
+		case state.Leader != "" && c.forward.leader != nil:
+			return c.askAt(ctx, state.Leader, changed)
+		case !c.mayWait(state):
+			return 0, noLeader(state)
+		}
+		wait := time.NewTimer(time.Until(state.Since.Add(c.cfg.LeaderWait)))
+		select {
+		case <-changed:
+		case <-wait.C:
+		case <-c.closing:
+			wait.Stop()
+			return 0, errStopping
+		}
+		wait.Stop()
+	}
+}
+
+// askAt asks the node that leads, until changed.
+func (c *Consensus) askAt(ctx context.Context, leader messages.NodeID, changed <-chan struct{}) (uint64, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	ended := make(chan struct{})
+	defer close(ended)
+	go func() {
+		select {
+		case <-changed:
+		case <-c.closing:
+		case <-ended:
+		}
+		cancel()
+	}()
+	index, err := c.forward.leader.ReadIndex(ctx, leader)
+	if err != nil && !errors.Is(err, persistence.ErrUnavailable) {
+		err = fmt.Errorf("%w: ask %s: %w", persistence.ErrUnavailable, leader, err)
+	}
+	return index, err
 }
 
 // askLeadership takes the commit index first and then has a majority confirm that
@@ -95,7 +150,7 @@ func (c *Consensus) askLeadership() (uint64, error) {
 // state machine. Raft's own entries never reach it, and waiting for one would last
 // for ever.
 func (c *Consensus) newestEntry(commit uint64) (uint64, error) {
-	known := c.reads.newest // touched by the one goroutine that asks
+	known := c.newest // touched by the one goroutine that asks
 	for index := commit; index > known.commit; index-- {
 		var entry raft.Log
 		err := c.entries.GetLog(index, &entry)
@@ -112,7 +167,7 @@ func (c *Consensus) newestEntry(commit uint64) (uint64, error) {
 			break
 		}
 	}
-	c.reads.newest = readPoint{commit, known.entry}
+	c.newest = readPoint{commit, known.entry}
 	return known.entry, nil
 }
 

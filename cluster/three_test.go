@@ -1,8 +1,10 @@
 package cluster_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -15,26 +17,53 @@ import (
 // trio is three voters in one bubble of virtual time, their logs on the real disk.
 type trio struct {
 	fabric *fabric
-	nodes  map[messages.NodeID]*node
 	voters []cluster.Voter
+
+	mu    sync.Mutex // for what goes between nodes
+	nodes map[messages.NodeID]*node
+}
+
+func addrOf(name messages.NodeID) string { return string(name) + ":9002" }
+
+func (tr *trio) isCut(one, other messages.NodeID) bool {
+	return tr.fabric.separate(addrOf(one), addrOf(other))
 }
 
 func startTrio(t *testing.T) *trio {
 	t.Helper()
 	tr := &trio{fabric: newFabric(), nodes: make(map[messages.NodeID]*node)}
 	for i := 1; i <= 3; i++ {
-		name, addr := messages.NodeID(fmt.Sprintf("n%d", i)), fmt.Sprintf("n%d:9002", i)
-		cfg := testConfig(t.TempDir())
-		cfg.Node, cfg.RaftAddr, cfg.BootstrapExpect = name, addr, 3
-		tr.nodes[name] = start(t, cfg, fabricPort{tr.fabric, addr})
-		tr.voters = append(tr.voters, cluster.Voter{Node: name, Addr: addr})
+		name := messages.NodeID(fmt.Sprintf("n%d", i))
+		tr.start(t, name, t.TempDir())
+		tr.voters = append(tr.voters, cluster.Voter{Node: name, Addr: addrOf(name)})
 	}
-	for _, n := range tr.nodes {
-		if err := n.Bootstrap("test", tr.voters); err != nil {
-			t.Fatal(err)
-		}
-	}
+	tr.form(t)
 	return tr
+}
+
+// start starts a node on a directory.
+func (tr *trio) start(t *testing.T, name messages.NodeID, dir string) *node {
+	t.Helper()
+	cfg := testConfig(dir)
+	cfg.Node, cfg.RaftAddr, cfg.BootstrapExpect = name, addrOf(name), 3
+	n := start(t, cfg, fabricPort{tr.fabric, cfg.RaftAddr, links{tr, name}})
+	tr.mu.Lock()
+	tr.nodes[name] = n
+	tr.mu.Unlock()
+	return n
+}
+
+// form has n1 form the cluster.
+func (tr *trio) form(t *testing.T) {
+	t.Helper()
+	err := tr.nodes["n1"].Form(t.Context(), tr.voters, tr.ask)
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (tr *trio) ask(_ context.Context, node messages.NodeID, request cluster.FormRequest) (cluster.FormReply, error) {
+	return tr.nodes[node].Promise(request)
 }
 
 // leader waits until all nodes but the one named are ready under one leader.
@@ -71,22 +100,30 @@ func TestThreeVotersElectAndAgree(t *testing.T) {
 		leader.apply(t, numbered(1, 20)...)
 		tr.agree(t, numbered(1, 20))
 		for _, n := range tr.nodes {
-			if err := n.Bootstrap("other", tr.voters); !errors.Is(err, cluster.ErrFormed) {
-				t.Errorf("a second bootstrap: error = %v, want ErrFormed", err)
+			if err := n.Form(t.Context(), tr.voters, tr.ask); err != nil {
+				t.Errorf("formed again: %v", err)
 			}
-			if got := n.ClusterID(); got != "test" {
-				t.Errorf("cluster id = %q, want test", got)
+			if got, want := n.ClusterID(), leader.ClusterID(); got != want || got == "" {
+				t.Errorf("cluster id = %q, want %q", got, want)
 			}
 			if n == leader {
 				continue
 			}
-			f := n.Apply([]byte("from a follower"))
+			f := n.Apply([]byte("from " + n.State().Node))
 			<-f.Done()
-			if _, err := f.Results(); !errors.Is(err, persistence.ErrUnavailable) {
-				t.Errorf("a follower's proposal: error = %v, want ErrUnavailable", err)
+			if _, err := f.Results(); err != nil {
+				t.Errorf("a follower's proposal: %v", err)
 			}
-			if _, err := n.ReadIndex(t.Context()); !errors.Is(err, persistence.ErrUnavailable) {
-				t.Errorf("a follower's read index: error = %v, want ErrUnavailable", err)
+			<-f.Applied()
+			index, err := n.ReadIndex(t.Context())
+			if err != nil || index < leader.AppliedIndex() {
+				t.Errorf("a follower's read index: %d, %v, want %d", index, err, leader.AppliedIndex())
+			}
+			if err := n.WaitApplied(t.Context(), index); err != nil {
+				t.Error(err)
+			}
+			if got := n.machine.all(); got[len(got)-1] != "from "+string(n.State().Node) {
+				t.Errorf("a follower reads %q after its own proposal", got[len(got)-1])
 			}
 		}
 	})

@@ -2,7 +2,7 @@ package cluster
 
 import (
 	"context"
-	"errors"
+	"log/slog"
 	"net"
 	"sync"
 	"time"
@@ -20,15 +20,20 @@ type Network interface {
 // TCP is the plain network.
 type TCP struct{}
 
+// keepAlive ends a stream whose other side is gone within five seconds: a Raft snapshot
+// on its way to or from a node that was cut off would hold up either side for as long
+// as TCP tries again.
+var keepAlive = net.KeepAliveConfig{Enable: true, Idle: 2 * time.Second, Interval: time.Second, Count: 3}
+
 // Listen binds addr.
 func (TCP) Listen(addr string) (net.Listener, error) {
-	var l net.ListenConfig
+	l := net.ListenConfig{KeepAliveConfig: keepAlive}
 	return l.Listen(context.Background(), "tcp", addr)
 }
 
 // Dial connects to addr.
 func (TCP) Dial(ctx context.Context, addr string) (net.Conn, error) {
-	var d net.Dialer
+	d := net.Dialer{KeepAliveConfig: keepAlive}
 	return d.DialContext(ctx, "tcp", addr)
 }
 
@@ -39,88 +44,54 @@ const (
 	transportRPCsFlying = 2
 )
 
-// streams is Raft's stream layer over a Network. It closes what Raft leaves open
-// when it is shut down, on either side.
-type streams struct {
-	net.Listener
-	network Network
-
-	mu     sync.Mutex
-	open   map[*stream]struct{}
-	closed bool
+// transport is Raft's transport. A node that may not vote is no candidate and answers
+// none through it.
+type transport struct {
+	*raft.NetworkTransport
+	streams   *streams
+	advertise raft.ServerAddress
+	life      *life
+	rpcs      chan raft.RPC // past the gate; nil if there is none
+	closed    chan struct{}
+	once      sync.Once
+	gate      sync.WaitGroup
 }
 
-// stream is a connection that streams knows of.
-type stream struct {
-	net.Conn
-	of *streams
-}
-
-// Dial connects to another voter.
-func (s *streams) Dial(addr raft.ServerAddress, timeout time.Duration) (net.Conn, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), timeout)
-	defer cancel()
-	conn, err := s.network.Dial(ctx, string(addr))
+// openTransport listens on the configured address and speaks Raft there.
+func openTransport(network Network, cfg Config, of *life, log *slog.Logger, raftLog hclog.Logger) (*transport, error) {
+	listener, err := network.Listen(cfg.RaftAddr)
 	if err != nil {
 		return nil, err
 	}
-	return s.track(conn)
-}
-
-// Accept waits for another voter to connect.
-func (s *streams) Accept() (net.Conn, error) {
-	conn, err := s.Listener.Accept()
-	if err != nil {
-		return nil, err
+	t := &transport{
+		streams:   newStreams(network, listener, of, log),
+		advertise: raft.ServerAddress(cfg.AdvertiseAddr), life: of, closed: make(chan struct{}),
 	}
-	return s.track(conn)
-}
-
-// Close ends the listener and every stream.
-func (s *streams) Close() error {
-	s.mu.Lock()
-	s.closed = true
-	open := s.open
-	s.open = nil
-	s.mu.Unlock()
-	err := s.Listener.Close()
-	for c := range open {
-		err = errors.Join(err, c.Conn.Close())
+	if t.advertise == "" {
+		t.advertise = raft.ServerAddress(listener.Addr().String())
 	}
-	return err
-}
-
-func (s *streams) track(conn net.Conn) (net.Conn, error) {
-	c := &stream{conn, s}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed {
-		return nil, errors.Join(net.ErrClosed, conn.Close())
-	}
-	s.open[c] = struct{}{}
-	return c, nil
-}
-
-// Close ends the stream.
-func (c *stream) Close() error {
-	c.of.mu.Lock()
-	delete(c.of.open, c)
-	c.of.mu.Unlock()
-	return c.Conn.Close()
-}
-
-// openTransport listens on addr and speaks Raft there.
-func openTransport(network Network, addr string, log hclog.Logger) (*raft.NetworkTransport, error) {
-	listener, err := network.Listen(addr)
-	if err != nil {
-		return nil, err
-	}
-	return raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
-		Stream:                  &streams{Listener: listener, network: network, open: make(map[*stream]struct{})},
-		Logger:                  log,
+	t.NetworkTransport = raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
+		Stream:                  t.streams,
+		Logger:                  raftLog,
 		MaxPool:                 transportPool,
 		MaxRPCsInFlight:         transportRPCsFlying,
 		Timeout:                 transportTimeout,
 		MsgpackUseNewTimeFormat: true,
-	}), nil
+	})
+	if !of.mayVote() {
+		t.rpcs = make(chan raft.RPC)
+		t.gate.Go(t.keepGate)
+	}
+	return t, nil
+}
+
+// LocalAddr is where others reach this node.
+func (t *transport) LocalAddr() raft.ServerAddress { return t.advertise }
+
+// Close ends the transport. Raft and its owner both call it.
+func (t *transport) Close() error {
+	t.once.Do(func() { close(t.closed) })
+	err := t.NetworkTransport.Close()
+	t.gate.Wait()
+	return err
 }

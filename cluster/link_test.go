@@ -1,0 +1,56 @@
+package cluster_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/the-block/bursar/messages"
+	"github.com/the-block/bursar/persistence"
+)
+
+// links carries what a follower asks of the leader. A link to or from a node that is
+// cut off swallows everything, as TCP does for a long while; that of a node that was
+// stopped breaks.
+type links struct {
+	trio *trio
+	self messages.NodeID
+}
+
+var errBroken = errors.New("link broken")
+
+func (l links) Propose(to messages.NodeID, entry []byte, done func(uint64, []persistence.Result, error)) {
+	l.trio.mu.Lock()
+	defer l.trio.mu.Unlock()
+	if l.trio.isCut(l.self, to) {
+		return
+	}
+	target := l.trio.nodes[to]
+	if target == nil {
+		go done(0, nil, fmt.Errorf("%w: %w", persistence.ErrUnavailable, errBroken))
+		return
+	}
+	target.ServePropose(slices.Clone(entry), func(index uint64, results []persistence.Result, err error) {
+		l.trio.mu.Lock()
+		lost := l.trio.isCut(l.self, to)
+		l.trio.mu.Unlock()
+		if !lost {
+			done(index, results, err)
+		}
+	})
+}
+
+func (l links) ReadIndex(ctx context.Context, to messages.NodeID) (uint64, error) {
+	l.trio.mu.Lock()
+	lost, target := l.trio.isCut(l.self, to), l.trio.nodes[to]
+	l.trio.mu.Unlock()
+	switch {
+	case lost:
+		<-ctx.Done()
+		return 0, ctx.Err()
+	case target == nil:
+		return 0, errBroken
+	}
+	return target.ServeReadIndex(ctx)
+}

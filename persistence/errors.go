@@ -1,13 +1,17 @@
 package persistence
 
-import "errors"
+import (
+	"errors"
+	"fmt"
+	"time"
+)
 
 var (
 	// ErrInvalid is returned for a Txn that breaks a rule of its form or a limit.
 	ErrInvalid = errors.New("invalid transaction")
 	// ErrTooLarge is returned for a Txn over TxnBytesMax.
 	ErrTooLarge = errors.New("transaction too large")
-	// ErrOverloaded is returned by Propose when the journal's queue is full.
+	// ErrOverloaded is what an OverloadError, returned by Propose, is.
 	ErrOverloaded = errors.New("journal overloaded")
 	// ErrClosed is returned by a Store or Journal that is closed.
 	ErrClosed = errors.New("closed")
@@ -27,3 +31,19 @@ var (
 	// ErrViewFull is returned by a View that touched ViewRowsMax rows.
 	ErrViewFull = errors.New("view touches too many rows")
 )
+
+// OverloadError is returned by Propose when the journal's queue is full, or so long that
+// the proposal would wait for more than is of use. errors.Is(err, ErrOverloaded) holds.
+type OverloadError struct {
+	Waiting    int           // transactions in the queue
+	Wait       time.Duration // how long the last of them will wait, as far as is known
+	RetryAfter time.Duration // when it is worth while to come again
+}
+
+// Error says how long the queue is.
+func (e *OverloadError) Error() string {
+	return fmt.Sprintf("%v: %d transactions wait, for about %s", ErrOverloaded, e.Waiting, e.Wait.Round(time.Millisecond))
+}
+
+// Unwrap makes it an ErrOverloaded.
+func (e *OverloadError) Unwrap() error { return ErrOverloaded }

@@ -22,6 +22,7 @@ type Journal struct {
 
 	mu     sync.Mutex
 	queue  queue
+	pace   pace
 	closed bool
 	wake   chan struct{} // of capacity 1
 }
@@ -54,9 +55,14 @@ func (j *Journal) Propose(p Proposal) error {
 	if j.closed {
 		return ErrClosed
 	}
-	if !j.queue.hasRoom(&j.cfg, p.Priority, len(txn)) {
+	now := time.Now()
+	a := arrival{priority: p.Priority, size: len(txn), deadline: p.Deadline, received: p.Received, now: now}
+	if err := j.queue.admit(&j.cfg, &j.pace, a); err != nil {
 		j.stats.Overloaded.Add(1)
-		return ErrOverloaded
+		return err
+	}
+	if j.queue.len() == 0 {
+		j.pace.begins(now)
 	}
 	if p.Priority == Low {
 		j.queue.low.push(q)
@@ -66,6 +72,23 @@ func (j *Journal) Propose(p Proposal) error {
 	j.note()
 	j.ring()
 	return nil
+}
+
+// Admit tells what Propose would answer now to a caller's proposal of high priority and
+// ordinary size: nil, ErrClosed, or an OverloadError. It costs much less than deciding and
+// encoding what is then refused. received and deadline are those of a Proposal.
+func (j *Journal) Admit(received, deadline time.Time) error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.closed {
+		return ErrClosed
+	}
+	a := arrival{priority: High, size: encodedHint, deadline: deadline, received: received, now: time.Now()}
+	err := j.queue.admit(&j.cfg, &j.pace, a)
+	if err != nil {
+		j.stats.Overloaded.Add(1)
+	}
+	return err
 }
 
 // encodedHint is the size of an ordinary Txn.
@@ -98,6 +121,7 @@ type entry struct {
 	items   []queued
 	future  Future
 	since   time.Time
+	backlog bool // more was waiting than fitted
 	stalled bool
 	stuck   bool
 }
@@ -154,7 +178,7 @@ func (j *Journal) drained() bool {
 // propose hands the next entry to the log; nil if nothing waits.
 func (j *Journal) propose() *entry {
 	for {
-		items := j.take()
+		items, backlog := j.take()
 		if len(items) == 0 {
 			return nil
 		}
@@ -164,16 +188,17 @@ func (j *Journal) propose() *entry {
 			continue
 		}
 		j.stats.Batch.observe(uint64(len(items)))
-		return &entry{items: items, future: j.log.Apply(encode(items)), since: now}
+		return &entry{items: items, future: j.log.Apply(encode(items)), since: now, backlog: backlog}
 	}
 }
 
-func (j *Journal) take() []queued {
+// take gives the proposals of the next entry, and whether more are left.
+func (j *Journal) take() (items []queued, backlog bool) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	items := j.queue.next(&j.cfg)
+	items = j.queue.next(&j.cfg)
 	j.note()
-	return items
+	return items, j.queue.len() > 0
 }
 
 func encode(items []queued) []byte {
@@ -206,7 +231,11 @@ func (j *Journal) expire(items []queued, now time.Time) []queued {
 // this node's Store.
 func (j *Journal) settle(e *entry, lag *lagging) {
 	results, err := e.future.Results()
-	j.stats.Commit.observeTime(time.Since(e.since))
+	now := time.Now()
+	j.stats.Commit.observeTime(now.Sub(e.since))
+	j.mu.Lock()
+	j.pace.settled(len(e.items), e.backlog && err == nil, now)
+	j.mu.Unlock()
 	switch {
 	case err == nil && len(results) == len(e.items):
 		lag.take(e, results)

@@ -7,9 +7,14 @@ type Proposal struct {
 	Txn *Txn
 	// Priority Low is for sweeps, which keep at least an eighth of each entry.
 	Priority Priority
-	// Deadline, if not zero, is when the proposer gives up: a Txn still queued then is
-	// not proposed and ends with ErrUnavailable.
+	// Deadline, if not zero, is when the caller who waits gives up: a Txn still queued then
+	// is not proposed and ends with ErrUnavailable. With high priority it is refused at once
+	// if the queue is too long for it (JournalConfig.QueueDelayMax). Without a deadline it is
+	// the node's own work, which only a full queue refuses.
 	Deadline time.Time
+	// Received, if not zero, is when the caller's request arrived: what it has waited
+	// before this counts as if it had waited in the queue.
+	Received time.Time
 	// Sink is told the outcome. It must be comparable, such as a pointer.
 	Sink Sink
 	// Token comes back in the Outcome.

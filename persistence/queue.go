@@ -67,6 +67,58 @@ func (q *queue) hasRoom(cfg *JournalConfig, p Priority, size int) bool {
 	return q.len() < cfg.QueueTxns && q.bytes()+size <= cfg.QueueBytes
 }
 
+// shortEntries is how many entries a queue may always fill: with 1,024 Txns each, all that
+// one connection may have in flight.
+const shortEntries = 4
+
+// arrival is a proposal that asks to join the queue.
+type arrival struct {
+	priority Priority
+	size     int
+	deadline time.Time // zero: nobody waits for it
+	received time.Time // zero: it did not wait before
+	now      time.Time
+}
+
+// admit decides whether a may join the queue: nil or an OverloadError. What nobody waits
+// for, and low priority, is refused only where there is no room. A caller's is refused as
+// well where it would wait for too long, but never while the next few entries hold all that
+// is queued, unless callers keep coming late: a burst is not yet a flood.
+func (q *queue) admit(cfg *JournalConfig, pace *pace, a arrival) error {
+	full := !q.hasRoom(cfg, a.priority, a.size)
+	if !full && (a.priority == Low || a.deadline.IsZero()) {
+		return nil
+	}
+	patience := cfg.QueueDelayMax
+	keepsLate := false
+	if !a.received.IsZero() {
+		patience -= a.now.Sub(a.received)
+		keepsLate = pace.late(patience < 0, cfg.QueueDelayMax, a.now)
+	}
+	isShort := q.len() < shortEntries*cfg.BatchTxns && q.bytes() < shortEntries*cfg.BatchBytes
+	if !full && isShort && !keepsLate {
+		return nil
+	}
+	if !a.deadline.IsZero() {
+		patience = min(patience, a.deadline.Sub(a.now))
+	}
+	ahead := q.ahead(a.priority)
+	wait := pace.wait(ahead, a.now)
+	if !full && wait <= patience {
+		return nil
+	}
+	return &OverloadError{Waiting: ahead, Wait: wait, RetryAfter: retryAfter(wait, cfg.QueueDelayMax)}
+}
+
+// ahead is about how many Txns are proposed before one that joins class p now: low
+// priority gets its share of each entry while it has work, and high all else.
+func (q *queue) ahead(p Priority) int {
+	if p == Low {
+		return q.len()
+	}
+	return q.high.len() + min(q.low.len(), q.high.len()/(lowShare-1))
+}
+
 // draft is the entry being filled.
 type draft struct {
 	items             []queued

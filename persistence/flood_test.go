@@ -115,6 +115,13 @@ func (c *crowd) come(perSecond int, while time.Duration) {
 	}
 }
 
+// forget begins to note anew.
+func (c *crowd) forget() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.took, c.refused = nil, 0
+}
+
 // measured gives what was noted since the last time, once all is answered.
 func (c *crowd) measured() (p99 time.Duration, n int) {
 	time.Sleep(time.Second)
@@ -188,7 +195,7 @@ func TestFloodIsOverAtOnce(t *testing.T) {
 		usual, _ := c.measured()
 		c.come(10*diskCapacity, time.Second)
 		time.Sleep(200 * time.Millisecond)
-		c.took, c.refused = nil, 0
+		c.forget()
 		c.come(diskCapacity/2, time.Second)
 		after, _ := c.measured()
 		if c.refused > 0 || after > usual*3/2 {
@@ -230,7 +237,7 @@ func TestDiskThatStands(t *testing.T) {
 		}
 		close(stands)
 		time.Sleep(300 * time.Millisecond)
-		c.took, c.refused = nil, 0
+		c.forget()
 		c.come(diskCapacity/2, time.Second)
 		if after, _ := c.measured(); c.refused > 0 || after > usual*3/2 {
 			t.Errorf("once it goes on %d are refused and p99 is %s, before %s", c.refused, after, usual)

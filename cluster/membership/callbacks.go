@@ -62,8 +62,12 @@ func (c *callbacks) NodeMeta(int) []byte { return appendMeta(nil, c.table.me()) 
 
 // NotifyMsg takes a good-bye.
 func (c *callbacks) NotifyMsg(b []byte) {
-	if h, err := decodeHail(b); err == nil {
-		c.table.leaving(h.name, h.boot)
+	h, err := decodeHail(b)
+	if err != nil {
+		return
+	}
+	if ch, told := c.table.leaving(h.name, h.boot, time.Now()); told {
+		c.tell(ch)
 	}
 }
 

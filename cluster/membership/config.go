@@ -33,6 +33,9 @@ type Config struct {
 	SuspicionMult int
 	// SuspicionMaxMult bounds the suspicion at so many times its length.
 	SuspicionMaxMult int
+	// SlowdownMax is how many times slower a node may probe that others find slow itself.
+	// Raised: fewer false deaths told by a busy node, which also notices true ones later.
+	SlowdownMax int
 	// GossipInterval is the time between two rounds of news.
 	GossipInterval time.Duration
 	// PushPullInterval is the time between two full exchanges with one member.
@@ -62,6 +65,7 @@ func DefaultConfig() Config {
 		ProbeTimeout:     100 * time.Millisecond,
 		SuspicionMult:    2,
 		SuspicionMaxMult: 2,
+		SlowdownMax:      2,
 		GossipInterval:   50 * time.Millisecond,
 		PushPullInterval: 5 * time.Second,
 		StreamTimeout:    2 * time.Second,
@@ -90,6 +94,7 @@ func (c Config) validate() error {
 	rule(c.ProbeInterval > 0, "probe_interval: %s is not positive", c.ProbeInterval)
 	rule(c.ProbeTimeout > 0 && c.ProbeTimeout < c.ProbeInterval, "probe_timeout: %s is not between 0 and probe_interval", c.ProbeTimeout)
 	rule(c.SuspicionMult >= 1 && c.SuspicionMaxMult >= 1, "suspicion: multipliers under 1")
+	rule(c.SlowdownMax >= 1, "slowdown_max: %d is under 1", c.SlowdownMax)
 	rule(c.GossipInterval > 0, "gossip_interval: %s is not positive", c.GossipInterval)
 	rule(c.PushPullInterval > 0, "push_pull_interval: %s is not positive", c.PushPullInterval)
 	rule(c.StreamTimeout > 0, "stream_timeout: %s is not positive", c.StreamTimeout)

@@ -82,6 +82,7 @@ func (m *Membership) settings(advertise netip.Addr) *memberlist.Config {
 	conf.AdvertiseAddr, conf.AdvertisePort = advertise.String(), conf.BindPort
 	conf.ProbeInterval, conf.ProbeTimeout = m.cfg.ProbeInterval, m.cfg.ProbeTimeout
 	conf.SuspicionMult, conf.SuspicionMaxTimeoutMult = m.cfg.SuspicionMult, m.cfg.SuspicionMaxMult
+	conf.AwarenessMaxMultiplier = m.cfg.SlowdownMax
 	conf.GossipInterval, conf.PushPullInterval = m.cfg.GossipInterval, m.cfg.PushPullInterval
 	conf.TCPTimeout = m.cfg.StreamTimeout
 	conf.DeadNodeReclaimTime = m.cfg.ReclaimAfter

@@ -229,21 +229,22 @@ func TestChangedMetaReachesAll(t *testing.T) {
 func TestCrashIsNoticedWithinASecond(t *testing.T) {
 	inWorld(t, func(w *world) {
 		n1, n2, n3 := w.three()
-		var worst time.Duration
+		var all []time.Duration
 		for range 20 {
 			n3.crash()
 			took := n1.awaitView("n1 alive, n2 alive, n3 dead", 2*time.Second)
 			took = max(took, n2.awaitView("n1 alive, n2 alive, n3 dead", 2*time.Second))
-			worst = max(worst, took)
+			all = append(all, took)
 			n3 = w.start(w.meta("n3"), "n1")
 			n1.awaitView(allAlive, 5*time.Second)
 			n2.awaitView(allAlive, 5*time.Second)
 			n3.awaitView(allAlive, 5*time.Second)
 		}
-		if worst > 1200*time.Millisecond {
-			t.Errorf("the slowest of 20 crashes was noticed after %s", worst)
+		slices.Sort(all)
+		if all[10] > 1100*time.Millisecond || all[19] > 1500*time.Millisecond {
+			t.Errorf("20 crashes were noticed after %v", all)
 		}
-		t.Logf("the slowest of 20 crashes was noticed after %s", worst)
+		t.Logf("20 crashes were noticed after %s (median) and %s (slowest)", all[10], all[19])
 	})
 }
 
@@ -251,14 +252,14 @@ func TestLeavingIsNotDying(t *testing.T) {
 	inWorld(t, func(w *world) {
 		n1, n2, n3 := w.three()
 		start := time.Now()
-		if err := n3.Leave(t.Context()); err != nil {
+		if err := n3.Leave(w.Context()); err != nil {
 			t.Fatal(err)
 		}
 		t.Logf("left within %s", time.Since(start))
 		n3.crash()
 		n1.awaitView("n1 alive, n2 alive, n3 left", time.Second)
 		n2.awaitView("n1 alive, n2 alive, n3 left", time.Second)
-		if err := n3.Leave(t.Context()); !errors.Is(err, membership.ErrLeft) {
+		if err := n3.Leave(w.Context()); !errors.Is(err, membership.ErrLeft) {
 			t.Errorf("a second Leave gives %v", err)
 		}
 		w.start(w.meta("n3"), "n1")
@@ -269,6 +270,7 @@ func TestLeavingIsNotDying(t *testing.T) {
 func TestQuickRestartIsSeenByItsBoot(t *testing.T) {
 	inWorld(t, func(w *world) {
 		n1, _, n3 := w.three()
+		time.Sleep(time.Minute)
 		before := n1.member("n3")
 		n3.crash()
 		w.start(w.meta("n3"), "n1", "n2") // before anybody suspects
@@ -298,7 +300,7 @@ func TestLongCutHealsWithinTenSeconds(t *testing.T) {
 			inWorld(t, func(w *world) {
 				n1, n2, n3 := w.three()
 				cut(w)
-				time.Sleep(120 * time.Second)
+				time.Sleep(121_300 * time.Millisecond) // not in step with the rounds
 				if n1.view() == allAlive || n1.lines.count("fell silent") == 0 {
 					t.Fatalf("the cut is none: %s", n1.view())
 				}
@@ -670,7 +672,7 @@ func TestThreeNodesOverLoopback(t *testing.T) {
 			select {
 			case <-changed:
 			case <-deadline:
-				t.Fatalf("it sees %+v", members)
+				t.Fatalf("it sees %+v", members[len(members)-1])
 			}
 		}
 	}

@@ -193,13 +193,29 @@ func (t *table) alive(m Meta, addr string, now time.Time) (change, bool) {
 	return c, c.from != Alive || c.restarted
 }
 
-// leaving notes that this boot of a member said good-bye.
-func (t *table) leaving(name messages.NodeID, boot uint64) {
+// leaving notes that this boot of a member said good-bye. Gossip tells later that it is
+// gone, or has told so already.
+func (t *table) leaving(name messages.NodeID, boot uint64, now time.Time) (change, bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if e := t.members[name]; e != nil && e.Boot == boot {
-		e.leaving = true
+	e := t.members[name]
+	if e == nil || e.Boot != boot || e.State == Left {
+		return change{}, false
 	}
+	if e.State == Alive {
+		e.leaving = true
+		return change{}, false
+	}
+	return t.end(e, Left, now), true
+}
+
+// end takes a member off the living. The caller holds mu.
+func (t *table) end(e *entry, state State, now time.Time) change {
+	c := change{from: e.State}
+	e.State, e.Since, e.leaving = state, now, false
+	t.publish()
+	c.member = e.Member
+	return c
 }
 
 // gone notes that gossip no longer holds a node for alive.
@@ -210,14 +226,10 @@ func (t *table) gone(name messages.NodeID, now time.Time) (change, bool) {
 	if e == nil || e.State != Alive {
 		return change{}, false
 	}
-	c := change{from: e.State}
-	e.State, e.Since = Dead, now
 	if e.leaving {
-		e.State, e.leaving = Left, false
+		return t.end(e, Left, now), true
 	}
-	t.publish()
-	c.member = e.Member
-	return c, true
+	return t.end(e, Dead, now), true
 }
 
 // sweep forgets members that have been gone for long.

@@ -12,6 +12,9 @@ type call struct {
 	word  atomic.Uint64 // use<<1 | settled
 	value any           // written by whoever settles the call, before the signal
 	ready chan struct{} // capacity 1
+	// from is who asks if that is an actor's sender on another node. Such a call is used
+	// once and never pooled.
+	from farAsker
 }
 
 // handle is one use of a call. The zero handle belongs to a tell.
@@ -21,7 +24,10 @@ type handle struct {
 }
 
 // open reports whether somebody still waits for a reply.
-func (h handle) open() bool { return h.call != nil && h.call.word.Load() == h.use<<1 }
+func (h handle) open() bool {
+	return h.call != nil && h.call.word.Load() == h.use<<1 &&
+		(h.call.from.session == nil || h.call.from.waits())
+}
 
 // settle claims the right to end the call; it is given once.
 func (h handle) settle() bool {
@@ -32,6 +38,10 @@ func (h handle) settle() bool {
 func (h handle) reply(v any) bool {
 	if !h.settle() {
 		return false
+	}
+	if h.call.from.session != nil {
+		h.answer(v)
+		return true
 	}
 	h.call.value = v
 	h.call.ready <- struct{}{}
@@ -78,7 +88,8 @@ func (h handle) wait(ctx context.Context) (any, error) {
 // Errors: a *Refused if the message was not taken; ctx's error if it ended first
 // (the actor may still handle the message); the actor's own answer if it replied
 // with an error; ErrNoReply; ErrReplyType; an internal *messages.Error if the
-// actor failed on the message. Do not ask from inside an actor: the worker would
+// actor failed on the message; an outcome_unknown one if the actor is on another node
+// and the link broke meanwhile. Do not ask from inside an actor: the worker would
 // wait. Tell, and let the answer come as a message.
 func Ask[R any](ctx context.Context, ref Ref, msg any) (R, error) {
 	v, err := ref.ask(ctx, msg)
@@ -101,7 +112,7 @@ func (r Ref) ask(ctx context.Context, msg any) (any, error) {
 		return nil, err
 	}
 	if r.cell == nil {
-		return nil, refusedStopped
+		return r.askFar(ctx, msg)
 	}
 	s := r.cell.sys
 	h := s.newCall()

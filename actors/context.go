@@ -58,16 +58,22 @@ func (c *Context) Children() []Ref {
 	return refs
 }
 
-// Stop makes an actor, this one perhaps, finish what it has accepted and end.
+// Stop makes an actor, this one perhaps, finish what it has accepted and end. One of
+// another node is not for this node to stop.
 func (c *Context) Stop(ref Ref) {
 	if ref.cell != nil {
 		ref.cell.requestStop(EndStopped)
 	}
 }
 
-// Watch asks for a Terminated message when ref's actor ends, at once if it has.
+// Watch asks for a Terminated message when ref's actor ends, at once if it has. If it
+// is on another node, that comes too, as EndUnreachable, when the link to it breaks.
 func (c *Context) Watch(ref Ref) {
-	if ref.cell == nil || ref.cell == c.cell {
+	if ref.cell == nil {
+		c.cell.watchFar(ref)
+		return
+	}
+	if ref.cell == c.cell {
 		return
 	}
 	x := c.cell.extras()
@@ -80,6 +86,10 @@ func (c *Context) Watch(ref Ref) {
 
 // Unwatch takes Watch back.
 func (c *Context) Unwatch(ref Ref) {
+	if ref.cell == nil {
+		c.cell.unwatchFar(ref)
+		return
+	}
 	if x := c.cell.more; x != nil && ref.cell != nil && x.watching[ref.cell.pid.Id] == ref {
 		delete(x.watching, ref.cell.pid.Id)
 		ref.cell.postSystem(&actor.Unwatch{Watcher: c.cell.pid})

@@ -2,6 +2,7 @@ package membership_test
 
 import (
 	"context"
+	"errors"
 	"io"
 	"math/rand/v2"
 	"net"
@@ -78,7 +79,7 @@ func TestStreamsThatHangAreBounded(t *testing.T) {
 		closed := 0
 		for _, conn := range open {
 			_ = conn.SetReadDeadline(time.Now().Add(time.Millisecond))
-			if _, err := conn.Read(make([]byte, 1)); err == io.EOF {
+			if _, err := conn.Read(make([]byte, 1)); errors.Is(err, io.EOF) {
 				closed++
 			}
 		}

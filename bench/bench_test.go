@@ -27,7 +27,7 @@ func (c *counter) Serve(calls []*wire.Call) {
 }
 
 // serve runs a node on loopback until the test ends and returns its address.
-func serve(t *testing.T, handler wire.Handler) string {
+func serve(t testing.TB, handler wire.Handler) string {
 	t.Helper()
 	server, err := wire.New(wire.DefaultConfig(), handler, wire.NewMetrics())
 	if err != nil {

@@ -79,17 +79,24 @@ func (l *link) address() string {
 	return l.addr
 }
 
-// keep links to the node again and again until ctx ends or the node is gone.
+// keep links to the node again and again until ctx ends or the node is gone. A
+// connection that breaks is made again at once, so that the node need not count as down;
+// but not when they break as fast as they are made.
 func (l *link) keep(ctx context.Context) {
 	cfg := &l.peers.cfg
-	pause := cfg.RedialMin
+	pause, hasty := cfg.RedialMin, false
 	for ctx.Err() == nil && !l.isGone() {
 		began := time.Now()
 		err := l.once(ctx)
-		if time.Since(began) >= cfg.RedialMax && errors.Is(err, errBroken) {
-			pause = cfg.RedialMin
+		broken, lasted := errors.Is(err, errBroken), time.Since(began) >= cfg.RedialMax
+		if broken && lasted {
+			pause, hasty = cfg.RedialMin, false
+		}
+		if broken && !hasty {
+			hasty = !lasted
 			continue
 		}
+		l.down(err)
 		l.rest(ctx, pause)
 		pause = min(2*pause, cfg.RedialMax)
 	}
@@ -104,7 +111,6 @@ func (l *link) once(ctx context.Context) error {
 	addr := l.address()
 	client, hello, err := l.connect(ctx, addr)
 	if err != nil {
-		l.down(err)
 		if ctx.Err() == nil {
 			l.peers.complain("to "+string(l.node), l.node, addr, err)
 		}
@@ -112,7 +118,7 @@ func (l *link) once(ctx context.Context) error {
 	}
 	l.up(client, hello)
 	err = l.attend(ctx, client, addr)
-	l.client.Store(nil)
+	l.detach(client, err)
 	client.Abort(err)
 	_ = client.Close()
 	return fmt.Errorf("%w: %w", errBroken, err)
@@ -216,6 +222,18 @@ func (l *link) up(client *wire.Client, hello *messages.Hello) {
 	if changed {
 		l.peers.log.Info("linked to a node", "node", l.node, "boot", hello.Boot, "version", hello.Version)
 		l.peers.tell()
+	}
+}
+
+// detach notes that a connection is lost. Its node is down where it was silent already.
+func (l *link) detach(client *wire.Client, err error) {
+	l.client.Store(nil)
+	heard := client.Heard()
+	l.mu.Lock()
+	l.status.LastHeard = heard
+	l.mu.Unlock()
+	if time.Since(heard) >= l.peers.cfg.DownAfter {
+		l.down(err)
 	}
 }
 

@@ -67,6 +67,9 @@ type Event struct {
 	Restarts int
 	// Transition is EventBreaker's; nil otherwise.
 	Transition *breaker.Event
+	// Restored says that the transition is no news: an operator's force of earlier met
+	// a breaker that is new.
+	Restored bool
 }
 
 // Subscription is one reader's bounded queue of events.
@@ -76,8 +79,12 @@ type Subscription struct {
 
 	events *events
 	queue  chan Event
+	only   []What
 	missed atomic.Uint64
 }
+
+// wants reports whether the reader asked for such an event.
+func (s *Subscription) wants(w What) bool { return len(s.only) == 0 || slices.Contains(s.only, w) }
 
 // Missed counts events that found the queue full.
 func (s *Subscription) Missed() uint64 { return s.missed.Load() }
@@ -112,16 +119,17 @@ type events struct {
 	trips    uint64
 }
 
-// Subscribe returns a queue of so many events. A reader that falls behind misses
-// some, which are counted; nobody waits for it. ErrTooManyReaders after 64.
-func (s *System) Subscribe(buffer int) (*Subscription, error) {
+// Subscribe returns a queue of so many events: of those named, or of all. A reader
+// that falls behind misses some, which are counted; nobody waits for it.
+// ErrTooManyReaders after 64.
+func (s *System) Subscribe(buffer int, only ...What) (*Subscription, error) {
 	s.events.mu.Lock()
 	defer s.events.mu.Unlock()
 	if len(s.events.readers) >= readersMax {
 		return nil, ErrTooManyReaders
 	}
 	queue := make(chan Event, max(buffer, 1))
-	sub := &Subscription{C: queue, queue: queue, events: &s.events}
+	sub := &Subscription{C: queue, queue: queue, only: only, events: &s.events}
 	if s.events.readers == nil {
 		s.events.readers = make(map[*Subscription]struct{})
 	}
@@ -137,6 +145,9 @@ func (s *System) publish(e Event) {
 		ev.note(*e.Transition)
 	}
 	for sub := range ev.readers {
+		if !sub.wants(e.What) {
+			continue
+		}
 		select {
 		case sub.queue <- e:
 		default:
@@ -218,12 +229,15 @@ func (ev *events) ration(e Event) (due bool, silenced int) {
 
 // write logs e.
 func (ev *events) write(e Event) {
+	level := slog.LevelWarn
 	if t := e.Transition; t != nil {
-		ev.log.Warn("breaker moved", "actor", e.Path, "scope", t.Scope.String(),
+		if e.Restored {
+			level = slog.LevelDebug
+		}
+		ev.log.Log(context.Background(), level, "breaker moved", "actor", e.Path, "scope", t.Scope.String(),
 			"from", t.From.String(), "to", t.To.String(), "reason", t.Reason.String())
 		return
 	}
-	level := slog.LevelWarn
 	if e.What == EventRestarted || e.What == EventUnstalled {
 		level = slog.LevelInfo
 	}

@@ -60,7 +60,8 @@ type Fault struct {
 // FaultsMax bounds the faults waiting to happen.
 const FaultsMax = 100
 
-const faultDelayMax = 10 * time.Minute
+// FaultDelayMax bounds how long one fault blocks an actor.
+const FaultDelayMax = 10 * time.Minute
 
 var errInjected = errors.New("actors: injected fault")
 
@@ -82,8 +83,8 @@ func (f Fault) Validate() error {
 		return fmt.Errorf("%w: fault mode %s", ErrInvalidSpec, f.Mode)
 	case f.Times < 1:
 		return fmt.Errorf("%w: a fault happens at least once", ErrInvalidSpec)
-	case f.Mode >= FaultStall && (f.Delay <= 0 || f.Delay > faultDelayMax):
-		return fmt.Errorf("%w: delay must be over 0 and at most %v", ErrInvalidSpec, faultDelayMax)
+	case f.Mode >= FaultStall && (f.Delay <= 0 || f.Delay > FaultDelayMax):
+		return fmt.Errorf("%w: delay must be over 0 and at most %v", ErrInvalidSpec, FaultDelayMax)
 	}
 	return nil
 }

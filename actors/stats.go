@@ -2,6 +2,7 @@ package actors
 
 import (
 	"math/bits"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -48,6 +49,18 @@ func (k *kinds) named(name string) *kind {
 	k.all[name] = added
 	k.list = append(k.list, added)
 	return added
+}
+
+// Kinds lists the kinds that actors have had so far, sorted.
+func (s *System) Kinds() []string {
+	s.kinds.mu.Lock()
+	defer s.kinds.mu.Unlock()
+	names := make([]string, len(s.kinds.list))
+	for i, k := range s.kinds.list {
+		names[i] = k.name
+	}
+	slices.Sort(names)
+	return names
 }
 
 // KindStats is what the actors of one kind have done together.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -205,7 +206,22 @@ func (c *cell) report(t breaker.Event) {
 	if t.To == breaker.Open {
 		c.kind.trips.Add(1)
 	}
-	c.sys.publish(Event{At: t.At, What: EventBreaker, Path: t.Path, Kind: c.kind.name, Transition: &t})
+	c.publish(t, false)
+}
+
+func (c *cell) publish(t breaker.Event, restored bool) {
+	c.sys.publish(Event{At: t.At, What: EventBreaker, Path: t.Path, Kind: c.kind.name, Transition: &t, Restored: restored})
+}
+
+// restore publishes the transitions among actions as no news and returns the others.
+func (c *cell) restore(actions []supervision.Action) []supervision.Action {
+	return slices.DeleteFunc(actions, func(a supervision.Action) bool {
+		if a.Kind != supervision.Report {
+			return false
+		}
+		c.publish(*a.Event, true)
+		return true
+	})
 }
 
 // await makes the family wait for children, as long as they make progress within

@@ -139,7 +139,7 @@ func (o *Operations) commit(ctx context.Context, c Caller, ch change) (done, *me
 			return done{}, refusal
 		}
 		d := done{id: f.audit + 1}
-		result, refusal := o.propose(ctx, o.txn(c, ch, f, d))
+		result, refusal := o.propose(ctx, o.txn(c, ch, f, d), persistence.High)
 		if refusal != nil {
 			return done{}, refusal
 		}
@@ -178,14 +178,8 @@ func (o *Operations) judge(ch change, f facts) *messages.Error {
 func (o *Operations) txn(c Caller, ch change, f facts, d done) *persistence.Txn {
 	now := time.Now()
 	r := row{action: ch.action, at: now, who: c.Who, node: string(o.cfg.Node), path: ch.path, detail: ch.detail}
-	txn := &persistence.Txn{
-		Writes:    []persistence.Write{{Key: auditKey(d.id), Tag: byte(ch.action), Value: r.encode()}},
-		Adds:      []persistence.Add{countAudit(d.id)},
-		StampedAt: now.UnixMilli(),
-	}
-	if d.id > AuditMax {
-		txn.Deletes = append(txn.Deletes, auditKey(d.id-AuditMax))
-	}
+	txn := &persistence.Txn{Adds: []persistence.Add{countAudit(d.id, 1)}, StampedAt: now.UnixMilli()}
+	txn.Writes, txn.Deletes = appendRow(nil, nil, d.id, &r)
 	if !c.Stamped {
 		txn.RequestID, txn.PayloadHash, txn.Reply = c.RequestID, c.Hash, d.remember()
 	}
@@ -214,10 +208,10 @@ func (o *Operations) txn(c Caller, ch change, f facts, d done) *persistence.Txn 
 }
 
 // propose hands a Txn to the log and waits for the verdict.
-func (o *Operations) propose(ctx context.Context, txn *persistence.Txn) (persistence.Result, *messages.Error) {
+func (o *Operations) propose(ctx context.Context, txn *persistence.Txn, p persistence.Priority) (persistence.Result, *messages.Error) {
 	verdict := make(sink, 1)
 	deadline, _ := ctx.Deadline()
-	if err := o.journal.Propose(persistence.Proposal{Txn: txn, Deadline: deadline, Sink: verdict}); err != nil {
+	if err := o.journal.Propose(persistence.Proposal{Txn: txn, Priority: p, Deadline: deadline, Sink: verdict}); err != nil {
 		return persistence.Result{}, errorOf(err)
 	}
 	select {

@@ -15,6 +15,9 @@ type Config struct {
 	// Known reports whether an actor can have this path, loaded or not: a force on a
 	// path that nobody will ever have would be a slip of the pen that looks done.
 	Known func(path string) bool
+	// Kinds are those that actors of this node can be of before there was one: of such,
+	// and of those there were, faults may be injected.
+	Kinds []string
 }
 
 func (c Config) validate() error {

@@ -3,7 +3,8 @@ package operations
 import (
 	"context"
 	"fmt"
-	"math"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/the-block/bursar/actors"
@@ -25,8 +26,8 @@ func (o *Operations) Inject(ctx context.Context, c Caller, p *messages.InjectPar
 	if refusal != nil {
 		return nil, refusal
 	}
-	if fault.Path != "" && !o.cfg.Known(fault.Path) {
-		return nil, notFound(fault.Path)
+	if refusal := o.findTarget(fault); refusal != nil {
+		return nil, refusal
 	}
 	if !o.reserve() {
 		return nil, messages.Errorf(messages.CodeOverloaded, "%d faults wait to happen, the most there may be", actors.FaultsMax)
@@ -44,6 +45,23 @@ func (o *Operations) Inject(ctx context.Context, c Caller, p *messages.InjectPar
 	return &messages.InjectResult{Node: string(o.cfg.Node), AuditID: done.id, Duplicate: done.duplicate}, nil
 }
 
+// findTarget refuses a fault that would wait for ever for somebody to happen to.
+func (o *Operations) findTarget(f actors.Fault) *messages.Error {
+	if f.Kind == "" {
+		if o.cfg.Known(f.Path) {
+			return nil
+		}
+		return notFound(f.Path)
+	}
+	kinds := slices.Concat(o.system.Kinds(), o.cfg.Kinds)
+	if slices.Contains(kinds, f.Kind) {
+		return nil
+	}
+	slices.Sort(kinds)
+	return messages.Errorf(messages.CodeNotFound, "there are no actors of kind %q; there are %s",
+		f.Kind, strings.Join(slices.Compact(kinds), ", "))
+}
+
 // faultOf reads a fault from the parameters of a call.
 func faultOf(p *messages.InjectParams) (actors.Fault, *messages.Error) {
 	mode, ok := actors.ParseFaultMode(p.Mode)
@@ -51,18 +69,31 @@ func faultOf(p *messages.InjectParams) (actors.Fault, *messages.Error) {
 		return actors.Fault{}, messages.Errorf(messages.CodeValidationFailed,
 			"params.mode: %q is none of panic, error, stall, slow", p.Mode)
 	}
-	if p.Times > timesMax || p.DelayMS > math.MaxInt32 {
-		return actors.Fault{}, messages.Errorf(messages.CodeValidationFailed,
-			"params: at most %d times, for 600,000 ms each", timesMax)
+	const delayMax = uint64(actors.FaultDelayMax / time.Millisecond)
+	blocks := mode == actors.FaultStall || mode == actors.FaultSlow
+	invalid := func(format string, args ...any) (actors.Fault, *messages.Error) {
+		return actors.Fault{}, messages.Errorf(messages.CodeValidationFailed, format, args...)
 	}
-	fault := actors.Fault{
+	switch {
+	case p.Path == "" && p.Kind == "":
+		return invalid("params: name one actor by path, or all of a kind by kind")
+	case p.Path != "" && p.Kind != "":
+		return invalid("params: path %q and kind %q are given; name only one", p.Path, p.Kind)
+	case p.Times > timesMax:
+		return invalid("params.times: %d is more than %d", p.Times, timesMax)
+	case p.DelayMS > delayMax:
+		return invalid("params.delay_ms: %d is more than %d", p.DelayMS, delayMax)
+	case blocks && p.DelayMS == 0:
+		return invalid("params.delay_ms: %s needs a delay of at least 1 ms", mode)
+	case p.Path != "":
+		if refusal := checkPath(p.Path); refusal != nil {
+			return actors.Fault{}, refusal
+		}
+	}
+	return actors.Fault{
 		Path: p.Path, Kind: p.Kind, Mode: mode,
 		Times: int(max(p.Times, 1)), Delay: time.Duration(p.DelayMS) * time.Millisecond,
-	}
-	if err := fault.Validate(); err != nil {
-		return actors.Fault{}, messages.Errorf(messages.CodeValidationFailed, "params: %v", err)
-	}
-	return fault, nil
+	}, nil
 }
 
 // injection is how the audit log tells a fault.

@@ -2,6 +2,7 @@ package operations_test
 
 import (
 	"errors"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -72,21 +73,28 @@ func TestFaultsThatMakeNoSenseAreRefused(t *testing.T) {
 	live(t, func(t *testing.T, log *sharedLog) {
 		n := boot(t, log, "a", troubled)
 		defer n.stop()
+		const invalid, missing = messages.CodeValidationFailed, messages.CodeNotFound
 		for name, c := range map[string]struct {
 			p    messages.InjectParams
 			code messages.Code
+			says string
 		}{
-			"no mode":       {messages.InjectParams{Path: "/shop/till", Mode: "fire"}, messages.CodeValidationFailed},
-			"nobody":        {messages.InjectParams{Mode: "panic"}, messages.CodeValidationFailed},
-			"both":          {messages.InjectParams{Path: "/shop", Kind: "shop", Mode: "panic"}, messages.CodeValidationFailed},
-			"too often":     {messages.InjectParams{Path: "/shop", Mode: "panic", Times: 1 << 40}, messages.CodeValidationFailed},
-			"no delay":      {messages.InjectParams{Path: "/shop", Mode: "stall"}, messages.CodeValidationFailed},
-			"endless":       {messages.InjectParams{Path: "/shop", Mode: "stall", DelayMS: 1 << 62}, messages.CodeValidationFailed},
-			"unknown actor": {messages.InjectParams{Path: "/shop/tlil", Mode: "panic"}, messages.CodeNotFound},
+			"no mode":       {messages.InjectParams{Path: "/shop/till", Mode: "fire"}, invalid, `"fire"`},
+			"nobody":        {messages.InjectParams{Mode: "panic"}, invalid, "by path"},
+			"both":          {messages.InjectParams{Path: "/shop", Kind: "till", Mode: "panic"}, invalid, `"till"`},
+			"too often":     {messages.InjectParams{Path: "/shop", Mode: "panic", Times: 1 << 40}, invalid, "params.times"},
+			"no delay":      {messages.InjectParams{Path: "/shop", Mode: "stall"}, invalid, "params.delay_ms"},
+			"endless":       {messages.InjectParams{Path: "/shop", Mode: "stall", DelayMS: 1 << 62}, invalid, "params.delay_ms"},
+			"a bit long":    {messages.InjectParams{Path: "/shop", Mode: "slow", DelayMS: 600_001}, invalid, "600001"},
+			"no path":       {messages.InjectParams{Path: "shop", Mode: "panic"}, invalid, `"shop"`},
+			"unknown actor": {messages.InjectParams{Path: "/shop/tlil", Mode: "panic"}, missing, "/shop/tlil"},
+			"unknown kind":  {messages.InjectParams{Kind: "tlil", Mode: "panic"}, missing, `"tlil"; there are root, shop, till`},
 		} {
 			_, refusal := n.Inject(n.within(), n.caller(), &c.p)
-			if refusal == nil || refusal.Code != c.code {
-				t.Errorf("%s: %v, want %v", name, refusal, c.code)
+			if refusal == nil || refusal.Code != c.code || !strings.Contains(refusal.Message, c.says) {
+				t.Errorf("%s: %v, want %v with %s", name, refusal, c.code, c.says)
+			} else if strings.Contains(refusal.Message, "actors:") {
+				t.Errorf("%s: the text is of the inside: %v", name, refusal)
 			}
 		}
 		if rows := n.rows(); len(rows) != 0 || n.system.FaultsWaiting() != 0 {
@@ -109,6 +117,23 @@ func TestFaultsThatWaitAreBoundedAndNoneIsAuditedInVain(t *testing.T) {
 		refused(t, refusal, messages.CodeOverloaded)
 		if rows := n.rows(); len(rows) != actors.FaultsMax {
 			t.Errorf("%d rows, want %d", len(rows), actors.FaultsMax)
+		}
+	})
+}
+
+func TestAFaultMayWaitForAKindThatIsToCome(t *testing.T) {
+	live(t, func(t *testing.T, log *sharedLog) {
+		n := boot(t, log, "a", troubled, func(c *operations.Config) { c.Kinds = []string{"customer-7"} })
+		defer n.stop()
+		p := &messages.InjectParams{Kind: "customer-7", Mode: "panic"}
+		if _, refusal := n.Inject(n.within(), n.caller(), p); refusal != nil {
+			t.Fatal(refusal)
+		}
+		if err := n.ask("/shop", "customer-7"); err != nil {
+			t.Fatal(err)
+		}
+		if err := n.ask("/shop/customer-7", 1); !errors.Is(err, internal) {
+			t.Errorf("the first of its kind: %v", err)
 		}
 	})
 }

@@ -35,7 +35,9 @@ func countForce(delta int64) persistence.Add {
 	return persistence.Add{Counter: CounterForces, Delta: delta, Min: 0, Max: supervision.ForcesMax}
 }
 
-// countAudit takes a number of the audit log. It fails if somebody else has taken it.
-func countAudit(id uint64) persistence.Add {
-	return persistence.Add{Counter: CounterAudit, Delta: 1, Min: int64(id), Max: int64(id)}
+// countAudit takes n numbers of the audit log from first on. It fails if somebody else
+// has taken the first.
+func countAudit(first uint64, n int) persistence.Add {
+	last := int64(first) + int64(n) - 1
+	return persistence.Add{Counter: CounterAudit, Delta: int64(n), Min: last, Max: last}
 }

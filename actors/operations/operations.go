@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/the-block/bursar/actors"
 	"github.com/the-block/bursar/persistence"
@@ -24,13 +25,16 @@ type Operations struct {
 	store   *persistence.Store
 	journal Journal
 
-	// Run's own: the audit log is followed up to the row seen.
-	seen uint64
+	// Run's own: the audit log is followed up to the row seen. What it says was done
+	// before this node's start is history.
+	seen    uint64
+	started time.Time
 
 	mu     sync.Mutex
 	forces supervision.Forces
 	index  uint64        // of the log, that the runtime stands for
 	moved  chan struct{} // closed when index grows; nil while nobody waits
+	untold bool          // forces were restored, and no line says so yet
 	// injecting counts faults on their way through the log.
 	injecting int
 }
@@ -43,10 +47,25 @@ func New(cfg Config, system *actors.System, store *persistence.Store, journal Jo
 	return &Operations{cfg: cfg, system: system, store: store, journal: journal}, nil
 }
 
-// Run follows the log until ctx ends and does to this node's breakers what operators
-// have committed, wherever they did. An error means that the Store cannot be believed:
-// the node must stop.
+// Run follows the log until ctx ends: it does to this node's breakers what operators
+// have committed, wherever they did, and enters into the audit log which of them moved by
+// themselves. An error means that the Store cannot be believed: the node must stop.
 func (o *Operations) Run(ctx context.Context) error {
+	moves, err := o.system.Subscribe(movesMax, actors.EventBreaker)
+	if err != nil {
+		return fmt.Errorf("hear of breakers: %w", err)
+	}
+	defer moves.Close()
+	var recording sync.WaitGroup
+	defer recording.Wait()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	recording.Go(func() { o.record(ctx, moves) })
+	return o.followLog(ctx)
+}
+
+func (o *Operations) followLog(ctx context.Context) error {
+	o.started = time.UnixMilli(time.Now().UnixMilli()) // as coarse as rows are
 	if err := o.load(); err != nil {
 		return err
 	}
@@ -117,26 +136,37 @@ func (o *Operations) load() error {
 	if err != nil {
 		return fmt.Errorf("read the audit log: %w", err)
 	}
+	if err := o.restore(); err != nil {
+		return err
+	}
+	o.seen = uint64(newest)
+	o.advance(index)
+	return nil
+}
+
+// restore makes the runtime's forces those of the table, which is no news to anybody.
+func (o *Operations) restore() error {
 	forced, err := o.readForces()
 	if err != nil {
 		return fmt.Errorf("read the forces: %w", err)
 	}
-	held := make(map[string]bool, len(forced))
+	var table supervision.Forces
+	held := make([]actors.Forced, 0, len(scopes)*len(forced))
 	for _, f := range forced {
-		held[f.Path] = true
-	}
-	for _, f := range o.Forces() {
-		if !held[f.Path] {
-			o.release(f.Path)
+		if err := table.Put(f); err != nil {
+			return fmt.Errorf("force %s of %s: %w", f.State, f.Path, err)
+		}
+		for _, scope := range scopes {
+			held = append(held, actors.Forced{Path: f.Path, Scope: scope, State: f.State})
 		}
 	}
-	for _, f := range forced {
-		if err := o.hold(f); err != nil {
-			return err
-		}
+	if err := o.system.RestoreForces(held); err != nil {
+		return fmt.Errorf("restore the forces: %w", err)
 	}
-	o.seen = uint64(newest)
-	o.advance(index)
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.untold = o.untold || len(forced)+len(o.forces.All()) > 0
+	o.forces = table
 	return nil
 }
 
@@ -200,17 +230,26 @@ func (o *Operations) follow(newest uint64) error {
 	if uint64(len(rows)) != to-o.seen { // the oldest were taken away meanwhile
 		return o.load()
 	}
+	history := false
 	for i := range rows {
+		if rows[i].at.Before(o.started) {
+			history = true
+			continue
+		}
 		if err := o.carryOut(&rows[i]); err != nil {
 			return err
 		}
 	}
 	o.seen = to
+	if history { // a node that replays its log: what came of it is in the table
+		return o.restore()
+	}
 	return nil
 }
 
 // carryOut does to this node's breakers what a row says. An inject concerns only the
-// node that took it, and only once: who proposed it sees to that.
+// node that took it, and only once: who proposed it sees to that. What a breaker did by
+// itself it did on its own node.
 func (o *Operations) carryOut(r *row) error {
 	if state, ok := r.action.state(); ok {
 		return o.hold(supervision.Force{Path: r.path, State: state, By: r.who, At: r.at})

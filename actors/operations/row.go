@@ -11,7 +11,7 @@ import (
 	"github.com/the-block/bursar/supervision/breaker"
 )
 
-// action is what an operator did. It is the tag of a row of the audit log; a row of
+// action is what an operator, or a breaker by itself, did. It is the tag of a row of the audit log; a row of
 // TableForces has the tag of what put it there.
 type action byte
 
@@ -20,6 +20,9 @@ const (
 	forceClose
 	reset
 	inject
+	// What breakers did by themselves.
+	trip
+	recovery
 )
 
 // String gives the action as the wire has it.
@@ -33,6 +36,10 @@ func (a action) String() string {
 		return "reset"
 	case inject:
 		return "inject"
+	case trip:
+		return "trip"
+	case recovery:
+		return "recover"
 	default:
 		return fmt.Sprintf("action(%d)", byte(a))
 	}
@@ -45,7 +52,7 @@ func (a action) state() (state breaker.State, ok bool) {
 		return breaker.ForcedOpen, true
 	case forceClose:
 		return breaker.ForcedClosed, true
-	case reset, inject:
+	case reset, inject, trip, recovery:
 	}
 	return 0, false
 }
@@ -54,8 +61,8 @@ func (a action) state() (state breaker.State, ok bool) {
 type row struct {
 	action action
 	at     time.Time // good to the millisecond
-	who    string    // the caller
-	node   string    // that took the call
+	who    string    // the caller, or itself
+	node   string    // that took the call, or on which the breaker is
 	path   string
 	detail string
 }

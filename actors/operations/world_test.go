@@ -105,6 +105,41 @@ type node struct {
 	cancel  context.CancelFunc
 	tasks   sync.WaitGroup
 	asked   int
+	said    said
+}
+
+// said is what the runtime wrote into its log, a line each.
+type said struct {
+	mu    sync.Mutex
+	lines []string
+}
+
+func (s *said) Enabled(context.Context, slog.Level) bool { return true }
+func (s *said) WithAttrs([]slog.Attr) slog.Handler       { return s }
+func (s *said) WithGroup(string) slog.Handler            { return s }
+
+func (s *said) Handle(_ context.Context, r slog.Record) error {
+	line := r.Level.String() + " " + r.Message
+	r.Attrs(func(a slog.Attr) bool { line += " " + a.String(); return true })
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.lines = append(s.lines, line)
+	return nil
+}
+
+// all gives the lines of a level and above.
+func (s *said) all(level slog.Level) []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var lines []string
+	for _, line := range s.lines {
+		for l := level; l <= slog.LevelError; l += 4 {
+			if strings.HasPrefix(line, l.String()) {
+				lines = append(lines, line)
+			}
+		}
+	}
+	return lines
 }
 
 // live runs a test in a bubble, with a log.
@@ -124,7 +159,7 @@ func boot(t testing.TB, log *sharedLog, name string, tune ...func(*operations.Co
 	n.ok(log.join(n.fsm))
 	n.journal, err = persistence.NewJournal(persistence.DefaultJournalConfig(), log, nil)
 	n.ok(err)
-	n.system, err = actors.New(actors.DefaultConfig(), slog.New(slog.DiscardHandler))
+	n.system, err = actors.New(actors.DefaultConfig(), slog.New(&n.said))
 	n.ok(err)
 	_, err = n.system.Spawn(shopSpec())
 	n.ok(err)

@@ -441,7 +441,7 @@ func (c *Client) read() {
 			}
 			resp, ok := readResponse(&decoder, buf[r:min(r+size, w)])
 			if verdict != pack.Complete || !ok {
-				err = errors.New("the node sent no MessagePack-RPC response")
+				err = errors.New("the node sent no MessagePack-RPC response; does it want TLS?")
 				break
 			}
 			scanner.Reset()

@@ -66,7 +66,7 @@ type conn struct {
 func newConn(h *hall, nc net.Conn) *conn {
 	c := &conn{
 		hall: h, server: h.server, nc: nc,
-		peer:   h.server.peerOf(nc.RemoteAddr().String()),
+		peer:   h.server.peerOf(nc.RemoteAddr().String(), nil),
 		buf:    make([]byte, bufferIdle),
 		limits: h.server.limits,
 		wake:   make(chan struct{}, 1),
@@ -81,6 +81,10 @@ func newConn(h *hall, nc net.Conn) *conn {
 
 // run serves the connection until it is over and every answer is written or lost.
 func (c *conn) run() {
+	if !c.secure() {
+		_ = c.nc.Close()
+		return
+	}
 	var writer sync.WaitGroup
 	writer.Go(c.write)
 	c.read()

@@ -166,7 +166,7 @@ func split(body []byte, most int) (requests []json.RawMessage, batch bool, err *
 // prepare makes calls of the requests that can be made, and answers the others.
 func (x *exchange) prepare(r *http.Request, requests []json.RawMessage) []*Call {
 	now := time.Now()
-	peer := x.server.peerOf(r.RemoteAddr)
+	peer := x.server.peerOf(r.RemoteAddr, r.TLS)
 	x.entries = make([]entry, len(requests))
 	var calls []*Call
 	for i, raw := range requests {

@@ -2,6 +2,7 @@ package wire
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"net"
 	"slices"
@@ -187,14 +188,18 @@ func (s *Server) serve(calls []*Call) {
 	}
 }
 
-// peerOf judges who is at the far end.
-func (s *Server) peerOf(addr string) Peer {
-	p := Peer{Addr: addr, Roles: messages.Reader | messages.Submitter}
+// peerOf judges who is at the far end. With TLS it is worth what its certificate says,
+// wherever it is.
+func (s *Server) peerOf(addr string, state *tls.ConnectionState) Peer {
+	p := Peer{Addr: addr, Roles: stranger}
 	if host, _, err := net.SplitHostPort(addr); err == nil {
 		ip := net.ParseIP(host)
 		p.Loopback = ip != nil && ip.IsLoopback()
 	}
-	if p.Loopback && s.cfg.TrustLoopback {
+	switch {
+	case state != nil:
+		p.Roles = rolesProven(state)
+	case p.Loopback && s.cfg.TrustLoopback:
 		p.Roles = messages.RolesAll
 	}
 	return p

@@ -1,0 +1,111 @@
+package wire
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"net"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/the-block/bursar/messages"
+)
+
+// What a certificate may say that its holder is. It says so in URIs "bursar:role/ROLE"
+// among its alternative names, as many as it has roles.
+const (
+	CertNode     = "node"     // a node of the cluster; may call other nodes, and nothing here
+	CertOperator = "operator" // moves money and state
+	CertVoter    = "voter"    // votes
+	CertClient   = "client"   // reads and submits proposals
+	CertMonitor  = "monitor"  // reads
+)
+
+// certRoles are the roles at the ingress that a certificate gives. What anybody may do
+// without a certificate an operator and a voter may, too.
+var certRoles = map[string]messages.Role{
+	CertNode:     0,
+	CertOperator: stranger | messages.Operator,
+	CertVoter:    stranger | messages.Voter,
+	CertClient:   stranger,
+	CertMonitor:  messages.Reader,
+}
+
+// stranger is what a caller may do who proves nothing.
+const stranger = messages.Reader | messages.Submitter
+
+const (
+	roleScheme = "bursar"
+	rolePath   = "role/"
+)
+
+// CertRoleURI is how a certificate says that its holder has a role.
+func CertRoleURI(role string) *url.URL {
+	return &url.URL{Scheme: roleScheme, Opaque: rolePath + role}
+}
+
+// CertRoles lists what a certificate says that its holder is.
+func CertRoles(cert *x509.Certificate) []string {
+	var roles []string
+	for _, uri := range cert.URIs {
+		if role, ok := strings.CutPrefix(uri.Opaque, rolePath); ok && uri.Scheme == roleScheme {
+			roles = append(roles, role)
+		}
+	}
+	return roles
+}
+
+// rolesProven are the roles of a caller with TLS. A certificate that names none is worth
+// as much as none.
+func rolesProven(state *tls.ConnectionState) messages.Role {
+	if len(state.VerifiedChains) == 0 {
+		return stranger
+	}
+	named := CertRoles(state.VerifiedChains[0][0])
+	if len(named) == 0 {
+		return stranger
+	}
+	var roles messages.Role
+	for _, role := range named {
+		roles |= certRoles[role]
+	}
+	return roles
+}
+
+// secured is a connection with TLS.
+type secured interface {
+	HandshakeContext(ctx context.Context) error
+	ConnectionState() tls.ConnectionState
+}
+
+// handshakeTimeout bounds a caller's handshake.
+const handshakeTimeout = 10 * time.Second
+
+// secure shakes hands where there is TLS, and judges its caller anew. It reports false
+// where that fails: there is nobody to tell.
+func (c *conn) secure() bool {
+	nc, ok := c.nc.(secured)
+	if !ok {
+		return true
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), handshakeTimeout)
+	defer cancel()
+	if nc.HandshakeContext(ctx) != nil {
+		return false
+	}
+	state := nc.ConnectionState()
+	c.peer = c.server.peerOf(c.peer.Addr, &state)
+	return true
+}
+
+// DialTLS connects to a node's MessagePack port, host:port, with TLS. Without a
+// ServerName in cfg the node's certificate must be for the host of addr.
+func DialTLS(ctx context.Context, addr string, cfg *tls.Config) (*Client, error) {
+	d := tls.Dialer{NetDialer: new(net.Dialer), Config: cfg}
+	nc, err := d.DialContext(ctx, "tcp", addr)
+	if err != nil {
+		return nil, err
+	}
+	return NewClient(nc), nil
+}

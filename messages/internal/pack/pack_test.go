@@ -188,6 +188,32 @@ func TestNumbersAtTheEdges(t *testing.T) {
 	}
 }
 
+func TestBinaryIsWhatAnotherCodecWrites(t *testing.T) {
+	for _, n := range []int{0, 1, 255, 256, 65_535, 65_536, 300_000} {
+		v := bytes.Repeat([]byte{7}, n)
+		want, err := msgpack.Marshal(v)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b := pack.AppendBinary(nil, v)
+		if !bytes.Equal(b, want) {
+			t.Errorf("%d bytes begin with % x, want % x", n, b[:2], want[:2])
+		}
+		var d pack.Decoder
+		d.Reset(b, "it", false)
+		if got := d.Binary(); !bytes.Equal(got, v) || d.Fault() != nil || len(d.Rest()) != 0 {
+			t.Errorf("%d bytes: got %d, %v", n, len(got), d.Fault())
+		}
+	}
+	for _, b := range [][]byte{pack.AppendString(nil, "s"), pack.AppendNil(nil), {0xc4, 2, 0}, {0xc7, 0, 0}, nil} {
+		var d pack.Decoder
+		d.Reset(b, "it", false)
+		if got := d.Binary(); got != nil || d.Fault() == nil {
+			t.Errorf("% x: got % x, %v", b, got, d.Fault())
+		}
+	}
+}
+
 func TestTheReaderReadsEveryKind(t *testing.T) {
 	b := pack.AppendArray(nil, 9)
 	b = pack.AppendNil(b)

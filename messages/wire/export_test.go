@@ -72,3 +72,28 @@ func AppendResponse(b []byte, id uint32, result messages.Result) []byte {
 	b, _ = appendResponse(b, id, result, nil, limits.Bytes)
 	return b
 }
+
+// Outbox is exported for its property.
+type Outbox struct{ o outbox }
+
+// Add adds a message and returns its segment.
+func (o *Outbox) Add(m []byte) uint64 {
+	return o.o.add(func(b []byte) []byte { return append(b, m...) })
+}
+
+// Hurry adds an urgent message.
+func (o *Outbox) Hurry(m []byte) {
+	o.o.hurry(func(b []byte) []byte { return append(b, m...) }, func() {})
+}
+
+// Take takes what is to be written next, gives it back as written, and returns a copy.
+func (o *Outbox) Take() (batch []byte, told int) {
+	b, t := o.o.take()
+	batch = append(batch, b...)
+	o.o.giveBack(b)
+	return batch, len(t)
+}
+
+// Bytes and Begun are those of the outbox.
+func (o *Outbox) Bytes() int                { return o.o.bytes }
+func (o *Outbox) Begun(segment uint64) bool { return o.o.begun(segment) }

@@ -20,6 +20,10 @@ func (c *conn) greet(req request, call *Call) bool {
 	if err != nil {
 		return c.turnDown(req, call, err)
 	}
+	if !c.greeting && node != c.peer.Node {
+		return c.turnDown(req, call, messages.Errorf(messages.CodeInvalidRequest,
+			"%s said hello here, and now %s: a connection has one node", c.peer.Node, node))
+	}
 	c.peer.Node, c.greeting, c.limits = node, false, c.server.limits
 	c.settle(req, call.Method, answer, nil)
 	return true

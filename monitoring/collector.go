@@ -42,6 +42,9 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	if c.sources.Actors != nil {
 		collectActors(out, c.sources.Actors())
 	}
+	if c.sources.Breakers != nil {
+		collectBreakers(out, c.sources.Breakers())
+	}
 }
 
 func (c collector) collectNode(out sink) {

@@ -1,6 +1,10 @@
 package monitoring
 
-import "github.com/prometheus/client_golang/prometheus"
+import (
+	"slices"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
 
 // Family is one metric family.
 type Family struct {
@@ -161,7 +165,7 @@ var metrics = catalog{
 // are documented on. Go's and the process's own families are extra: RuntimeSeriesMax.
 func Families() []Family {
 	m := &metrics
-	return []Family{
+	return slices.Concat([]Family{
 		m.disbursements, m.executionErrors, m.balance, m.backlog, m.states, m.dependencyFailures, m.epoch,
 		m.executorActive, m.breakerState, m.breakerFailures, m.breakerSuccesses, m.lag, m.tick, m.executorInFlight,
 		m.rpcRequests, m.rpcRefusals, m.rpcInFlight, m.rpcConnections,
@@ -171,7 +175,7 @@ func Families() []Family {
 		m.kindActive, m.kindMessages, m.kindDepth, m.kindRejected, m.kindRestarts, m.kindDead,
 		m.kindWait, m.kindProcessing, m.actorDepth, m.actorMessages, m.actorProcessing,
 		m.info, m.ready,
-	}
+	}, breakerFamilies())
 }
 
 // RuntimeSeriesMax is the most series of Go's runtime and of the process that are

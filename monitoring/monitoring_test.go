@@ -105,11 +105,19 @@ func hostile() monitoring.Sources {
 	var methods []monitoring.Method
 	var kinds []monitoring.Kind
 	var actors []monitoring.Actor
+	var breakers monitoring.Breakers
+	breakers.Trips = counts
 	for i := range 10_000 {
 		counts[garbage(i)], members[garbage(i)], codes[messages.Code(-i)] = 1, 1, 1
 		methods = append(methods, monitoring.Method{Name: garbage(i), OK: 1, Refused: 1, Failed: 1})
 		kinds = append(kinds, monitoring.Kind{Name: garbage(i), Messages: 1, Wait: wide, Processing: wide})
 		actors = append(actors, monitoring.Actor{Path: garbage(i), Messages: 1})
+		breakers.Counts = append(breakers.Counts, monitoring.BreakerCount{
+			Kind: garbage(i), Scope: garbage(i % 7), State: garbage(i % 11), Count: 1,
+		})
+		breakers.NotClosed = append(breakers.NotClosed,
+			monitoring.Breaker{Path: garbage(i), Scope: "own", State: "open"},
+			monitoring.Breaker{Path: fmt.Sprintf("\xfe\x00 %d", i), Scope: "own", State: "open"})
 	}
 	return monitoring.Sources{
 		Node:  monitoring.Node{Name: "n1", Role: "observer"},
@@ -122,6 +130,7 @@ func hostile() monitoring.Sources {
 		Journal:  func() monitoring.Journal { return monitoring.Journal{BatchTxns: wide, CommitSeconds: wide} },
 		Cluster:  func() monitoring.Cluster { return monitoring.Cluster{Members: members} },
 		Actors:   func() monitoring.Actors { return monitoring.Actors{Kinds: kinds, Busiest: actors} },
+		Breakers: func() monitoring.Breakers { return breakers },
 	}
 }
 
@@ -190,10 +199,13 @@ func TestSumsOverActorsAndMethodsStayExact(t *testing.T) {
 		"bursar_actors_messages_total": 10_000,
 		"bursar_rpc_requests_total":    30_000,
 		"bursar_rpc_refusals_total":    10_000,
+
+		"bursar_supervision_breaker_trips_total": 10_000,
+		"bursar_supervision_breakers":            10_000,
 	} {
 		var got float64
 		for _, metric := range gathered[name].GetMetric() {
-			got += metric.GetCounter().GetValue()
+			got += metric.GetCounter().GetValue() + metric.GetGauge().GetValue()
 		}
 		if got != want {
 			t.Errorf("%s sums to %v, want %v", name, got, want)
@@ -321,5 +333,29 @@ func TestRunServesUntilItsContextEnds(t *testing.T) {
 	cancel()
 	if err := <-ended; err != nil {
 		t.Errorf("Run ended with %v", err)
+	}
+}
+
+func TestBreakersAreShownByKindScopeAndState(t *testing.T) {
+	server := newServer(t, monitoring.Sources{Breakers: func() monitoring.Breakers {
+		return monitoring.Breakers{
+			Counts: []monitoring.BreakerCount{
+				{Kind: "shard", Scope: "cell", State: "open", Count: 2},
+				{Kind: "shard", Scope: "own", State: "closed", Count: 64},
+			},
+			Trips:     map[string]uint64{"shard": 3},
+			NotClosed: []monitoring.Breaker{{Path: "/treasury/shard-07/disbursement-7", Scope: "cell", State: "open"}},
+		}
+	}})
+	page := get(server, "/metrics").Body.String()
+	for _, line := range []string{
+		`bursar_supervision_breakers{kind="shard",scope="cell",state="open"} 2`,
+		`bursar_supervision_breakers{kind="shard",scope="own",state="closed"} 64`,
+		`bursar_supervision_breaker_trips_total{kind="shard"} 3`,
+		`bursar_supervision_breaker_not_closed{actor="/treasury/shard-07/disbursement-7",scope="cell",state="open"} 1`,
+	} {
+		if !strings.Contains(page, line+"\n") {
+			t.Errorf("/metrics lacks %s", line)
+		}
 	}
 }

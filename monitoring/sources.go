@@ -28,6 +28,8 @@ type Sources struct {
 	Cluster func() Cluster
 	// Actors gives the runtime's figures.
 	Actors func() Actors
+	// Breakers gives the circuit breakers.
+	Breakers func() Breakers
 }
 
 // Node says who a node is. It does not change while the node runs.

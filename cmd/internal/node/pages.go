@@ -54,6 +54,7 @@ func (n *Node) sources() monitoring.Sources {
 		Journal:  n.journalFigures,
 		Cluster:  n.clusterFigures,
 		Actors:   n.actorFigures,
+		Breakers: n.breakerFigures,
 	}
 }
 

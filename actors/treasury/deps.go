@@ -17,6 +17,7 @@ type deps struct {
 	model   *Model
 	journal Journal
 	fences  *fences
+	pace    *pace
 	stats   *Stats
 	log     *slog.Logger
 	// addresses are where executor and shards are found; they change when the

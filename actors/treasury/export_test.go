@@ -1,6 +1,10 @@
 package treasury
 
-import "context"
+import (
+	"context"
+
+	"github.com/the-block/bursar/messages"
+)
 
 // Steps is Follow by hand: each call carries what was committed since into the model.
 func (t *Treasury) Steps(ctx context.Context) func() error {
@@ -23,3 +27,18 @@ func (m *Model) Queued() int {
 	}
 	return count
 }
+
+// What the tests of sweeping know of their limits.
+const (
+	SweepersMax = sweepersMax
+	SweepMax    = sweepMax
+)
+
+// Pace hands out turns to sweep.
+type Pace struct{ pace }
+
+// Ask is ask.
+func (p *Pace) Ask(shard messages.ShardID) bool { return p.ask(shard) }
+
+// Leave is leave.
+func (p *Pace) Leave(shard messages.ShardID) (messages.ShardID, bool) { return p.leave(shard) }

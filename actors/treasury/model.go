@@ -97,6 +97,14 @@ func (m *Model) Wait(ctx context.Context, index uint64) error {
 	}
 }
 
+// Swept reports whether a shard has nothing to sweep: nothing that is due, and nothing
+// that fails.
+func (m *Model) Swept(shard messages.ShardID) bool {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return !m.picture.isDue(shard) && len(m.graph.FailingIn(shard, 0, 1)) == 0
+}
+
 // TakeDue removes up to limit disbursements of a shard from the due index whose
 // next step has come, and tells the epoch it is. Ids ascend.
 func (m *Model) TakeDue(shard messages.ShardID, limit int) ([]messages.DisbursementID, messages.Epoch) {

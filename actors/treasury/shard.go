@@ -70,6 +70,7 @@ func (s *shard) abandon() {
 	}
 	clear(s.open)
 	s.takeBack()
+	s.endTurn()
 	s.sendAway()
 }
 
@@ -103,7 +104,7 @@ func (s *shard) receive(ctx *actors.Context, msg any) error {
 		}
 		return s.sweep(ctx)
 	case activate:
-		if !s.active() {
+		if _, active := s.speaks(); !active {
 			s.sendAway()
 		}
 		return s.sweep(ctx)
@@ -131,17 +132,17 @@ func (s *shard) receive(ctx *actors.Context, msg any) error {
 	return nil
 }
 
-// active reports whether this node owns the shard; if not, it is on standby.
-func (s *shard) active() bool { return s.fences.of(s.id) != 0 }
-
-// speaks is the fence under which the shard writes.
-func (s *shard) speaks() persistence.ShardFence {
-	return persistence.ShardFence{Shard: s.id, Fence: s.fences.of(s.id)}
+// speaks is the fence under which the shard writes. It is not active without one: this
+// node is on standby for it. The fence may change at any time.
+func (s *shard) speaks() (fence persistence.ShardFence, active bool) {
+	fence = persistence.ShardFence{Shard: s.id, Fence: s.fences.of(s.id)}
+	return fence, fence.Fence != 0
 }
 
 // take handles one request that needs no record of its own yet.
 func (s *shard) take(r Appendable) {
-	if !s.active() {
+	fence, active := s.speaks()
+	if !active {
 		r.request().Fail(notOwner(s.id))
 		return
 	}
@@ -150,7 +151,7 @@ func (s *shard) take(r Appendable) {
 		r.request().Fail(err)
 		return
 	}
-	txn.Fences = []persistence.ShardFence{s.speaks()}
+	txn.Fences = []persistence.ShardFence{fence}
 	// Its answer needs nothing of this node's Store.
 	proposal := persistence.Proposal{Txn: txn, Deadline: r.request().Deadline, Early: true}
 	if err := s.propose(proposal, r); err != nil {
@@ -201,8 +202,8 @@ func failExpired(list []Command, now time.Time) []Command {
 // not loaded. No actor is made for a disbursement that does not exist.
 func (s *shard) forward(ctx *actors.Context, c Command) {
 	id := c.target()
-	switch {
-	case !s.active():
+	switch _, active := s.speaks(); {
+	case !active:
 		c.request().Fail(notOwner(s.id))
 		return
 	case id == 0 || uint64(id) > s.store.Last(TableDisbursements):

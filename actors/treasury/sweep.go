@@ -10,13 +10,13 @@ import (
 // Limits of one sweep: how many records one Txn moves, and how large their
 // encodings may be together.
 const (
-	sweepMax      = 256
-	sweepBytesMax = 1 << 20
+	sweepMax      = 64
+	sweepBytesMax = 1 << 17
 )
 
 // sweeper is what a shard keeps about its sweeps.
 type sweeper struct {
-	sweeping bool // one is on its way
+	sweeping bool // one is on its way, and the turn to sweep is ours
 	resting  bool // a rested is on its way: the log did not take the last
 	backoff  backoff
 	// limit is how many records the next may move. A sweep that loses a race is tried
@@ -48,10 +48,18 @@ func (w *sweepWork) abandon(s *shard) {
 }
 
 // sweep moves what is due in this shard, up to sweepMax records in one Txn of low
-// priority, and one Txn at a time: an epoch that makes many records due becomes a
-// row of small steps that lets submissions through.
+// priority, one Txn at a time, and only when it is the shard's turn: an epoch that makes
+// many records due becomes a row of small steps that lets submissions through.
 func (s *shard) sweep(ctx *actors.Context) error {
-	if !s.active() || s.sweeping || s.resting {
+	if s.sweeping {
+		return nil
+	}
+	fence, active := s.speaks()
+	if !active || s.resting || s.model.Swept(s.id) {
+		s.endTurn()
+		return nil
+	}
+	if !s.pace.ask(s.id) {
 		return nil
 	}
 	moves, err := s.failingMoves()
@@ -60,11 +68,21 @@ func (s *shard) sweep(ctx *actors.Context) error {
 		due = true
 		moves, err = s.dueMoves()
 	}
-	if err != nil || len(moves) == 0 {
-		return err
+	if err == nil && len(moves) > 0 {
+		s.proposeSweep(ctx, moveTxn(fence, moves...), moves, due)
 	}
-	s.proposeSweep(ctx, moves, due)
-	return nil
+	if !s.sweeping {
+		s.endTurn()
+	}
+	return err
+}
+
+// endTurn lets another shard sweep.
+func (s *shard) endTurn() {
+	s.sweeping = false
+	if next, ok := s.pace.leave(s.id); ok {
+		_ = s.addresses.Load().shards[next].TellInternal(wake{})
+	}
 }
 
 // failingMoves rolls back open records with a rolled-back dependency. The model lists
@@ -174,13 +192,13 @@ func (d *deps) failedRoot(ids []messages.DisbursementID) (messages.DisbursementI
 	return 0, false, nil
 }
 
-func (s *shard) proposeSweep(ctx *actors.Context, moves []recordWrite, due bool) {
+func (s *shard) proposeSweep(ctx *actors.Context, txn *persistence.Txn, moves []recordWrite, due bool) {
 	work := &sweepWork{due: due}
 	for i := range moves {
 		work.ids = append(work.ids, moves[i].id)
 		work.entered = append(work.entered, moves[i].move.To)
 	}
-	if err := s.propose(persistence.Proposal{Txn: moveTxn(s.speaks(), moves...), Priority: persistence.Low}, work); err != nil {
+	if err := s.propose(persistence.Proposal{Txn: txn, Priority: persistence.Low}, work); err != nil {
 		work.abandon(s)
 		s.rest(ctx)
 		return
@@ -199,7 +217,7 @@ func (s *shard) rest(ctx *actors.Context) {
 // settle notes what a sweep came to. What it did not move is given back, and the
 // next sweep decides about it anew.
 func (w *sweepWork) settle(s *shard, ctx *actors.Context, o persistence.Outcome) {
-	s.sweeping = false
+	s.endTurn()
 	switch {
 	case o.Err != nil:
 		w.abandon(s)
@@ -272,6 +290,7 @@ func (c *step) decide(e *entity, r stored, facts disbursement.Facts) (decision, 
 // delegate has the one record of a sweep moved by its own actor. No sweep begins
 // before that has answered.
 func (s *shard) delegate(ctx *actors.Context, w *sweepWork) {
+	s.pace.ask(s.id) // or goes without: this is one record
 	s.sweeping = true
 	s.delegated = delegation{tokens.Add(1), w}
 	end := &stepEnd{ctx.Self(), stepped{s.delegated.name}}
@@ -290,6 +309,7 @@ func (s *shard) resume(ctx *actors.Context, msg stepped) error {
 func (s *shard) takeBack() {
 	if s.delegated.name != 0 {
 		s.delegated.work.abandon(s)
-		s.delegated, s.sweeping = delegation{}, false
+		s.delegated = delegation{}
+		s.endTurn()
 	}
 }

@@ -32,7 +32,7 @@ func New(cfg Config, system *actors.System, store *persistence.Store, journal Jo
 	t := &Treasury{
 		deps: deps{
 			cfg: cfg, store: store, model: NewModel(cfg.GraphShards), journal: journal,
-			fences: newFences(cfg.Shards()), stats: &Stats{}, log: log,
+			fences: newFences(cfg.Shards()), pace: &pace{}, stats: &Stats{}, log: log,
 			addresses: &atomic.Pointer[addresses]{},
 		},
 		projection: store, system: system,

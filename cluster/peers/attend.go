@@ -2,6 +2,7 @@ package peers
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -123,12 +124,23 @@ func (l *link) sendPing(client *wire.Client, now time.Time) {
 	}
 	client.GoFirst(messages.MethodNodePing, nil, written, func(r wire.Reply) {
 		var pong messages.NodePingResult
-		if err := r.Decode(&pong); err != nil {
+		var refused *messages.Error
+		switch err := r.Decode(&pong); {
+		case err == nil:
+			l.answered(now, &pong)
+		case errors.As(err, &refused):
+			l.refused() // overloaded, but there; or else the connection is lost anyway
+		default:
 			client.Abort(err)
-			return
 		}
-		l.answered(now, &pong)
 	})
+}
+
+// refused takes in that a ping told nothing.
+func (l *link) refused() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.ping.waiting = false
 }
 
 // answered takes in the answer to the ping that was sent at the given time.

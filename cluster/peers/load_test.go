@@ -79,11 +79,14 @@ func TestCallsInFlightAreBounded(t *testing.T) {
 				}
 			})
 		}
-		synctest.Wait()
+		time.Sleep(10 * time.Second) // pings are refused too, which is no death
 		n2.release()
 		synctest.Wait()
 		mu.Lock()
 		defer mu.Unlock()
+		if !n1.status("n2").Up {
+			t.Error("down")
+		}
 		if results[1] < most-1 || results[1]+results[2] != most+10 { // a ping may be one of them
 			t.Errorf("%d fine, %d overloaded", results[1], results[2])
 		}

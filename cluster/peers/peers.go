@@ -179,6 +179,7 @@ func (p *Peers) Set(nodes []Peer) {
 	defer p.mu.Unlock()
 	old := *p.links.Load()
 	links := make(map[messages.NodeID]*link, len(nodes))
+	changed := false
 	for _, peer := range nodes {
 		switch l := old[peer.Node]; {
 		case peer.Node == p.self.Node:
@@ -189,19 +190,23 @@ func (p *Peers) Set(nodes []Peer) {
 			l = newLink(p, peer)
 			links[peer.Node] = l
 			p.fresh = append(p.fresh, l)
+			changed = true
 		}
 	}
 	p.links.Store(&links)
 	for node, l := range old {
 		if links[node] == nil {
 			close(l.gone)
+			changed = true
 		}
 	}
-	select {
-	case p.news <- struct{}{}:
-	default:
+	if changed {
+		p.tellLocked()
+		select {
+		case p.news <- struct{}{}:
+		default:
+		}
 	}
-	p.tellLocked()
 }
 
 func (p *Peers) takeFresh() []*link {

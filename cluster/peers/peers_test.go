@@ -11,15 +11,11 @@ import (
 	"testing/synctest"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"github.com/the-block/bursar/cluster/peers"
 	"github.com/the-block/bursar/cluster/peers/peerstest"
 	"github.com/the-block/bursar/messages"
 	"github.com/the-block/bursar/messages/wire"
 )
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // member is a node of a test: its links, what it was asked, what it has logged.
 type member struct {
@@ -142,18 +138,7 @@ func start(t testing.TB, network *peerstest.Network, name string, change ...func
 		f(&o)
 	}
 	m := &member{t: t, name: messages.NodeID(name), cluster: o.cluster, log: new(journal)}
-	self := peers.Self{
-		Node: m.name, Boot: o.boot, Version: "1.2.3", Cluster: m.id,
-		Status: func() peers.Pong {
-			return peers.Pong{Life: "life of " + name, Voting: true, Applied: 5, LastIndex: 6, Leader: "n1", Term: 3}
-		},
-	}
-	var err error
-	m.Peers, err = peers.New(o.cfg, self, o.network, m, slog.New(slog.NewTextHandler(m.log, nil)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := m.Listen(name); err != nil {
+	if err := m.open(o); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
@@ -170,6 +155,21 @@ func start(t testing.TB, network *peerstest.Network, name string, change ...func
 		}
 	})
 	return m
+}
+
+// open makes the links of m and listens.
+func (m *member) open(o options) (err error) {
+	self := peers.Self{
+		Node: m.name, Boot: o.boot, Version: "1.2.3", Cluster: m.id,
+		Status: func() peers.Pong {
+			return peers.Pong{Life: "life of " + string(m.name), Voting: true, Applied: 5, LastIndex: 6, Leader: "n1", Term: 3}
+		},
+	}
+	m.Peers, err = peers.New(o.cfg, self, o.network, m, slog.New(slog.NewTextHandler(m.log, nil)))
+	if err != nil {
+		return err
+	}
+	return m.Listen(string(m.name))
 }
 
 // knows tells m of others, each at the address of its name.

@@ -107,7 +107,7 @@ func (c *Consensus) open(network Network) (err error) {
 	if c.life, err = openLife(c.store, untouched); err != nil {
 		return err
 	}
-	if c.transport, err = openTransport(network, c.cfg, c.life, c.log, raftLog); err != nil {
+	if c.transport, err = openTransport(network, c.cfg, c.life, c.closing, c.log, raftLog); err != nil {
 		return err
 	}
 	if err = c.bootstrapAtStart(); err != nil {

@@ -33,7 +33,8 @@ type journalled struct {
 	mu      sync.Mutex
 	index   uint64
 	entries []string
-	refuse  error // what Apply answers, if not nil
+	known   map[string]bool // the entries
+	refuse  error           // what Apply answers, if not nil
 }
 
 func (j *journalled) Apply(index uint64, data []byte) ([]persistence.Result, error) {
@@ -45,7 +46,8 @@ func (j *journalled) Apply(index uint64, data []byte) ([]persistence.Result, err
 	if index <= j.index {
 		return nil, fmt.Errorf("entry %d after %d", index, j.index)
 	}
-	j.index, j.entries = index, append(j.entries, string(data))
+	j.index = index
+	j.addLocked(string(data))
 	return []persistence.Result{{Status: persistence.Committed, Index: index}}, nil
 }
 
@@ -69,12 +71,27 @@ func (j *journalled) Restore(r io.Reader) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.index, b = binary.LittleEndian.Uint64(b), b[8:]
-	j.entries = nil
+	j.entries, j.known = nil, nil
 	for len(b) > 0 {
 		n := binary.LittleEndian.Uint32(b)
-		j.entries, b = append(j.entries, string(b[4:4+n])), b[4+n:]
+		j.addLocked(string(b[4 : 4+n]))
+		b = b[4+n:]
 	}
 	return nil
+}
+
+func (j *journalled) addLocked(entry string) {
+	if j.known == nil {
+		j.known = make(map[string]bool)
+	}
+	j.known[entry] = true
+	j.entries = append(j.entries, entry)
+}
+
+func (j *journalled) has(entry string) bool {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return j.known[entry]
 }
 
 func (j *journalled) all() []string {

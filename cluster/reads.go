@@ -136,11 +136,12 @@ func (c *Consensus) askAt(ctx context.Context, leader messages.NodeID, changed <
 // this node still leads, so that nothing newer was acknowledged elsewhere when the
 // index was taken.
 func (c *Consensus) askLeadership() (uint64, error) {
-	if s := c.State(); !s.Leading || !s.Ready {
-		return 0, fmt.Errorf("%w: %s", persistence.ErrUnavailable, s)
+	s := c.State()
+	if !s.Leading || !s.Ready {
+		return 0, noLeader(s)
 	}
 	commit := c.raft.CommitIndex()
-	if err := c.await(context.Background(), func() raft.Future { return c.raft.VerifyLeader() }); err != nil {
+	if err := c.confirmLeadership(s.Term); err != nil {
 		return 0, fmt.Errorf("%w: %w", persistence.ErrUnavailable, err)
 	}
 	return c.newestEntry(commit)

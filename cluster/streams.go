@@ -40,7 +40,8 @@ type stream struct {
 	net.Conn
 	of       *streams
 	accepted bool
-	greeted  bool // touched by the reader only
+	greeted  bool         // touched by the reader only
+	until    atomic.Int64 // the deadline Raft has set, Unix ns; 0 for none
 }
 
 // Dial connects to another voter.
@@ -113,6 +114,35 @@ func (c *stream) Read(p []byte) (int, error) {
 		c.greeted = true
 	}
 	return c.Conn.Read(p)
+}
+
+// SetDeadline sets when the other side must have answered.
+func (c *stream) SetDeadline(t time.Time) error {
+	until := int64(0)
+	if !t.IsZero() {
+		until = t.UnixNano()
+	}
+	c.until.Store(until)
+	return c.Conn.SetDeadline(t)
+}
+
+// Write writes a piece. Raft gives a request one deadline, however large it is: two
+// seconds for 64 MiB of entries, an hour for a large Raft snapshot. So each piece that
+// gets through gives the answer at least transportTimeout more, and one that is stuck
+// ends the stream.
+func (c *stream) Write(p []byte) (int, error) {
+	until := c.until.Load()
+	if until == 0 {
+		return c.Conn.Write(p)
+	}
+	if err := c.Conn.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
+		return 0, err
+	}
+	n, err := c.Conn.Write(p)
+	if more := time.Now().Add(transportTimeout); err == nil && more.UnixNano() > until {
+		err = c.Conn.SetReadDeadline(more)
+	}
+	return n, err
 }
 
 // A greeting and its answer: "burraft", the version 1, a byte of flags, the length of

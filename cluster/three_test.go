@@ -4,23 +4,38 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/the-block/bursar/cluster"
+	"github.com/the-block/bursar/cluster/internal/raftlog/raftlogtest"
 	"github.com/the-block/bursar/messages"
 	"github.com/the-block/bursar/persistence"
 )
 
-// trio is three voters in one bubble of virtual time, their logs on the real disk.
+// trio is three voters in one bubble of virtual time, their logs on disks in memory.
 type trio struct {
 	fabric *fabric
 	voters []cluster.Voter
 
+	ranks map[messages.NodeID]int
+
 	mu    sync.Mutex // for what goes between nodes
 	nodes map[messages.NodeID]*node
+	disks map[messages.NodeID]*raftlogtest.Disk
+}
+
+// other is a node that is not n.
+func (tr *trio) other(n *node) *node {
+	for _, name := range []messages.NodeID{"n1", "n2", "n3"} {
+		if tr.nodes[name] != n {
+			return tr.nodes[name]
+		}
+	}
+	return nil
 }
 
 func addrOf(name messages.NodeID) string { return string(name) + ":9002" }
@@ -31,24 +46,24 @@ func (tr *trio) isCut(one, other messages.NodeID) bool {
 
 func startTrio(t *testing.T) *trio {
 	t.Helper()
-	tr := &trio{fabric: newFabric(), nodes: make(map[messages.NodeID]*node)}
+	tr := &trio{fabric: newFabric(), nodes: make(map[messages.NodeID]*node), disks: make(map[messages.NodeID]*raftlogtest.Disk)}
 	for i := 1; i <= 3; i++ {
 		name := messages.NodeID(fmt.Sprintf("n%d", i))
-		tr.start(t, name, t.TempDir())
+		tr.start(t, name, raftlogtest.New())
 		tr.voters = append(tr.voters, cluster.Voter{Node: name, Addr: addrOf(name)})
 	}
 	tr.form(t)
 	return tr
 }
 
-// start starts a node on a directory.
-func (tr *trio) start(t *testing.T, name messages.NodeID, dir string) *node {
+// start starts a node on a disk.
+func (tr *trio) start(t *testing.T, name messages.NodeID, disk *raftlogtest.Disk) *node {
 	t.Helper()
-	cfg := testConfig(dir)
+	cfg := testConfig(filepath.Join(t.TempDir(), string(name))).OnDisk(disk)
 	cfg.Node, cfg.RaftAddr, cfg.BootstrapExpect = name, addrOf(name), 3
 	n := start(t, cfg, fabricPort{tr.fabric, cfg.RaftAddr, links{tr, name}})
 	tr.mu.Lock()
-	tr.nodes[name] = n
+	tr.nodes[name], tr.disks[name] = n, disk
 	tr.mu.Unlock()
 	return n
 }

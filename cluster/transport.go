@@ -39,8 +39,9 @@ func (TCP) Dial(ctx context.Context, addr string) (net.Conn, error) {
 
 // Limits of Raft's transport.
 const (
-	transportTimeout    = 2 * time.Second
-	transportPool       = 3 // idle connections kept to each voter
+	transportTimeout    = 2 * time.Second // without progress
+	writeTimeout        = 5 * time.Second // of one piece of at most 256 KiB
+	transportPool       = 3               // idle connections kept to each voter
 	transportRPCsFlying = 2
 )
 
@@ -48,24 +49,28 @@ const (
 // none through it.
 type transport struct {
 	*raft.NetworkTransport
-	streams   *streams
-	advertise raft.ServerAddress
-	life      *life
-	rpcs      chan raft.RPC // past the gate; nil if there is none
-	closed    chan struct{}
-	once      sync.Once
-	gate      sync.WaitGroup
+	streams       *streams
+	advertise     raft.ServerAddress
+	life          *life
+	rpcs          chan raft.RPC // past the gate; nil if there is none
+	patience      patience
+	confirmations confirmations
+	leaving       <-chan struct{} // closed when Raft is about to be shut down
+	closed        chan struct{}
+	once          sync.Once
+	gate          sync.WaitGroup
 }
 
 // openTransport listens on the configured address and speaks Raft there.
-func openTransport(network Network, cfg Config, of *life, log *slog.Logger, raftLog hclog.Logger) (*transport, error) {
+func openTransport(network Network, cfg Config, of *life, leaving <-chan struct{}, log *slog.Logger, raftLog hclog.Logger) (*transport, error) {
 	listener, err := network.Listen(cfg.RaftAddr)
 	if err != nil {
 		return nil, err
 	}
 	t := &transport{
 		streams:   newStreams(network, listener, of, log),
-		advertise: raft.ServerAddress(cfg.AdvertiseAddr), life: of, closed: make(chan struct{}),
+		advertise: raft.ServerAddress(cfg.AdvertiseAddr), life: of,
+		leaving: leaving, closed: make(chan struct{}),
 	}
 	if t.advertise == "" {
 		t.advertise = raft.ServerAddress(listener.Addr().String())

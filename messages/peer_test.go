@@ -1,6 +1,7 @@
 package messages_test
 
 import (
+	"os"
 	"reflect"
 	"strings"
 	"testing"
@@ -217,4 +218,32 @@ func FuzzPeerResults(f *testing.F) {
 		m := messages.PeerTable().Methods()[int(i)%len(messages.PeerTable().Methods())]
 		_ = messages.DecodeResult(b, m.NewResult())
 	})
+}
+
+// TestTheWirePageNamesWhatNodesSay holds docs/wire.md against the table.
+func TestTheWirePageNamesWhatNodesSay(t *testing.T) {
+	page, err := os.ReadFile("../docs/wire.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := func(fields []messages.Field) (list []string) {
+		for _, f := range fields {
+			list = append(list, "`"+f.Name+"`")
+		}
+		return list
+	}
+	for _, m := range messages.PeerTable().Methods() {
+		_, row, found := strings.Cut(string(page), "\n| `"+m.Name+"` |")
+		row, _, _ = strings.Cut(row, "\n")
+		cells := strings.Split(row, " | ")
+		if !found || !strings.HasPrefix(strings.TrimSpace(cells[0]), strings.Join(names(m.Params), ", ")) {
+			t.Errorf("the row of %s begins with %q, want the parameters %v", m.Name, cells[0], names(m.Params))
+		}
+		if m.Name == messages.MethodNodeHello || m.Name == messages.MethodNodeTell {
+			continue // in words
+		}
+		if want := strings.Join(names(m.Result), ", ") + " |"; strings.TrimSpace(cells[len(cells)-1]) != want {
+			t.Errorf("the row of %s ends with %q, want %q", m.Name, cells[len(cells)-1], want)
+		}
+	}
 }

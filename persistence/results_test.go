@@ -1,10 +1,12 @@
 package persistence_test
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"hash/crc32"
 	"math"
+	"path/filepath"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -65,6 +67,27 @@ func TestResultsRoundTrip(t *testing.T) {
 			rt.Fatalf("(-got +want):\n%s", diff)
 		}
 	})
+}
+
+// TestGoldenResults keeps the answers of older nodes readable: the file never changes, only
+// new ones come.
+func TestGoldenResults(t *testing.T) {
+	path := filepath.Join("testdata", "results-1.hex")
+	data := persistence.AppendResults(nil, everyResult())
+	if *update {
+		writeGolden(t, path, data)
+	}
+	golden := readGolden(t, path)
+	if !bytes.Equal(data, golden) {
+		t.Errorf("the results' bytes are\n%x\nwant\n%x", data, golden)
+	}
+	got, err := persistence.DecodeResults(golden)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(got, everyResult(), cmpopts.EquateEmpty()); diff != "" {
+		t.Errorf("(-got +want):\n%s", diff)
+	}
 }
 
 // TestResultsOfAnEntry holds the verdicts of a real entry, and that a full one is small.

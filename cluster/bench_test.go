@@ -44,8 +44,12 @@ func openTreasury(t testing.TB, dir string) *treasury {
 	go func() { ended <- c.Run(ctx) }()
 	go func() { ended <- journal.Run(ctx) }()
 	stop := func() {
+		journal.Close()
+		if err := <-ended; err != nil { // the journal's: the other waits for ctx
+			t.Error(err)
+		}
 		cancel()
-		if err := errors.Join(<-ended, <-ended); err != nil {
+		if err := <-ended; err != nil {
 			t.Error(err)
 		}
 		if err := c.Close(context.Background()); err != nil {

@@ -81,6 +81,8 @@ type Config struct {
 
 	// disk holds log and Raft snapshots; nil is the disk of the machine.
 	disk raftlog.Disk
+	// ungated lets a node vote that has lost its disk: tests show what that loses.
+	ungated bool
 }
 
 // DefaultConfig returns the configuration of a lone voter on loopback. Node and

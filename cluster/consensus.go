@@ -107,6 +107,7 @@ func (c *Consensus) open(network Network) (err error) {
 	if c.life, err = openLife(c.store, untouched); err != nil {
 		return err
 	}
+	c.life.voting = c.life.voting || c.cfg.ungated
 	if c.transport, err = openTransport(network, c.cfg, c.life, c.closing, c.log, raftLog); err != nil {
 		return err
 	}

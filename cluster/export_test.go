@@ -7,3 +7,9 @@ func (c Config) OnDisk(disk raftlog.Disk) Config {
 	c.disk = disk
 	return c
 }
+
+// Ungated lets the node vote when it has lost its disk.
+func (c Config) Ungated() Config {
+	c.ungated = true
+	return c
+}

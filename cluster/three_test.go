@@ -21,7 +21,8 @@ type trio struct {
 	fabric *fabric
 	voters []cluster.Voter
 
-	ranks map[messages.NodeID]int
+	ranks   map[messages.NodeID]int
+	ungated bool // nodes vote that have lost their disks
 
 	mu    sync.Mutex // for what goes between nodes
 	nodes map[messages.NodeID]*node
@@ -61,6 +62,9 @@ func (tr *trio) start(t *testing.T, name messages.NodeID, disk *raftlogtest.Disk
 	t.Helper()
 	cfg := testConfig(filepath.Join(t.TempDir(), string(name))).OnDisk(disk)
 	cfg.Node, cfg.RaftAddr, cfg.BootstrapExpect = name, addrOf(name), 3
+	if tr.ungated {
+		cfg = cfg.Ungated()
+	}
 	n := start(t, cfg, fabricPort{tr.fabric, cfg.RaftAddr, links{tr, name}})
 	tr.mu.Lock()
 	tr.nodes[name], tr.disks[name] = n, disk

@@ -300,18 +300,20 @@ func (n *node) submit(client *wire.Client, from, to int) {
 	n.tb.Helper()
 	cfg := bench.Submissions(bench.Config{}, "records")
 	answers := make(chan error, 1024)
-	for i := from; i < to+cap(answers); i++ {
-		if i >= from+cap(answers) {
+	waiting := 0
+	await := func(most int) {
+		for ; waiting > most; waiting-- {
 			if err := <-answers; err != nil {
 				n.tb.Fatal(err)
 			}
 		}
-		if i < to {
-			client.Go(cfg.Method, cfg.Call(uint64(i)), func(r wire.Reply) { answers <- r.Err })
-		} else if i < from+cap(answers) {
-			answers <- nil // fewer than fit
-		}
 	}
+	for i := from; i < to; i++ {
+		await(cap(answers) - 1)
+		client.Go(cfg.Method, cfg.Call(uint64(i)), func(r wire.Reply) { answers <- r.Err })
+		waiting++
+	}
+	await(0)
 }
 
 // TestSoak loads a node with new submissions, repeated ones and reads, and tells every

@@ -65,20 +65,20 @@ func BenchmarkSnapshotStall(b *testing.B) {
 func (n *treasury) fill(tb testing.TB, records int) {
 	tb.Helper()
 	sink := make(replies, 4096)
-	for i := range records + cap(sink) {
-		if i >= cap(sink) {
+	waiting := 0
+	await := func(most int) {
+		for ; waiting > most; waiting-- {
 			if o := <-sink; o.Err != nil {
 				tb.Fatal(o.Err)
 			}
 		}
-		if i >= records {
-			if i < cap(sink) {
-				sink <- persistence.Outcome{} // fewer than fit
-			}
-			continue
-		}
-		if err := n.journal.Propose(persistence.Proposal{Txn: append1(uint64(i)), Sink: sink, Token: uint64(i)}); err != nil {
+	}
+	for i := range uint64(records) {
+		await(cap(sink) - 1)
+		if err := n.journal.Propose(persistence.Proposal{Txn: append1(i), Sink: sink, Token: i}); err != nil {
 			tb.Fatal(err)
 		}
+		waiting++
 	}
+	await(0)
 }

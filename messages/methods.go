@@ -30,6 +30,9 @@ const (
 	MethodEpochAdvance         = "epoch.advance"
 	MethodClusterStatus        = "cluster.status"
 	MethodClusterMembers       = "cluster.members"
+	MethodClusterPlacement     = "cluster.placement"
+	MethodClusterDrain         = "cluster.drain"
+	MethodTransferLeader       = "cluster.transfer_leader"
 	MethodDiscover             = "rpc.discover"
 	MethodSupervisionBreakers  = "supervision.breakers"
 	MethodForceOpen            = "supervision.force_open"
@@ -302,41 +305,6 @@ var methods = register([]Method{
 		newResult: func() Result { return new(EpochResult) },
 	},
 	{
-		Name: MethodClusterStatus, Who: Reader,
-		Summary: "The cluster as the answering node sees it; answers without quorum.",
-		Result: []Field{
-			out("node", "string", "The answering node."),
-			out("leader", "string", "The leader's name; empty while there is none."),
-			out("term", "integer", "Raft's term."), appliedIndex,
-			out("commit_index", "integer", "Index known to be committed."),
-			out("quorum", "boolean", "Whether a majority is known to be there."),
-			out("voters", "integer", "Voting nodes."),
-			out("epoch", "integer", "The treasury's epoch."),
-			out("feature_level", "integer", "What all nodes understand."),
-			out("ready", "boolean", "Whether the node serves linearizable reads and writes."),
-			out("reason", "string", "Why not, in the words of /readyz."),
-			out("version", "string", "The program's version.")},
-		newParams: func() Params { return new(NoParams) },
-		newResult: func() Result { return new(ClusterStatusResult) },
-	},
-	{
-		Name: MethodClusterMembers, Who: Reader,
-		Summary: "The cluster's nodes.",
-		Result: []Field{out("members", "list of object", "By name.",
-			out("name", "string", "The node's name."),
-			out("role", "string", "primary, replica or observer."),
-			out("state", "string", "alive, suspect, dead, draining or left."),
-			out("address", "string", "Its host."),
-			out("rpc", "string", "host:port of the MessagePack wire."),
-			out("http", "string", "host:port of console and metrics."),
-			out("voter", "boolean", "Whether it votes."),
-			out("leader", "boolean", "Whether it leads."),
-			out("shards", "integer", "Shards it owns."),
-			out("version", "string", "Its program's version."))},
-		newParams: func() Params { return new(NoParams) },
-		newResult: func() Result { return new(ClusterMembersResult) },
-	},
-	{
 		Name: MethodDiscover, Who: Reader,
 		Summary: "This table, as an OpenRPC document.",
 		Result: []Field{out("openrpc", "string", "The version of OpenRPC."),
@@ -348,7 +316,7 @@ var methods = register([]Method{
 		newParams: func() Params { return new(NoParams) },
 		newResult: func() Result { return new(DiscoverResult) },
 	},
-}, operationMethods)
+}, clusterMethods, operationMethods)
 
 // move is a method that moves one disbursement and answers with its state.
 func move(name, summary string, params []Field, errors []Code, newParams func() Params) Method {

@@ -57,3 +57,46 @@ func (p *TreeParams) appendFields(obj *object) {
 	obj.optText("path", p.Path)
 	obj.optUint("depth", p.Depth)
 }
+
+// DrainParams are the parameters of cluster.drain.
+type DrainParams struct {
+	Options
+	// Node is the name of the node that hands over what it has.
+	Node string
+	// Off ends it.
+	Off bool
+}
+
+func (p *DrainParams) decodeField(d *pack.Decoder, name []byte) bool {
+	switch string(name) {
+	case "node":
+		p.Node = d.Text()
+	case "off":
+		p.Off = d.Bool()
+	default:
+		return false
+	}
+	return true
+}
+
+func (p *DrainParams) appendFields(obj *object) {
+	obj.text("node", p.Node)
+	obj.optBool("off", p.Off)
+}
+
+// TransferParams are the parameters of cluster.transfer_leader.
+type TransferParams struct {
+	Options
+	// Node is who is to lead; empty for whoever is fit.
+	Node string
+}
+
+func (p *TransferParams) decodeField(d *pack.Decoder, name []byte) bool {
+	if string(name) != "node" {
+		return false
+	}
+	p.Node = d.Text()
+	return true
+}
+
+func (p *TransferParams) appendFields(obj *object) { obj.optText("node", p.Node) }

@@ -86,3 +86,34 @@ type ActorsTreeResult struct {
 	NextCursor Cursor          `msgpack:"next_cursor"`
 	Node       string          `msgpack:"node"`
 }
+
+// ShardInfo is one shard and who owns it.
+type ShardInfo struct {
+	Shard ShardID `msgpack:"shard"`
+	Part  string  `msgpack:"part"` // graph, energy, executor, clock or market
+	Owner string  `msgpack:"owner"`
+	Fence Fence   `msgpack:"fence"`
+	// Active says whether the answering node does the shard's work.
+	Active bool `msgpack:"active"`
+}
+
+// PlacementResult answers cluster.placement.
+type PlacementResult struct {
+	Shards       List[ShardInfo] `msgpack:"shards"`
+	AppliedIndex uint64          `msgpack:"applied_index"`
+}
+
+// DrainResult answers cluster.drain.
+type DrainResult struct {
+	Node      string `msgpack:"node"`
+	Draining  bool   `msgpack:"draining"`
+	Shards    uint64 `msgpack:"shards"` // still owned at the answer
+	Duplicate bool   `msgpack:"duplicate"`
+}
+
+// TransferResult answers cluster.transfer_leader.
+type TransferResult struct {
+	Leader    string `msgpack:"leader"`
+	Term      uint64 `msgpack:"term"`
+	Duplicate bool   `msgpack:"duplicate"`
+}

@@ -33,7 +33,7 @@ func fill(v reflect.Value) {
 		v.SetString("some text")
 	case reflect.Bool:
 		v.SetBool(true)
-	case reflect.Uint64, reflect.Uint32:
+	case reflect.Uint64, reflect.Uint32, reflect.Uint16:
 		v.SetUint(300)
 	case reflect.Int64, reflect.Int32:
 		v.SetInt(-300)

@@ -31,6 +31,8 @@ line, BURSAR_EPOCH_INTERVAL in the environment, epoch_interval in the TOML file 
 A key that is not known is an error.`,
 		Example: `  bursar node --data /var/lib/bursar
   bursar node --config /etc/bursar.toml --check-config
+  bursar node --name pc --role primary --listen 192.168.1.10 --tls-dir /etc/bursar/tls \
+      --bootstrap-expect 3 --join 192.168.1.11:9001,192.168.1.12:9001
   BURSAR_BASE_PORT=9100 bursar node --name n2 --data ./n2`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			effective, err := loadSettings(set, os.Environ(), file)
@@ -59,15 +61,17 @@ func nodeSettings(cfg *node.Config) *pflag.FlagSet {
 	set := pflag.NewFlagSet("node", pflag.ContinueOnError)
 	set.StringVar((*string)(&cfg.Name), "name", string(cfg.Name), "the node's name in the cluster and in its data directory")
 	set.StringVar((*string)(&cfg.Role), "role", string(cfg.Role), "primary, replica or observer")
-	set.StringVar(&cfg.Listen, "listen", cfg.Listen, "address to listen on; beyond loopback only with --insecure")
+	set.StringVar(&cfg.Listen, "listen", cfg.Listen, "address to listen on, which the others call; beyond loopback only with --tls-dir or --insecure")
 	set.IntVar(&cfg.BasePort, "base-port", cfg.BasePort, "first of the node's five ports")
-	set.IntVar(&cfg.BootstrapExpect, "bootstrap-expect", cfg.BootstrapExpect, "how many voters form a new cluster")
+	set.StringSliceVar(&cfg.Join, "join", cfg.Join, "gossip addresses of other nodes, HOST:PORT,... (their base port + 1); one's own is ignored")
+	set.IntVar(&cfg.BootstrapExpect, "bootstrap-expect", cfg.BootstrapExpect, "how many nodes form a new cluster; 0 joins the one that is there")
 	set.StringVar(&cfg.DataDir, "data", cfg.DataDir, "directory of the log and the snapshots")
 	set.DurationVar(&cfg.EpochInterval, "epoch-interval", cfg.EpochInterval, "least time between two epochs")
 	set.StringVar(&cfg.Timing, "timing", cfg.Timing, "Raft's timeouts: default, or lan for wired networks")
 	set.StringVar(&cfg.Submitter, "submitter", cfg.Submitter, "how payments are made: ledger (own accounts) or http (an outside chain)")
 	set.StringVar(&cfg.SubmitterURL, "submitter-url", cfg.SubmitterURL, "with --submitter http: URL of the chain's node")
 	set.StringVar(&cfg.SubmitterKey, "submitter-key", cfg.SubmitterKey, "with --submitter http: file of the ed25519 key that signs, PEM, mode 0600")
+	set.StringVar(&cfg.TLSDir, "tls-dir", cfg.TLSDir, "directory with ca.crt, node.crt, node.key and gossip.key; see bursar cert")
 	set.BoolVar(&cfg.Insecure, "insecure", cfg.Insecure, "allow listening beyond loopback without TLS")
 	set.BoolVar(&cfg.FaultInjection, "fault-injection", cfg.FaultInjection, "let operators inject faults (supervision.inject)")
 	set.BoolVar(&cfg.Debug, "debug", cfg.Debug, "serve /debug/pprof and log each message")

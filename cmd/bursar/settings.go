@@ -103,13 +103,24 @@ func (s *settings) takeFile(name string) error {
 	return errors.Join(errs...)
 }
 
-// scalar writes a TOML value as the command line would have it.
+// scalar writes a TOML value as the command line would have it: a list of strings with
+// commas.
 func scalar(value any) (string, error) {
-	switch value.(type) {
+	switch value := value.(type) {
 	case string, int64, float64, bool:
 		return fmt.Sprint(value), nil
+	case []any:
+		words := make([]string, len(value))
+		for i, one := range value {
+			word, ok := one.(string)
+			if !ok {
+				return "", errors.New("want a list of strings")
+			}
+			words[i] = word
+		}
+		return strings.Join(words, ","), nil
 	default:
-		return "", errors.New("want a string, a number, true or false, not a list, a table or a date")
+		return "", errors.New("want a string, a number, true, false or a list of strings, not a table or a date")
 	}
 }
 
@@ -148,7 +159,11 @@ func (s *settings) effective() []setting {
 	var list []setting
 	s.flags.VisitAll(func(flag *pflag.Flag) {
 		key := keyOf(flag.Name)
-		list = append(list, setting{Key: key, Value: flag.Value.String(), Origin: s.origins[key]})
+		value := flag.Value.String()
+		if words, ok := flag.Value.(pflag.SliceValue); ok {
+			value = strings.Join(words.GetSlice(), ",")
+		}
+		list = append(list, setting{Key: key, Value: value, Origin: s.origins[key]})
 	})
 	return list
 }

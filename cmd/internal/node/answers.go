@@ -10,15 +10,21 @@ import (
 	"github.com/the-block/bursar/messages/wire"
 )
 
-// answer is how one method is answered: either do or appends is set.
+// answer is how one method is answered: exactly one of do, order and appends is set.
 type answer struct {
 	// takes reports whether these are the parameters it is written for.
 	takes func(messages.Params) bool
-	// do answers a call, or hands it to who does.
+	// do answers a call that reads, wherever it came in.
 	do func(*wire.Call)
-	// appends makes a call that creates something the treasury's request.
-	appends func(*wire.Call) treasury.Appendable
-	needs   need
+	// order carries out an attempt at a call, or hands it to who does.
+	order func(*attempt)
+	// appends makes an attempt at a call that creates something the treasury's request.
+	appends func(*attempt) treasury.Appendable
+	// shard is the shard whose owner carries out the call; nil where any node does.
+	shard func(*wire.Call) messages.ShardID
+	// byLeader says that the leader carries it out.
+	byLeader bool
+	needs    need
 	// walks says that it takes long: it walks the graph or searches the Store.
 	walks bool
 }
@@ -53,32 +59,35 @@ func bind(n *Node) ([]answer, error) {
 func (n *Node) answers() map[string]answer {
 	t := n.treasury
 	return map[string]answer{
-		messages.MethodSubmitDisbursement: appends(func(r treasury.Request, p *messages.SubmitDisbursementParams) treasury.Appendable {
+		messages.MethodSubmitDisbursement: appends(t, func(r treasury.Request, p *messages.SubmitDisbursementParams) treasury.Appendable {
 			return &treasury.Submission{Request: r, Payload: p.Payload}
 		}),
-		messages.MethodSubmitPlan: appends(func(r treasury.Request, p *messages.PlanParams) treasury.Appendable {
+		messages.MethodSubmitPlan: appends(t, func(r treasury.Request, p *messages.PlanParams) treasury.Appendable {
 			return &treasury.Plan{Request: r, Items: p.Items}
 		}),
-		messages.MethodAccrue: appends(func(r treasury.Request, p *messages.AccrueParams) treasury.Appendable {
+		messages.MethodAccrue: appends(t, func(r treasury.Request, p *messages.AccrueParams) treasury.Appendable {
 			return &treasury.Accrual{Request: r, Amount: p.Amount, Source: p.Source}
 		}),
 
-		messages.MethodVote: command(func(r treasury.Request, p *messages.VoteParams) {
+		messages.MethodVote: command(func(p *messages.VoteParams) messages.ShardID { return t.ShardOf(p.ID) }, func(r treasury.Request, p *messages.VoteParams) {
 			t.Command(&treasury.Vote{Request: r, ID: p.ID, Vote: disbursement.Vote{
 				House: p.House, Voter: p.Voter, WeightPPM: p.WeightPPM, Approve: p.Approve,
 			}})
 		}),
-		messages.MethodQueueDisbursement: command(func(r treasury.Request, p *messages.IDParams) {
+		messages.MethodQueueDisbursement: command(func(p *messages.IDParams) messages.ShardID { return t.QueueShard(p.ID) }, func(r treasury.Request, p *messages.IDParams) {
 			t.Command(&treasury.Queue{Request: r, ID: p.ID})
 		}),
-		messages.MethodExecuteDisbursement: command(func(r treasury.Request, p *messages.IDParams) {
+		messages.MethodExecuteDisbursement: command(func(*messages.IDParams) messages.ShardID { return t.ExecutorShard() }, func(r treasury.Request, p *messages.IDParams) {
 			t.Execute(&treasury.Execute{Request: r, ID: p.ID})
 		}),
-		messages.MethodRollbackDisbursement: {takes: takes[*messages.RollbackParams], do: n.rollBack},
-		messages.MethodEpochAdvance: command(func(r treasury.Request, _ *messages.NoParams) {
+		messages.MethodRollbackDisbursement: {
+			takes: takes[*messages.RollbackParams], order: n.rollBack,
+			shard: func(c *wire.Call) messages.ShardID { return t.ShardOf(c.Params.(*messages.RollbackParams).ID) },
+		},
+		messages.MethodEpochAdvance: command(func(*messages.NoParams) messages.ShardID { return t.ClockShard() }, func(r treasury.Request, _ *messages.NoParams) {
 			t.Advance(&treasury.Advance{Request: r})
 		}),
-		messages.MethodSkipIntent: command(func(r treasury.Request, p *messages.SkipIntentParams) {
+		messages.MethodSkipIntent: command(func(*messages.SkipIntentParams) messages.ShardID { return t.ExecutorShard() }, func(r treasury.Request, p *messages.SkipIntentParams) {
 			t.SkipIntent(&treasury.SkipIntent{Request: r, ID: p.ID, Retry: p.Retry})
 		}),
 
@@ -98,9 +107,9 @@ func (n *Node) answers() map[string]answer {
 		messages.MethodAccount: query(func(p *messages.AccountParams) (*messages.AccountResult, *messages.Error) {
 			return t.Account(p.Account)
 		}),
-		messages.MethodExecutor: query(func(*messages.NoParams) (*messages.ExecutorResult, *messages.Error) {
+		messages.MethodExecutor: by(t.ExecutorShard(), query(func(*messages.NoParams) (*messages.ExecutorResult, *messages.Error) {
 			return t.Executor()
-		}),
+		})),
 		messages.MethodEpochGet: query(func(*messages.NoParams) (*messages.EpochResult, *messages.Error) {
 			return t.Epoch()
 		}),
@@ -137,7 +146,10 @@ func (n *Node) answers() map[string]answer {
 			return n.status(), nil
 		}),
 		messages.MethodClusterMembers: about(func(*messages.NoParams) (*messages.ClusterMembersResult, *messages.Error) {
-			return n.members(), nil
+			return n.members()
+		}),
+		messages.MethodClusterPlacement: query(func(*messages.NoParams) (*messages.PlacementResult, *messages.Error) {
+			return n.placementOf()
 		}),
 		messages.MethodSupervisionBreakers: about(n.breakers),
 		messages.MethodActorsTree:          about(n.tree),
@@ -156,15 +168,21 @@ func takes[P messages.Params](params messages.Params) bool {
 }
 
 // appends is the answer of a method that creates something.
-func appends[P messages.Params](make func(treasury.Request, P) treasury.Appendable) answer {
-	return answer{takes: takes[P], appends: func(c *wire.Call) treasury.Appendable {
-		return make(requestOf(c), c.Params.(P))
-	}}
+func appends[P messages.Params](t *treasury.Treasury, make func(treasury.Request, P) treasury.Appendable) answer {
+	return answer{
+		takes:   takes[P],
+		appends: func(a *attempt) treasury.Appendable { return make(a.request(), a.call.Params.(P)) },
+		shard:   func(c *wire.Call) messages.ShardID { return t.IngressShard(c.RequestID) },
+	}
 }
 
 // command is the answer of a method that changes something that is there.
-func command[P messages.Params](do func(treasury.Request, P)) answer {
-	return answer{takes: takes[P], do: func(c *wire.Call) { do(requestOf(c), c.Params.(P)) }}
+func command[P messages.Params](shard func(P) messages.ShardID, do func(treasury.Request, P)) answer {
+	return answer{
+		takes: takes[P],
+		order: func(a *attempt) { do(a.request(), a.call.Params.(P)) },
+		shard: func(c *wire.Call) messages.ShardID { return shard(c.Params.(P)) },
+	}
 }
 
 // query is the answer of a method that reads.
@@ -177,6 +195,12 @@ func query[P messages.Params, R any](read func(P) (R, *messages.Error)) answer {
 		}
 		c.Reply(result)
 	}}
+}
+
+// by has a read answered by the owner of a shard, who alone knows all of it.
+func by(shard messages.ShardID, a answer) answer {
+	a.shard = func(*wire.Call) messages.ShardID { return shard }
+	return a
 }
 
 // walk is the answer of a method that reads a lot.
@@ -192,17 +216,3 @@ func about[P messages.Params, R any](read func(P) (R, *messages.Error)) answer {
 	a.needs = nothing
 	return a
 }
-
-// requestOf is the identity of a call that changes something.
-func requestOf(c *wire.Call) treasury.Request {
-	return treasury.Request{
-		To: replier{c}, ID: c.RequestID, Stamped: c.Stamped,
-		Hash: c.Method.PayloadHash(c.Params), Deadline: c.Deadline,
-	}
-}
-
-// replier shows a call to the treasury.
-type replier struct{ *wire.Call }
-
-// Reply implements treasury.Replier.
-func (r replier) Reply(result any) { r.Call.Reply(result) }

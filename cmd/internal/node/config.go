@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"net"
 	"regexp"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/the-block/bursar/messages"
@@ -44,8 +46,12 @@ type Config struct {
 	// BasePort is the first of five consecutive ports: rpc, gossip, raft, http,
 	// actors.
 	BasePort int
-	// BootstrapExpect is how many voters form a new cluster; 1 makes this node a
-	// complete system.
+	// Join lists gossip addresses of other nodes, host:port; this node's own is ignored.
+	// They are asked for ever, as long as they are not members.
+	Join []string
+	// BootstrapExpect is how many nodes form a new cluster: 1 makes this node a complete
+	// system, 3 waits for two others, 0 forms none and joins what is there. A node that
+	// belongs to a cluster does not look at it.
 	BootstrapExpect int
 	// DataDir holds the log and the snapshots. Its owner is one process.
 	DataDir string
@@ -61,6 +67,10 @@ type Config struct {
 	Submitter    string
 	SubmitterURL string
 	SubmitterKey string
+	// TLSDir holds ca.crt, node.crt, node.key and gossip.key: with it every listener
+	// uses TLS, nodes know each other by their certificates, and callers have the roles
+	// of theirs.
+	TLSDir string
 	// Insecure lets a node without TLS listen beyond loopback, and ask a chain node
 	// beyond it.
 	Insecure bool
@@ -101,14 +111,33 @@ func (c Config) Validate() error {
 		"role: %q is none of primary, replica, observer", c.Role)
 	ip := net.ParseIP(c.Listen)
 	rule(ip != nil, "listen: %q is not an IP address", c.Listen)
-	rule(ip == nil || ip.IsLoopback() || c.Insecure,
-		"listen: %s is reachable from other machines and there is no TLS; use a loopback address or add --insecure", c.Listen)
+	rule(ip == nil || !ip.IsUnspecified(), "listen: %s is no address that others can call; name the one of your network", c.Listen)
+	rule(ip == nil || ip.IsLoopback() || c.Insecure || c.TLSDir != "",
+		"listen: %s is reachable from other machines and there is no TLS; use a loopback address, give --tls-dir or add --insecure", c.Listen)
 	rule(c.BasePort >= 1 && c.BasePort+portCount-1 <= 65535, "base_port: %d is outside 1..%d", c.BasePort, 65535-portCount+1)
-	rule(c.BootstrapExpect == 1, "bootstrap_expect: %d voters; this version forms a cluster of 1", c.BootstrapExpect)
+	rule(c.BootstrapExpect >= 0 && c.BootstrapExpect <= votersMax, "bootstrap_expect: %d is outside 0..%d", c.BootstrapExpect, votersMax)
+	others := c.others()
+	rule(c.BootstrapExpect != 1 || len(others) == 0,
+		"bootstrap_expect: 1 forms a cluster of this node alone, and join names %s; "+
+			"give --bootstrap-expect 3 to form one with two others, or 0 to join the one that is there", strings.Join(others, ", "))
+	rule(c.BootstrapExpect == 1 || len(others) > 0,
+		"join: with --bootstrap-expect %d other nodes are needed; name the gossip port of at least one, such as 192.168.1.10:9001", c.BootstrapExpect)
+	for _, addr := range c.Join {
+		_, port, err := net.SplitHostPort(addr)
+		rule(err == nil && port != "", "join: %q is not host:port; the port is the other node's base port + 1", addr)
+	}
 	rule(c.DataDir != "", "data: a directory is needed")
 	rule(c.EpochInterval >= 10*time.Millisecond, "epoch_interval: %s is shorter than 10ms", c.EpochInterval)
 	rule(c.Timing == "default" || c.Timing == "lan", "timing: %q is neither default nor lan", c.Timing)
 	return errors.Join(append(errs, c.checkSubmitter())...)
+}
+
+// votersMax is the most nodes that form a cluster, and the most that vote.
+const votersMax = 5
+
+// others is Join without this node's own address.
+func (c Config) others() []string {
+	return slices.DeleteFunc(slices.Clone(c.Join), func(addr string) bool { return addr == c.Address(PortGossip) })
 }
 
 // Address is where the listener with the given port offset binds.

@@ -31,7 +31,6 @@ func ServeOnly(n *Node) (stop func()) {
 	n.parts.run("wire", func(ctx context.Context) error { return n.wire.Serve(ctx, n.listener) })
 	return func() {
 		n.stopping.Store(true)
-		n.serving.lock()
 		_ = n.parts.stop()
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"net"
 	"path/filepath"
 	"sync/atomic"
@@ -15,6 +16,9 @@ import (
 	"github.com/the-block/bursar/actors/operations"
 	"github.com/the-block/bursar/actors/treasury"
 	"github.com/the-block/bursar/cluster"
+	"github.com/the-block/bursar/cluster/membership"
+	"github.com/the-block/bursar/cluster/ownership"
+	"github.com/the-block/bursar/cluster/peers"
 	"github.com/the-block/bursar/messages/wire"
 	"github.com/the-block/bursar/monitoring"
 	"github.com/the-block/bursar/persistence"
@@ -39,9 +43,17 @@ type Node struct {
 	listener   net.Listener
 	pages      *monitoring.Server
 	service    *service
-
-	// serving is open while this node's actors own their shards.
-	serving gate
+	keeper     *ownership.Keeper
+	peers      *peers.Peers
+	membership *membership.Membership
+	// network carries streams between nodes, gossip their packets.
+	network cluster.Network
+	gossip  membership.Network
+	// boot tells this start of the node from every other.
+	boot   uint64
+	routes routes
+	// forming says what a node without a cluster waits for; nil once it has one.
+	forming atomic.Pointer[string]
 	// stopping says that the node is on its way down.
 	stopping atomic.Bool
 }
@@ -52,17 +64,28 @@ func Open(ctx context.Context, cfg Config, log *slog.Logger) (*Node, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	n := &Node{cfg: cfg, log: log, started: time.Now(), parts: newLifecycle(log)}
+	n := &Node{cfg: cfg, log: log, started: time.Now(), boot: newBoot(), parts: newLifecycle(log),
+		network: cluster.TCP{}, gossip: membership.Sockets{}}
 	if err := n.open(ctx); err != nil {
 		return nil, errors.Join(err, n.parts.stop())
 	}
 	return n, nil
 }
 
+// newBoot draws the id of a start: not 0, and not that of any other.
+func newBoot() uint64 {
+	for {
+		if boot := rand.Uint64(); boot != 0 {
+			return boot
+		}
+	}
+}
+
 // open opens the parts from the bottom up. Monitoring comes first and so ends last.
 func (n *Node) open(ctx context.Context) error {
 	steps := []func(context.Context) error{
-		n.openPages, n.openData, n.openStore, n.openConsensus, n.openJournal, n.openActors, n.openWire,
+		n.openPages, n.openData, n.openStore, n.openConsensus, n.openJournal, n.openActors,
+		n.openPeers, n.openMembership, n.openWire,
 	}
 	for _, open := range steps {
 		if err := open(ctx); err != nil {
@@ -100,7 +123,7 @@ func (n *Node) openConsensus(context.Context) error {
 	cfg.RaftAddr = n.cfg.Address(PortRaft)
 	cfg.BootstrapExpect = n.cfg.BootstrapExpect
 	cfg.Timing = cluster.Timing(n.cfg.Timing)
-	consensus, err := cluster.OpenConsensus(cfg, cluster.ForFSM(persistence.NewFSM(n.store)), cluster.TCP{}, n.parts.fail, n.log)
+	consensus, err := cluster.OpenConsensus(cfg, cluster.ForFSM(persistence.NewFSM(n.store)), n.network, n.parts.fail, n.log)
 	if err != nil {
 		return err
 	}
@@ -134,6 +157,7 @@ func (n *Node) openActors(context.Context) error {
 	if err = n.openOperations(); err != nil {
 		return err
 	}
+	n.keeper = ownership.New(ownership.DefaultConfig(n.layout()), n.store, n.journal, n.log)
 	n.service, err = newService(n)
 	return err
 }
@@ -170,11 +194,11 @@ func (n *Node) Run(ctx context.Context) error {
 	select {
 	case <-ctx.Done():
 		n.log.InfoContext(ctx, "stopping")
+		n.leave()
 	case cause = <-n.parts.failed:
 		n.log.ErrorContext(ctx, "the node cannot go on", "err", cause)
 	}
 	n.stopping.Store(true)
-	n.serving.lock()
 	err := errors.Join(cause, n.parts.stop())
 	if err == nil {
 		n.log.InfoContext(ctx, "stopped")
@@ -186,11 +210,19 @@ func (n *Node) Run(ctx context.Context) error {
 // those of Open and so run before them.
 func (n *Node) runParts() {
 	n.parts.run("pages", n.pages.Run)
+	n.parts.run("links", n.peers.Run)
 	n.parts.run("consensus's watch", n.consensus.Run)
+	n.parts.run("gossip", n.membership.Run)
+	n.parts.onStop("good-bye", n.membership.Leave)
+	n.parts.run("meeting", n.meet)
 	n.parts.runUntil("journal", n.journal.Run, n.journal.Close)
 	n.parts.onStop("treasury", n.treasury.Stop)
 	n.parts.run("operations", n.operations.Run)
-	n.parts.run("ownership", n.own)
+	n.parts.run("read model", n.treasury.Follow)
+	n.parts.run("ownership", n.followOwners)
+	n.parts.run("placement", n.whileLeading(n.place))
+	n.parts.run("roster", n.whileLeading(n.keep))
+	n.parts.run("forming", n.settle)
 	n.parts.onStop("calls", n.service.drain)
 	n.parts.run("wire", func(ctx context.Context) error { return n.wire.Serve(ctx, n.listener) })
 }

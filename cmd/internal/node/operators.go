@@ -9,7 +9,6 @@ import (
 	"github.com/the-block/bursar/actors/operations"
 	"github.com/the-block/bursar/actors/treasury"
 	"github.com/the-block/bursar/messages"
-	"github.com/the-block/bursar/messages/wire"
 )
 
 // openOperations makes the part through which operators act on actors.
@@ -41,11 +40,15 @@ func (n *Node) operators() map[string]answer {
 			return do(ctx, c, p.Path)
 		})
 	}
+	transfer := operate(n, n.transferLeader)
+	transfer.byLeader = true
 	return map[string]answer{
-		messages.MethodForceOpen:  onPath(n.operations.ForceOpen),
-		messages.MethodForceClose: onPath(n.operations.ForceClosed),
-		messages.MethodReset:      onPath(n.operations.Reset),
-		messages.MethodInject:     operate(n, n.operations.Inject),
+		messages.MethodForceOpen:      onPath(n.operations.ForceOpen),
+		messages.MethodForceClose:     onPath(n.operations.ForceClosed),
+		messages.MethodReset:          onPath(n.operations.Reset),
+		messages.MethodInject:         operate(n, n.operations.Inject),
+		messages.MethodClusterDrain:   operate(n, n.drain),
+		messages.MethodTransferLeader: transfer,
 		messages.MethodAudit: query(func(p *messages.PageParams) (*messages.AuditResult, *messages.Error) {
 			return n.operations.Audit(p.Page)
 		}),
@@ -55,18 +58,19 @@ func (n *Node) operators() map[string]answer {
 // operate is the answer of a method that waits for the log. Each call has a worker of
 // its own, so that no other waits with it.
 func operate[P messages.Params, R any](n *Node, do func(context.Context, operations.Caller, P) (R, *messages.Error)) answer {
-	one := func(calls []*wire.Call) {
-		c := calls[0]
+	one := func(attempts []*attempt) {
+		a := attempts[0]
+		c := a.call
 		ctx, cancel := context.WithDeadline(context.Background(), c.Deadline)
 		defer cancel()
 		result, refusal := do(ctx, operations.Caller{
 			Who: c.Peer.Addr, RequestID: c.RequestID, Stamped: c.Stamped, Hash: c.Method.PayloadHash(c.Params),
 		}, c.Params.(P))
 		if refusal != nil {
-			c.Fail(refusal)
+			a.Fail(refusal)
 			return
 		}
-		c.Reply(result)
+		a.Reply(result)
 	}
-	return answer{takes: takes[P], do: func(c *wire.Call) { n.service.work([]*wire.Call{c}, one) }}
+	return answer{takes: takes[P], order: func(a *attempt) { work(n.service, []*attempt{a}, one) }}
 }

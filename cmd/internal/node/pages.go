@@ -85,7 +85,7 @@ func (n *Node) treasuryFigures() monitoring.Treasury {
 }
 
 func (n *Node) executorFigures() (monitoring.Executor, bool) {
-	if !n.serving.passable() {
+	if !n.treasury.Owns(n.treasury.ExecutorShard()) {
 		return monitoring.Executor{}, false
 	}
 	stats := n.treasury.Stats()
@@ -178,10 +178,16 @@ func log2(h *persistence.Histogram, scale float64) monitoring.Histogram {
 
 func (n *Node) clusterFigures() monitoring.Cluster {
 	state := n.consensus.State()
+	members := make(map[string]int)
+	if owners, err := n.ownership(); err == nil {
+		for _, m := range n.membership.Members() {
+			members[n.stateOf(m, owners)]++
+		}
+	}
 	return monitoring.Cluster{
 		Leader: state.Leader, IsLeader: state.Leading, Term: state.Term,
 		AppliedIndex: n.store.Applied(), LastIndex: n.consensus.LastIndex(),
-		Members: map[string]int{"alive": n.cfg.BootstrapExpect},
+		Members: members,
 	}
 }
 

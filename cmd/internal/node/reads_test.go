@@ -352,7 +352,9 @@ func TestEveryMethodAnswers(t *testing.T) {
 	m := start(t)
 	for wire, c := range map[string]caller{"msgpack": dial(t, m), "json": &web{m}} {
 		for _, method := range messages.Methods() {
-			if _, err := c.call(t, method.Name, object{}); err != nil && err.code != invalidParams && err.code != validationFailed {
+			alone := method.Name == messages.MethodTransferLeader // has nobody to hand over to
+			if _, err := c.call(t, method.Name, object{}); err != nil && err.code != invalidParams && err.code != validationFailed &&
+				(!alone || err.code != invalidTransition) {
 				t.Errorf("%s: %s {} answers %v", wire, method.Name, err)
 			}
 			if _, err := c.call(t, method.Name, object{"id": 1, "ids": []any{}, "path": "/clock", "kind": "none", "mode": "none",

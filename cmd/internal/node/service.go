@@ -53,26 +53,35 @@ func newService(n *Node) (*service, error) {
 }
 
 // Serve implements wire.Handler.
-func (s *service) Serve(calls []*wire.Call) {
+func (s *service) Serve(calls []*wire.Call) { s.take(calls, false) }
+
+// take sorts a burst by what it takes to answer. routed says that another node sent it
+// here.
+func (s *service) take(calls []*wire.Call, routed bool) {
 	if !s.enter() {
 		failAll(calls, s.node.unavailable())
 		return
 	}
 	defer s.running.Done()
-	var atOnce, owned []*wire.Call
+	var atOnce, reads []*wire.Call
+	var attempts []*attempt
 	for _, c := range calls {
-		if s.answer(c).needs == nothing || isLocal(c) {
+		switch a := s.answer(c); {
+		case a.needs == nothing || isLocal(c):
 			atOnce = append(atOnce, c)
-		} else {
-			owned = append(owned, c)
+		case a.do == nil || a.shard != nil:
+			one := s.attempt(c)
+			one.routed = routed
+			attempts = append(attempts, one)
+		case a.walks:
+			work(s, []*wire.Call{c}, s.answerAtIndex)
+		default:
+			reads = append(reads, c)
 		}
 	}
-	s.work(atOnce, s.answerAll)
-	if s.node.serving.passable() {
-		s.serve(owned)
-	} else {
-		s.work(owned, func(calls []*wire.Call) { s.serve(s.inTime(calls, s.node.serving.wait)) })
-	}
+	work(s, atOnce, s.answerAll)
+	work(s, reads, s.answerAtIndex)
+	s.send(attempts)
 }
 
 // enter begins something that drain waits for, until running.Done. It returns false
@@ -87,62 +96,113 @@ func (s *service) enter() bool {
 	return true
 }
 
-// serve sorts a burst by what it takes to answer. The node's actors own their shards.
-func (s *service) serve(calls []*wire.Call) {
+// send gives each attempt to who carries it out: this node's actors, or another node.
+// What nobody can take now is tried again. Whoever calls it has entered.
+func (s *service) send(attempts []*attempt) {
 	var burst []treasury.Appendable
-	var rest []*wire.Call
-	for _, c := range calls {
-		switch a := s.answer(c); {
-		case a.appends != nil:
-			burst = append(burst, a.appends(c))
-		case a.walks:
-			s.work([]*wire.Call{c}, s.answerAtIndex)
+	var orders []*attempt
+	for _, a := range attempts {
+		here := s.answer(a.call)
+		switch owner, known := s.owner(here, a.call); {
+		case !known:
+			a.Fail(s.node.unavailable())
+		case owner != s.node.cfg.Name && a.routed:
+			a.Fail(moved(owner))
+		case owner != s.node.cfg.Name:
+			a.ask(owner)
+		case here.appends != nil:
+			burst = append(burst, here.appends(a))
 		default:
-			rest = append(rest, c)
+			orders = append(orders, a)
 		}
 	}
 	if len(burst) > 0 {
 		s.node.treasury.Append(burst)
 	}
-	s.work(rest, s.answerAtIndex)
+	work(s, orders, s.orderAtIndex)
+}
+
+// owner names the node that carries out a call; known is false while there is none.
+func (s *service) owner(a *answer, c *wire.Call) (owner messages.NodeID, known bool) {
+	switch {
+	case a.byLeader:
+		return s.node.consensus.Leader()
+	case a.shard == nil:
+		return s.node.cfg.Name, true
+	}
+	return s.node.routes.owner(a.shard(c))
+}
+
+// moved tells another node that somebody else is to be asked.
+func moved(owner messages.NodeID) *messages.Error {
+	return messages.Errorf(messages.CodeUnavailable, "not done: %s is asked now", owner)
+}
+
+// orderAtIndex carries out attempts once Store and read model have applied all that
+// their callers can know of.
+func (s *service) orderAtIndex(attempts []*attempt) {
+	for _, a := range inTime(s, attempts, s.reach) {
+		if here := s.answer(a.call); here.order != nil {
+			here.order(a)
+		} else {
+			here.do(a.call)
+		}
+	}
 }
 
 func (s *service) answer(c *wire.Call) *answer { return &s.answers[c.Method.Index()] }
 
+// asked is a call, or an attempt at one.
+type asked interface {
+	*wire.Call | *attempt
+	Fail(err *messages.Error)
+}
+
+// callOf gives the call itself.
+func callOf[T asked](one T) *wire.Call {
+	switch one := any(one).(type) {
+	case *wire.Call:
+		return one
+	case *attempt:
+		return one.call
+	}
+	return nil
+}
+
 // work has a worker do it, if one is free. Whoever calls it has entered.
-func (s *service) work(calls []*wire.Call, do func([]*wire.Call)) {
-	if len(calls) == 0 {
+func work[T asked](s *service, list []T, do func([]T)) {
+	if len(list) == 0 {
 		return
 	}
 	select {
 	case s.workers <- struct{}{}:
 	default:
-		failAll(calls, messages.Errorf(messages.CodeOverloaded, "%d calls are being answered; try again", workersMax).
+		failAll(list, messages.Errorf(messages.CodeOverloaded, "%d calls are being answered; try again", workersMax).
 			With("retry_after_ms", retryBusy))
 		return
 	}
 	s.running.Go(func() {
 		defer func() { <-s.workers }()
-		defer s.survive(calls)
-		do(calls)
+		defer survive(s, list)
+		do(list)
 	})
 }
 
 // survive answers what a worker has left unanswered by a panic. Workers change
 // nothing themselves, so that the node may go on.
-func (s *service) survive(calls []*wire.Call) {
+func survive[T asked](s *service, list []T) {
 	cause := recover()
 	if cause == nil {
 		return
 	}
 	s.log.Error("answering a call failed", "err", cause, "stack", string(debug.Stack()))
-	failAll(calls, messages.Errorf(messages.CodeInternal, "answering this call failed; the node's log says why"))
+	failAll(list, messages.Errorf(messages.CodeInternal, "answering this call failed; the node's log says why"))
 }
 
 // answerAtIndex answers calls once Store and read model have applied all that their
 // callers can know of.
 func (s *service) answerAtIndex(calls []*wire.Call) {
-	s.answerAll(s.inTime(calls, s.reach))
+	s.answerAll(inTime(s, calls, s.reach))
 }
 
 func (s *service) answerAll(calls []*wire.Call) {
@@ -158,7 +218,7 @@ func (s *service) answerAll(calls []*wire.Call) {
 // walk answers a call that must wait for its turn, and gives the turn back even where
 // answering panics.
 func (s *service) walk(a *answer, c *wire.Call) {
-	if len(s.inTime([]*wire.Call{c}, s.takeTurn)) == 0 {
+	if len(inTime(s, []*wire.Call{c}, s.takeTurn)) == 0 {
 		return
 	}
 	defer func() { <-s.walks }()
@@ -197,34 +257,34 @@ func (s *service) reach(ctx context.Context) error {
 	}
 }
 
-// inTime waits with calls and returns those that have time left. The others have
+// inTime waits with a list and returns those that have time left. The others have
 // been told that nothing was done: each by its own deadline, or all when the wait
 // fails.
-func (s *service) inTime(calls []*wire.Call, wait func(context.Context) error) []*wire.Call {
-	for len(calls) > 0 {
-		ctx, cancel := context.WithDeadline(context.Background(), soonest(calls))
+func inTime[T asked](s *service, list []T, wait func(context.Context) error) []T {
+	for len(list) > 0 {
+		ctx, cancel := context.WithDeadline(context.Background(), soonest(list))
 		err := wait(ctx)
 		cancel()
 		switch {
 		case err == nil:
-			return calls
+			return list
 		case !errors.Is(err, context.DeadlineExceeded):
-			failAll(calls, s.node.unavailable())
+			failAll(list, s.node.unavailable())
 			return nil
 		}
-		calls = s.failLate(calls)
+		list = failLate(s, list)
 	}
 	return nil
 }
 
-// failLate returns the calls whose deadline has not passed, and fails the others.
-func (s *service) failLate(calls []*wire.Call) (rest []*wire.Call) {
+// failLate returns those whose deadline has not passed, and fails the others.
+func failLate[T asked](s *service, list []T) (rest []T) {
 	now := time.Now()
-	for _, c := range calls {
-		if now.Before(c.Deadline) {
-			rest = append(rest, c)
+	for _, one := range list {
+		if now.Before(callOf(one).Deadline) {
+			rest = append(rest, one)
 		} else {
-			c.Fail(s.node.unavailable())
+			one.Fail(s.node.unavailable())
 		}
 	}
 	return rest
@@ -250,19 +310,19 @@ func isLocal(c *wire.Call) bool {
 	return !c.Method.Mutates && c.Params.Shared().Consistency == messages.Local
 }
 
-// soonest is the first deadline of calls.
-func soonest(calls []*wire.Call) time.Time {
-	t := calls[0].Deadline
-	for _, c := range calls[1:] {
-		if c.Deadline.Before(t) {
-			t = c.Deadline
+// soonest is the first deadline of a list.
+func soonest[T asked](list []T) time.Time {
+	t := callOf(list[0]).Deadline
+	for _, one := range list[1:] {
+		if d := callOf(one).Deadline; d.Before(t) {
+			t = d
 		}
 	}
 	return t
 }
 
-func failAll(calls []*wire.Call, err *messages.Error) {
-	for _, c := range calls {
-		c.Fail(err)
+func failAll[T asked](list []T, err *messages.Error) {
+	for _, one := range list {
+		one.Fail(err)
 	}
 }

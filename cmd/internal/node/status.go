@@ -3,9 +3,13 @@ package node
 import (
 	"context"
 	"errors"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/the-block/bursar/actors"
+	"github.com/the-block/bursar/cluster/membership"
+	"github.com/the-block/bursar/cluster/ownership"
 	"github.com/the-block/bursar/messages"
 	"github.com/the-block/bursar/supervision/breaker"
 )
@@ -17,11 +21,12 @@ func (n *Node) Ready() error {
 	case n.stopping.Load():
 		return errors.New("stopping")
 	case !state.Ready:
+		if why := n.forming.Load(); why != nil {
+			return errors.New(*why)
+		}
 		return errors.New(state.Describe(time.Now()))
-	case !n.serving.passable():
-		return errors.New("taking over its shards")
 	}
-	return nil
+	return n.routes.err()
 }
 
 // follow waits until Store and read model have applied index.
@@ -46,7 +51,7 @@ func (n *Node) status() *messages.ClusterStatusResult {
 	result := &messages.ClusterStatusResult{
 		Node: string(n.cfg.Name), Leader: string(state.Leader), Term: state.Term,
 		AppliedIndex: n.store.Applied(), CommitIndex: n.consensus.CommitIndex(), Quorum: state.Ready,
-		Voters: uint64(n.cfg.BootstrapExpect), Epoch: n.treasury.Model().Epoch(),
+		Voters: n.voters(), Epoch: n.treasury.Model().Epoch(),
 		FeatureLevel: uint64(n.store.Level()), Ready: true, Version: Version,
 	}
 	if err := n.Ready(); err != nil {
@@ -55,20 +60,50 @@ func (n *Node) status() *messages.ClusterStatusResult {
 	return result
 }
 
-// members answers cluster.members: this version's cluster is one node.
-func (n *Node) members() *messages.ClusterMembersResult {
-	state := n.consensus.State()
-	shards := 0
-	for i := range n.treasury.Config().Shards() {
-		if n.store.Owner(messages.ShardID(i)).Owner == n.cfg.Name {
-			shards++
+// voters counts those whose majority decides.
+func (n *Node) voters() (count uint64) {
+	for _, m := range n.consensus.Configuration() {
+		if m.Voter {
+			count++
 		}
 	}
-	return &messages.ClusterMembersResult{Members: []messages.Member{{
-		Name: string(n.cfg.Name), Role: string(n.cfg.Role), State: "alive", Address: n.cfg.Listen,
-		RPC: n.cfg.Address(PortRPC), HTTP: n.cfg.Address(PortHTTP), Voter: true, Leader: state.Leading,
-		Shards: uint64(shards), Version: Version,
-	}}}
+	return count
+}
+
+// members answers cluster.members.
+func (n *Node) members() (*messages.ClusterMembersResult, *messages.Error) {
+	state, err := n.ownership()
+	if err != nil {
+		return nil, messages.Errorf(messages.CodeInternal, "%v", err)
+	}
+	leader, _ := n.consensus.Leader()
+	voters := make(map[messages.NodeID]bool)
+	for _, m := range n.consensus.Configuration() {
+		voters[m.Node] = m.Voter
+	}
+	result := new(messages.ClusterMembersResult)
+	for _, m := range n.membership.Members() {
+		result.Members = append(result.Members, messages.Member{
+			Name: string(m.Name), Role: m.Role.String(), State: n.stateOf(m, state), Address: m.Host,
+			RPC: m.RPCAddr(), HTTP: m.HTTPAddr(), Voter: voters[m.Name], Leader: m.Name == leader,
+			Shards: uint64(state.Count(m.Name)), Version: m.Version,
+		})
+	}
+	slices.SortFunc(result.Members, func(a, b messages.Member) int { return strings.Compare(a.Name, b.Name) })
+	return result, nil
+}
+
+// stateOf is how a member is: gossip's word, unless our own link or the log knows more.
+func (n *Node) stateOf(m membership.Member, state *ownership.State) string {
+	switch s, known := n.peers.Status(m.Name); {
+	case m.State != membership.Alive:
+		return m.State.String()
+	case m.Name != n.cfg.Name && known && !s.Up:
+		return "suspect"
+	case m.Draining || state.Nodes[m.Name].Drained:
+		return "draining"
+	}
+	return m.State.String()
 }
 
 // breakers answers supervision.breakers: what has memory, by path, closed or not.

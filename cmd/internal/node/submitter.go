@@ -16,7 +16,6 @@ import (
 	"github.com/the-block/bursar/actors/treasury/chain"
 	"github.com/the-block/bursar/actors/treasury/payout"
 	"github.com/the-block/bursar/messages"
-	"github.com/the-block/bursar/messages/wire"
 )
 
 // The submitters: how payments leave the treasury.
@@ -125,16 +124,16 @@ func readKey(path string) (ed25519.PrivateKey, error) {
 // rollBack takes a rollback. One that names a reversing transfer has it looked up on
 // the outside chain first, by a worker of its own: that may take as long as the caller
 // waits.
-func (n *Node) rollBack(c *wire.Call) {
-	p := c.Params.(*messages.RollbackParams)
-	command := &treasury.Rollback{Request: requestOf(c), ID: p.ID}
+func (n *Node) rollBack(a *attempt) {
+	p := a.call.Params.(*messages.RollbackParams)
+	command := &treasury.Rollback{Request: a.request(), ID: p.ID}
 	command.Reversal.Reason, command.Reversal.ReversingTx = p.Reason, p.ReversingTx
 	if p.ReversingTx == "" {
 		n.treasury.Command(command)
 		return
 	}
-	n.service.work([]*wire.Call{c}, func([]*wire.Call) {
-		ctx, cancel := context.WithDeadline(context.Background(), c.Deadline)
+	work(n.service, []*attempt{a}, func([]*attempt) {
+		ctx, cancel := context.WithDeadline(context.Background(), a.call.Deadline)
 		defer cancel()
 		if refusal := n.treasury.VerifyReversal(ctx, command); refusal != nil {
 			command.Fail(refusal)

@@ -1,0 +1,167 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/the-block/bursar/actors/operations"
+	"github.com/the-block/bursar/cluster"
+	"github.com/the-block/bursar/cluster/membership"
+	"github.com/the-block/bursar/cluster/ownership"
+	"github.com/the-block/bursar/messages"
+	"github.com/the-block/bursar/persistence"
+)
+
+// drainPoll is how often a drain looks whether the node's shards are gone.
+const drainPoll = 5 * time.Millisecond
+
+// drain answers cluster.drain: the log says so, the leader moves the shards, and the
+// answer comes when they are gone, or at the deadline with what is left.
+func (n *Node) drain(ctx context.Context, c operations.Caller, p *messages.DrainParams) (*messages.DrainResult, *messages.Error) {
+	node := messages.NodeID(p.Node)
+	duplicate, refusal := n.setDrained(ctx, c, node, !p.Off)
+	if refusal != nil {
+		return nil, refusal
+	}
+	result := &messages.DrainResult{Node: p.Node, Draining: !p.Off, Duplicate: duplicate}
+	left, err := n.awaitDrained(ctx, node, !p.Off)
+	if err != nil {
+		return nil, messages.Errorf(messages.CodeInternal, "%v", err)
+	}
+	result.Shards = uint64(left)
+	return result, nil
+}
+
+// setDrained has the log say whether a node is drained. A repeat, and what is so
+// already, changes nothing.
+func (n *Node) setDrained(ctx context.Context, c operations.Caller, node messages.NodeID, on bool) (duplicate bool, refusal *messages.Error) {
+	for {
+		if err := n.service.reach(ctx); err != nil {
+			return false, n.unavailable()
+		}
+		state, err := n.ownership()
+		if err != nil {
+			return false, messages.Errorf(messages.CodeInternal, "%v", err)
+		}
+		if _, known := state.Nodes[node]; !known {
+			return false, messages.Errorf(messages.CodeNotFound, "there is no node %q; cluster.members lists those there are", string(node))
+		}
+		txn, ok := state.Drain(node, on)
+		if !ok {
+			return true, nil
+		}
+		if !c.Stamped {
+			txn.RequestID, txn.PayloadHash, txn.Keep = c.RequestID, c.Hash, persistence.KeepRecent
+		}
+		switch result, err := ownership.Propose(ctx, n.journal, txn); {
+		case errors.Is(err, persistence.ErrUnavailable):
+			return false, n.unavailable()
+		case err != nil:
+			return false, messages.Errorf(messages.CodeOutcomeUnknown, "proposed, and the result is not known; ask again with the same request_id")
+		case result.Status == persistence.Conflict:
+			return false, messages.Errorf(messages.CodeRequestIDConflict, "this request_id was used before with other parameters; choose a new one")
+		case result.Status == persistence.Committed, result.Status == persistence.Duplicate:
+			n.keeper.Poke()
+			return result.Status == persistence.Duplicate, nil
+		}
+	}
+}
+
+// awaitDrained waits until a node that is drained owns nothing, or nobody can take what
+// it owns, or ctx ends. It gives what is left.
+func (n *Node) awaitDrained(ctx context.Context, node messages.NodeID, on bool) (left int, err error) {
+	for {
+		state, err := n.ownership()
+		if err != nil {
+			return 0, err
+		}
+		if left = state.Count(node); left == 0 || !on || !n.others(node, state) {
+			return left, nil
+		}
+		select {
+		case <-ctx.Done():
+			return left, nil
+		case <-time.After(drainPoll):
+		}
+	}
+}
+
+// others reports whether a node lives that can take what node owns.
+func (n *Node) others(node messages.NodeID, state *ownership.State) bool {
+	for _, l := range n.live() {
+		if l.ID != node && !state.Nodes[l.ID].Drained {
+			return true
+		}
+	}
+	return false
+}
+
+// leaveTimeout bounds what a node that stops waits for the others to take over.
+const leaveTimeout = 3 * time.Second
+
+// leave hands over what this node has, so that nobody waits for it: its shards, then
+// leadership. Alone, or without quorum, there is nobody to hand it to.
+func (n *Node) leave() {
+	state, err := n.ownership()
+	if err != nil || len(n.live()) < 2 || !n.consensus.State().Ready {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), leaveTimeout)
+	defer cancel()
+	_ = n.membership.Update(func(m *membership.Meta) { m.Draining = true }) // a hint only
+	if state.Count(n.cfg.Name) > 0 {
+		if _, refusal := n.setDrained(ctx, operations.Caller{Stamped: true}, n.cfg.Name, true); refusal != nil {
+			n.log.Warn("shards are not handed over", "component", "leave", "err", refusal)
+			return
+		}
+		if left, err := n.awaitDrained(ctx, n.cfg.Name, true); left > 0 || err != nil {
+			n.log.Warn("shards are left", "component", "leave", "shards", left, "err", err)
+		}
+	}
+	if err := n.consensus.TransferLeadership(ctx); err != nil && !errors.Is(err, cluster.ErrNoSuccessor) {
+		n.log.Warn("leadership is not handed over", "component", "leave", "err", err)
+	}
+}
+
+func (n *Node) ownership() (*ownership.State, error) {
+	return ownership.Read(n.store, n.treasury.Config().Shards())
+}
+
+// transferLeader answers cluster.transfer_leader.
+func (n *Node) transferLeader(ctx context.Context, _ operations.Caller, p *messages.TransferParams) (*messages.TransferResult, *messages.Error) {
+	before := n.consensus.State()
+	switch err := n.consensus.TransferLeadership(ctx); {
+	case errors.Is(err, cluster.ErrNoSuccessor):
+		return nil, messages.Errorf(messages.CodeInvalidTransition, "%s is the only voter: there is nobody to hand leadership to", before.Node)
+	case err != nil:
+		return nil, messages.Errorf(messages.CodeUnavailable, "not done: %v", err)
+	}
+	for {
+		state, changed := n.consensus.Watch()
+		if state.Leader != "" && state.Term != before.Term {
+			return &messages.TransferResult{Leader: string(state.Leader), Term: state.Term}, nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return nil, n.unavailable()
+		}
+	}
+}
+
+// placementOf answers cluster.placement.
+func (n *Node) placementOf() (*messages.PlacementResult, *messages.Error) {
+	state, err := n.ownership()
+	if err != nil {
+		return nil, messages.Errorf(messages.CodeInternal, "%v", err)
+	}
+	result := &messages.PlacementResult{AppliedIndex: state.Index}
+	for i, o := range state.Shards {
+		shard := messages.ShardID(i)
+		result.Shards = append(result.Shards, messages.ShardInfo{
+			Shard: shard, Part: n.part(shard), Owner: string(o.Owner), Fence: o.Fence, Active: n.treasury.Owns(shard),
+		})
+	}
+	return result, nil
+}

@@ -1,0 +1,249 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"path/filepath"
+	"time"
+
+	"github.com/the-block/bursar/cluster"
+	"github.com/the-block/bursar/cluster/membership"
+	"github.com/the-block/bursar/cluster/ownership"
+	"github.com/the-block/bursar/cluster/peers"
+	"github.com/the-block/bursar/cluster/placement"
+	"github.com/the-block/bursar/messages"
+	"github.com/the-block/bursar/messages/wire"
+	"github.com/the-block/bursar/persistence"
+)
+
+const (
+	// clockOffsetMax is how far a node's clock may be off the leader's before it owns
+	// nothing that needs the right time.
+	clockOffsetMax = 2 * time.Second
+	// formRetry is the pause between two looks at whether a cluster can be formed.
+	formRetry = 200 * time.Millisecond
+	// formTimeout bounds one attempt to form a cluster.
+	formTimeout = 5 * time.Second
+	// admitRetry is how often a node that does not vote looks whether it was let in.
+	admitRetry = 100 * time.Millisecond
+)
+
+// openMembership begins to gossip.
+func (n *Node) openMembership(context.Context) error {
+	cfg := membership.DefaultConfig()
+	cfg.Listen, cfg.Seeds = n.cfg.Listen, n.cfg.others()
+	cfg.PeersFile = filepath.Join(n.cfg.DataDir, "peers")
+	role, err := membership.ParseRole(string(n.cfg.Role))
+	if err != nil {
+		return err
+	}
+	n.membership, err = membership.Open(cfg, membership.Meta{
+		Name: n.cfg.Name, Role: role, Host: n.cfg.Listen, BasePort: uint16(n.cfg.BasePort), Boot: n.boot,
+		Version: Version, ProtocolMin: peers.ProtocolMin, ProtocolMax: peers.Protocol,
+		Cluster: n.consensus.ClusterID(), BootstrapExpect: uint16(n.cfg.BootstrapExpect), Fresh: !n.consensus.Formed(),
+	}, n.gossip, n.parts.fail, n.log)
+	if err != nil {
+		return err
+	}
+	n.parts.onStop("gossip", func(context.Context) error { return n.membership.Close() })
+	return nil
+}
+
+// meet keeps links to all that gossip knows, and has the shards looked at when one comes
+// or breaks, until ctx ends.
+func (n *Node) meet(ctx context.Context) error {
+	for {
+		members, changed := n.membership.Watch()
+		list := make([]peers.Peer, 0, len(members))
+		for _, m := range members {
+			list = append(list, peers.Peer{Node: m.Name, Addr: m.ActorsAddr(), Boot: m.Boot})
+		}
+		n.peers.Set(list)
+		for outdated := false; !outdated; {
+			links := n.peers.Watch()
+			n.keeper.Poke()
+			select {
+			case <-changed:
+				outdated = true
+			case <-links:
+			case <-ctx.Done():
+				return nil
+			}
+		}
+	}
+}
+
+// settle brings a node with an empty log into a cluster, and tells the others once it
+// belongs to one. It ends with ctx.
+func (n *Node) settle(ctx context.Context) error {
+	tick := time.NewTicker(formRetry)
+	defer tick.Stop()
+	for !n.consensus.Formed() {
+		n.form(ctx)
+		_, changed := n.membership.Watch()
+		select {
+		case <-tick.C:
+		case <-changed:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+	n.forming.Store(nil)
+	if err := n.tellCluster(); err != nil {
+		return err
+	}
+	tick.Reset(admitRetry)
+	for !n.consensus.Voting() {
+		if err := n.admit(); err != nil {
+			return err
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+	<-ctx.Done()
+	return nil
+}
+
+// form takes the next step towards a cluster, if there is one to take.
+func (n *Node) form(ctx context.Context) {
+	self := cluster.Seen{Node: n.cfg.Name, RaftAddr: n.consensus.RaftAddr(), Expect: n.cfg.BootstrapExpect}
+	var promised *cluster.FormRequest
+	if p, ok := n.consensus.Promised(); ok {
+		promised = &p
+	}
+	var seen []cluster.Seen
+	for _, m := range n.membership.Members() {
+		if m.State == membership.Alive && m.Name != n.cfg.Name {
+			seen = append(seen, cluster.Seen{Node: m.Name, RaftAddr: m.RaftAddr(), Expect: int(m.BootstrapExpect), Cluster: m.Cluster})
+		}
+	}
+	next := cluster.DecideForming(self, promised, seen)
+	n.forming.Store(&next.Why)
+	if !next.Initiate {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, formTimeout)
+	defer cancel()
+	if err := n.consensus.Form(ctx, next.Voters, n.askPromise); err != nil && ctx.Err() == nil {
+		why := next.Why + ": " + err.Error()
+		n.forming.Store(&why)
+		n.log.Debug("no cluster was formed yet", "component", "forming", "err", err)
+	}
+}
+
+// askPromise asks another node to be a voter of a new cluster.
+func (n *Node) askPromise(ctx context.Context, node messages.NodeID, request cluster.FormRequest) (cluster.FormReply, error) {
+	params := &messages.NodeFormParams{Cluster: request.Cluster, Initiator: request.Initiator}
+	for _, v := range request.Voters {
+		params.Voters = append(params.Voters, messages.FormVoter{Node: v.Node, Addr: v.Addr})
+	}
+	type answer struct {
+		reply cluster.FormReply
+		err   error
+	}
+	answered := make(chan answer, 1)
+	n.peers.Go(node, messages.MethodNodeForm, params, func(r wire.Reply) {
+		var result messages.NodeFormResult
+		err := r.Decode(&result)
+		answered <- answer{cluster.FormReply{Life: result.Life}, err}
+	})
+	select {
+	case a := <-answered:
+		return a.reply, a.err
+	case <-ctx.Done():
+		return cluster.FormReply{}, ctx.Err()
+	}
+}
+
+// tellCluster tells the others which cluster this node belongs to.
+func (n *Node) tellCluster() error {
+	return n.membership.Update(func(m *membership.Meta) {
+		m.Cluster, m.Fresh = n.consensus.ClusterID(), false
+	})
+}
+
+// admit begins to vote once the log says that this node's disk may.
+func (n *Node) admit() error {
+	state, err := n.ownership()
+	if err != nil || state.Nodes[n.cfg.Name].Life != n.consensus.Life() {
+		return err
+	}
+	return n.consensus.Admit()
+}
+
+// live lists the nodes that live, as this one sees it.
+func (n *Node) live() []ownership.Live {
+	list := []ownership.Live{{ID: n.cfg.Name, Boot: n.boot, Role: placementRole(n.cfg.Role), Since: n.started}}
+	for _, m := range n.membership.Members() {
+		s, known := n.peers.Status(m.Name)
+		if m.Name == n.cfg.Name || !known || !s.Up || s.LastIndex == 0 {
+			continue
+		}
+		list = append(list, ownership.Live{
+			ID: m.Name, Boot: s.Boot, Role: placementRole(Role(m.Role.String())),
+			ClockOff: s.ClockOffset.Abs()-s.RTT/2 > clockOffsetMax, Since: s.Since,
+		})
+	}
+	return list
+}
+
+func placementRole(r Role) placement.Role {
+	switch r {
+	case RoleReplica:
+		return placement.Replica
+	case RoleObserver:
+		return placement.Observer
+	case RolePrimary:
+	}
+	return placement.Primary
+}
+
+// keep looks after the group while this node leads.
+func (n *Node) keep(ctx context.Context) error {
+	return n.consensus.Keep(ctx, n.candidates, n.admitLife)
+}
+
+// candidates lists the nodes for the group.
+func (n *Node) candidates() []cluster.Candidate {
+	state, err := n.ownership()
+	if err != nil {
+		return nil // the Store's own goroutine reports it
+	}
+	var list []cluster.Candidate
+	for _, m := range n.membership.Members() {
+		c := cluster.Candidate{
+			Node: m.Name, RaftAddr: m.RaftAddr(), Rank: int(m.Role) - int(membership.Primary),
+			RecordedLife: state.Nodes[m.Name].Life,
+		}
+		if state.Nodes[m.Name].Drained {
+			c.Rank = int(membership.Observer) // it is to lead only if nobody else can
+		}
+		if m.Name == n.cfg.Name {
+			c.Live, c.Voting, c.Life, c.Applied = true, n.consensus.Voting(), n.consensus.Life(), n.store.Applied()
+		} else if s, known := n.peers.Status(m.Name); known {
+			c.Live, c.Voting, c.Life, c.Applied = s.Up, s.Voting, s.Life, s.Applied
+		}
+		list = append(list, c)
+	}
+	return list
+}
+
+// admitLife has the log say that a node may vote with the disk of that life.
+func (n *Node) admitLife(ctx context.Context, node messages.NodeID, life string) error {
+	state, err := n.ownership()
+	if err != nil {
+		return err
+	}
+	txn, ok := state.Admit(node, life)
+	if !ok {
+		return nil
+	}
+	result, err := ownership.Propose(ctx, n.journal, txn)
+	if err == nil && result.Status != persistence.Committed {
+		err = errors.New(result.Status.String())
+	}
+	return err
+}

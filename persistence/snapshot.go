@@ -79,7 +79,7 @@ func (s *Snapshot) WriteTo(w io.Writer) (int64, error) {
 	if err != nil {
 		return int64(n), fmt.Errorf("write snapshot: %w", err)
 	}
-	m, err := io.CopyBuffer(both, io.LimitReader(s.file, s.size), make([]byte, 1<<20))
+	m, err := io.CopyBuffer(both, io.LimitReader(s.file, s.size), copyBuffer(s.size))
 	if err == nil && m != s.size {
 		err = io.ErrUnexpectedEOF
 	}
@@ -140,7 +140,7 @@ func receive(path string, r io.Reader) (h snapshotHeader, err error) {
 	if err != nil {
 		return h, err
 	}
-	n, err := io.CopyBuffer(onlyWriter{file}, io.LimitReader(in, h.size), make([]byte, 1<<20))
+	n, err := io.CopyBuffer(onlyWriter{file}, io.LimitReader(in, h.size), copyBuffer(h.size))
 	if err == nil && n != h.size {
 		err = fmt.Errorf("%w: snapshot body has %d of %d bytes", ErrCorrupt, n, h.size)
 	}
@@ -149,6 +149,9 @@ func receive(path string, r io.Reader) (h snapshotHeader, err error) {
 	}
 	return h, errors.Join(err, file.Close())
 }
+
+// copyBuffer is for copying so many bytes: large, but for a small snapshot.
+func copyBuffer(size int64) []byte { return make([]byte, min(size+1, 1<<20)) }
 
 // onlyWriter hides ReadFrom, which would ignore the buffer given to CopyBuffer.
 type onlyWriter struct{ io.Writer }

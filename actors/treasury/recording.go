@@ -106,6 +106,9 @@ func (s *outside) move(
 	}
 	txn := s.txn(x, w)
 	(&recordWrite{id: r.id, version: r.version, move: move}).appendTo(txn)
+	if epoch, opens := move.OpensWindow(); opens {
+		txn.Conditions = append(txn.Conditions, epochCondition(epoch+1))
+	}
 	return txn, nil
 }
 

@@ -12,7 +12,7 @@ import (
 
 // attend pings the node over a connection until that is lost, and says why it is.
 func (l *link) attend(ctx context.Context, client *wire.Client, addr string) error {
-	w := watch{link: l, client: client, floor: time.Now(), said: l.peers.self.Cluster()}
+	w := watch{link: l, client: client, said: l.peers.self.Cluster()}
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
@@ -43,48 +43,23 @@ func (l *link) attend(ctx context.Context, client *wire.Client, addr string) err
 type watch struct {
 	link   *link
 	client *wire.Client
-	// floor is before what the node's silence is not counted: when the connection was
-	// made, or when this node itself had stood still.
-	floor time.Time
-	due   time.Time // when look is to be called
-	said  string    // the cluster in our last hello
+	pulse  pulse
+	said   string // the cluster in our last hello
 }
 
 // look pings when it is time and returns when to look again, or an error where the node
 // has been silent for too long.
 func (w *watch) look(now time.Time) (time.Duration, error) {
-	cfg := &w.link.peers.cfg
-	if !w.due.IsZero() && now.Sub(w.due) > cfg.PingInterval {
-		w.floor = now // we stood still ourselves: what they said meanwhile is yet to be read
-	}
 	w.greetAgain()
-	heard := w.client.Heard()
-	if w.floor.After(heard) {
-		heard = w.floor
+	w.pulse.heard, w.pulse.ping = w.client.Heard(), w.link.lastPing()
+	ask, dead, wait := w.pulse.look(now, &w.link.peers.cfg)
+	if dead {
+		return 0, fmt.Errorf("%w for %v", errSilent, now.Sub(w.pulse.heard).Round(time.Millisecond))
 	}
-	p := w.link.lastPing()
-	silence := heard.Add(cfg.DownAfter)
-	// A ping that has not left yet, behind a large message, or just now, can have no
-	// answer. The connection is lost where nothing leaves at all.
-	if asked := p.written.Add(cfg.DownAfter - cfg.PingInterval); p.waiting && asked.After(silence) {
-		silence = asked
-	}
-	if !now.Before(silence) && p.waiting && !p.written.IsZero() {
-		return 0, fmt.Errorf("%w for %v", errSilent, now.Sub(heard).Round(time.Millisecond))
-	}
-	next := p.asked.Add(cfg.PingInterval)
-	if !p.waiting && !now.Before(next) {
+	if ask {
 		w.link.sendPing(w.client, now)
-		next = now.Add(cfg.PingInterval)
 	}
-	if !next.After(now) {
-		next = now.Add(cfg.PingInterval)
-	}
-	if silence.After(now) && silence.Before(next) {
-		next = silence
-	}
-	w.due = next
-	return next.Sub(now), nil
+	return wait, nil
 }
 
 // greetAgain says hello once more when this node has become part of a cluster since the

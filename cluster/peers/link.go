@@ -38,13 +38,6 @@ type link struct {
 	ping   ping
 }
 
-// ping is where the newest ping on the connection stands.
-type ping struct {
-	asked   time.Time // zero for none
-	written time.Time // zero until it has left
-	waiting bool      // for the answer
-}
-
 func newLink(p *Peers, peer Peer) *link {
 	return &link{
 		peers: p, node: peer.Node, addr: peer.Addr,
@@ -209,8 +202,9 @@ func (l *link) up(client *wire.Client, hello *messages.Hello) {
 	s := &l.status
 	changed := !s.Up || s.Boot != hello.Boot
 	if !s.Up {
-		s.Up, s.Since, s.Err = true, time.Now(), nil
+		s.Up, s.Since = true, time.Now()
 	}
+	s.Err = nil
 	if s.Boot != hello.Boot {
 		l.clock, s.Pong = clock{}, Pong{}
 	}
@@ -230,7 +224,7 @@ func (l *link) detach(client *wire.Client, err error) {
 	l.client.Store(nil)
 	heard := client.Heard()
 	l.mu.Lock()
-	l.status.LastHeard = heard
+	l.status.LastHeard, l.status.Err = heard, err
 	l.mu.Unlock()
 	if time.Since(heard) >= l.peers.cfg.DownAfter {
 		l.down(err)

@@ -23,8 +23,8 @@ type Pong struct {
 type Status struct {
 	Node messages.NodeID
 	Addr string
-	// Up says that the node can be called, Since when it became so or not, and Err why it
-	// is not.
+	// Up says that the node is there, Since when it became so or not, and Err why it
+	// cannot be called now: a node whose connection broke is up while that is made again.
 	Up    bool
 	Since time.Time
 	Err   error

@@ -20,6 +20,8 @@ type deps struct {
 	pace    *pace
 	stats   *Stats
 	log     *slog.Logger
+	// wall, if not nil, is what this node's clock shows: ByHand's.
+	wall func() time.Time
 	// addresses are where executor and shards are found; they change when the
 	// treasury's supervisor itself restarts.
 	addresses *atomic.Pointer[addresses]
@@ -33,7 +35,15 @@ type addresses struct {
 
 // now gathers what a step that opens no window is stamped with: its epoch may lag.
 func (d *deps) now() disbursement.Facts {
-	return disbursement.Facts{Epoch: d.model.Epoch(), Now: uint64(time.Now().Unix()), Node: d.cfg.Node}
+	return disbursement.Facts{Epoch: d.model.Epoch(), Now: uint64(d.time().Unix()), Node: d.cfg.Node}
+}
+
+// time is what this node's clock shows.
+func (d *deps) time() time.Time {
+	if d.wall != nil {
+		return d.wall()
+	}
+	return time.Now()
 }
 
 // facts gathers what rules ask for that does not depend on the record, as of the

@@ -42,6 +42,8 @@ type executor struct {
 	backoff  backoff
 	blamed   bool // the breaker was told of the batch in hand
 	expiring bool // an expire is on its way
+	// judge, if not nil, is told in the runtime's place how calls to the submitter end.
+	judge func(token breaker.Token, ok bool)
 }
 
 // executorWork is what the executor waits for: the outcome of one proposal.
@@ -304,4 +306,13 @@ func (x *executor) rest(ctx *actors.Context, d time.Duration) {
 		x.resting = true
 		ctx.After(d, rested{})
 	}
+}
+
+// outcome reports to the breaker how a call to the submitter ended.
+func (x *executor) outcome(ctx *actors.Context, token breaker.Token, ok bool) {
+	if x.judge != nil {
+		x.judge(token, ok)
+		return
+	}
+	ctx.Outcome(token, ok)
 }

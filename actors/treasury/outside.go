@@ -250,7 +250,7 @@ func (s *outside) answered(x *executor, ctx *actors.Context, msg answered) error
 	s.call = nil
 	now := time.Now()
 	clear := msg.answer.Verdict != payout.Unclear
-	ctx.Outcome(msg.call.token, clear)
+	x.outcome(ctx, msg.call.token, clear)
 	if clear {
 		x.stats.breakerSuccesses.Add(1)
 	} else {

@@ -134,7 +134,7 @@ func (p *payment) finish(x *executor, ctx *actors.Context, o persistence.Outcome
 		x.failure(ctx, p.token, o.Err)
 		return nil
 	}
-	ctx.Outcome(p.token, true)
+	x.outcome(ctx, p.token, true)
 	x.stats.breakerSuccesses.Add(1)
 	x.backoff.reset()
 	if o.Result.Status == persistence.Committed {
@@ -168,7 +168,7 @@ func (x *executor) failure(ctx *actors.Context, token breaker.Token, err error) 
 	} else {
 		x.blamed = true
 		x.stats.breakerFailures.Add(1)
-		ctx.Outcome(token, false)
+		x.outcome(ctx, token, false)
 	}
 	if !x.resting {
 		x.rest(ctx, x.backoff.next())

@@ -30,17 +30,21 @@ func New(cfg Config, system *actors.System, store *persistence.Store, journal Jo
 		return nil, err
 	}
 	t := &Treasury{
-		deps: deps{
-			cfg: cfg, store: store, model: NewModel(cfg.GraphShards), journal: journal,
-			fences: newFences(cfg.Shards()), pace: &pace{}, stats: &Stats{}, log: log,
-			addresses: &atomic.Pointer[addresses]{},
-		},
-		projection: store, system: system,
+		deps: newDeps(cfg, store, journal, log), projection: store, system: system,
 	}
 	if err := t.spawn(); err != nil {
 		return nil, fmt.Errorf("spawn the treasury: %w", err)
 	}
 	return t, nil
+}
+
+// newDeps makes the collaborators of actors that own nothing beside an empty read model.
+func newDeps(cfg Config, store *persistence.Store, journal Journal, log *slog.Logger) deps {
+	return deps{
+		cfg: cfg, store: store, model: NewModel(cfg.GraphShards), journal: journal,
+		fences: newFences(cfg.Shards()), pace: &pace{}, stats: &Stats{}, log: log,
+		addresses: &atomic.Pointer[addresses]{},
+	}
 }
 
 // spawn builds the tree: the executor first, because the others know its address.

@@ -2,6 +2,7 @@ package bench
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"sync"
@@ -17,6 +18,8 @@ import (
 type Config struct {
 	// Addr is the node's MessagePack-RPC address.
 	Addr string
+	// TLS is the caller's, nil for a node without TLS.
+	TLS *tls.Config
 	// Connections share the load evenly.
 	Connections int
 	// InFlight is how many calls wait for an answer at the same time, over all
@@ -112,7 +115,7 @@ func Run(ctx context.Context, cfg Config) (*Result, error) {
 func connect(ctx context.Context, cfg Config) ([]*wire.Client, error) {
 	var clients []*wire.Client
 	for range cfg.Connections {
-		client, err := wire.Dial(ctx, cfg.Addr)
+		client, err := dial(ctx, cfg)
 		if err != nil {
 			closeAll(clients)
 			return nil, fmt.Errorf("bench: %w", err)
@@ -120,6 +123,13 @@ func connect(ctx context.Context, cfg Config) ([]*wire.Client, error) {
 		clients = append(clients, client)
 	}
 	return clients, nil
+}
+
+func dial(ctx context.Context, cfg Config) (*wire.Client, error) {
+	if cfg.TLS != nil {
+		return wire.DialTLS(ctx, cfg.Addr, cfg.TLS)
+	}
+	return wire.Dial(ctx, cfg.Addr)
 }
 
 func closeAll(clients []*wire.Client) {

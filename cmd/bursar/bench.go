@@ -29,8 +29,11 @@ It leaves its payments in the node's books: measure a node that you can throw aw
 		Example: `  bursar bench --in-flight 1
   bursar bench --in-flight 256 --duration 30s
   bursar bench --scenario payments --rate 5000`,
-		RunE: func(cmd *cobra.Command, _ []string) error {
+		RunE: func(cmd *cobra.Command, _ []string) (err error) {
 			cfg.Addr = to.addr
+			if cfg.TLS, err = to.secure(); err != nil {
+				return err
+			}
 			load, err := scenarioConfig(cmd, cfg, scenario, to)
 			if err != nil {
 				return err

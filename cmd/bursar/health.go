@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/the-block/bursar/cmd/internal/certs"
 )
 
 func newHealth(std streams) *cobra.Command {
@@ -27,7 +29,7 @@ with exit code 1.`,
 			if err != nil {
 				return err
 			}
-			ready, reason, err := readiness(ctx, addr)
+			ready, reason, err := to.readiness(ctx, addr)
 			if err != nil {
 				return fmt.Errorf("no node answers at %s (%w); is it running, and is --addr its base port?", addr, err)
 			}
@@ -49,9 +51,27 @@ with exit code 1.`,
 	return command
 }
 
-// readiness asks the node whose pages are at addr.
+// readiness asks the node whose pages are at addr, without TLS.
 func readiness(ctx context.Context, addr string) (ready bool, reason string, err error) {
-	status, body, err := fetch(ctx, "http://"+addr+"/readyz")
+	return new(target).readiness(ctx, addr)
+}
+
+// readiness asks the node whose pages are at addr, with the target's TLS if it has any.
+func (t *target) readiness(ctx context.Context, addr string) (ready bool, reason string, err error) {
+	url, client := "http://"+addr+"/readyz", http.DefaultClient
+	cfg, err := t.secure()
+	if err != nil {
+		return false, "", err
+	}
+	if cfg != nil {
+		transport := &http.Transport{TLSClientConfig: cfg}
+		defer transport.CloseIdleConnections()
+		url, client = "https://"+addr+"/readyz", &http.Client{Transport: transport}
+	}
+	status, body, err := fetchWith(ctx, client, url)
+	if err != nil {
+		err = certs.Explain(addr, err)
+	}
 	return status == http.StatusOK, strings.TrimSpace(body), err
 }
 
@@ -60,11 +80,15 @@ const pageBytesMax = 4 << 20
 
 // fetch reads one of a node's pages.
 func fetch(ctx context.Context, url string) (status int, body string, err error) {
+	return fetchWith(ctx, http.DefaultClient, url)
+}
+
+func fetchWith(ctx context.Context, client *http.Client, url string) (status int, body string, err error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return 0, "", err
 	}
-	answer, err := http.DefaultClient.Do(request)
+	answer, err := client.Do(request)
 	if err != nil {
 		return 0, "", err
 	}

@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
+	"log/slog"
 	"net"
 	"os"
 	"strconv"
@@ -11,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/the-block/bursar/cmd/internal/certs"
 	"github.com/the-block/bursar/cmd/internal/node"
 	"github.com/the-block/bursar/messages"
 	"github.com/the-block/bursar/messages/wire"
@@ -18,6 +21,7 @@ import (
 
 const (
 	addrEnv     = "BURSAR_ADDR"
+	tlsDirEnv   = "BURSAR_TLS_DIR" // the node's setting, too
 	addrDefault = "127.0.0.1:9000"
 	dialTimeout = 3 * time.Second
 )
@@ -26,9 +30,10 @@ const (
 type target struct {
 	addr    string
 	timeout time.Duration
+	tlsDir  string // "" calls without TLS
 }
 
-// flags adds --addr and --timeout to a command.
+// flags adds --addr, --timeout and --tls-dir to a command.
 func (t *target) flags(command *cobra.Command) {
 	addr := os.Getenv(addrEnv)
 	if addr == "" {
@@ -37,6 +42,8 @@ func (t *target) flags(command *cobra.Command) {
 	command.Flags().StringVar(&t.addr, "addr", addr,
 		"the node's MessagePack-RPC address, host:port (or "+addrEnv+")")
 	command.Flags().DurationVar(&t.timeout, "timeout", 5*time.Second, "how long to wait for an answer")
+	command.Flags().StringVar(&t.tlsDir, "tls-dir", os.Getenv(tlsDirEnv),
+		"directory with ca.crt, and client.crt and client.key of the caller, for a node with TLS (or "+tlsDirEnv+")")
 }
 
 // checkTarget refuses values of the flags of a target that no node can have.
@@ -53,7 +60,19 @@ func checkTarget(flags *pflag.FlagSet) error {
 }
 
 // link connects to the target when it is first needed.
-func (t *target) link() *link { return &link{addr: t.addr} }
+func (t *target) link() *link { return &link{addr: t.addr, secure: t.secure} }
+
+// secure is the TLS of the caller, nil where the node has none.
+func (t *target) secure() (*tls.Config, error) {
+	if t.tlsDir == "" {
+		return nil, nil
+	}
+	id, err := certs.Load(t.tlsDir, slog.New(slog.DiscardHandler))
+	if err != nil {
+		return nil, err
+	}
+	return id.ClientConfig(), nil
+}
 
 // httpAddr is where the node with this RPC address serves its pages: the ports of a
 // node have fixed places behind its base port.
@@ -72,7 +91,8 @@ func (t *target) httpAddr() (string, error) {
 // link is a connection to a node that is made again when it breaks. It may be used
 // by many goroutines.
 type link struct {
-	addr string
+	addr   string
+	secure func() (*tls.Config, error)
 
 	mu     sync.Mutex
 	client *wire.Client
@@ -112,13 +132,33 @@ func (l *link) live(ctx context.Context) (*wire.Client, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
-	client, err := wire.Dial(ctx, l.addr)
+	cfg, err := l.secure()
 	if err != nil {
-		return nil, messages.Errorf(messages.CodeUnavailable,
-			"no node answers at %s (%v); is it running, and is --addr its base port?", l.addr, err)
+		return nil, err
 	}
-	l.client = client
+	l.client, err = connect(ctx, l.addr, cfg)
+	return l.client, err
+}
+
+// connect dials a node, with TLS if there is a cfg. Its errors say what to do.
+func connect(ctx context.Context, addr string, cfg *tls.Config) (*wire.Client, error) {
+	if cfg == nil {
+		client, err := wire.Dial(ctx, addr)
+		if err != nil {
+			return nil, unreachable(addr, err)
+		}
+		return client, nil
+	}
+	client, err := wire.DialTLS(ctx, addr, cfg)
+	if err != nil {
+		return nil, unreachable(addr, certs.Explain(addr, err))
+	}
 	return client, nil
+}
+
+func unreachable(addr string, err error) error {
+	return messages.Errorf(messages.CodeUnavailable,
+		"no node answers at %s (%v); is it running, and is --addr its base port?", addr, err)
 }
 
 // Close ends the connection, if there is one.

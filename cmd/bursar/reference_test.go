@@ -17,6 +17,7 @@ const referencePath = "../../docs/reference/cli.md"
 
 func TestCommandReferenceIsUpToDate(t *testing.T) {
 	t.Setenv(addrEnv, "")
+	t.Setenv(tlsDirEnv, "")
 	var out bytes.Buffer
 	out.WriteString("# Commands\n\nGenerated from the program's own help: `go test ./cmd/bursar -run UpToDate -update`.\n\n" +
 		"Exit codes: 0 done, 1 failed, 2 wrong usage.\n")

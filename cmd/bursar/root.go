@@ -88,7 +88,7 @@ New here? 'bursar dev' starts a treasury on this machine and pays a real DAO's g
 	root.AddCommand(
 		newNode(std), newDev(std), newSubmit(std), newCall(std), newStatus(std), newHealth(std),
 		newGraph(std), newTree(std), newTop(std),
-		newBench(std), newMetrics(std), newJournal(std), newVerify(std), newVersion(std),
+		newBench(std), newMetrics(std), newJournal(std), newVerify(std), newCert(std), newVersion(std),
 	)
 	for _, command := range root.Commands() {
 		command.Args = asUsage(command.Args)

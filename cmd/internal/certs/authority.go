@@ -97,8 +97,8 @@ const validMax = 825 * 24 * time.Hour
 
 var nameRule = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
 
-// validate reports every rule the request breaks.
-func (r Request) validate() error {
+// Validate reports every rule the request breaks.
+func (r Request) Validate() error {
 	var errs []error
 	rule := func(ok bool, format string, args ...any) {
 		if !ok {
@@ -155,7 +155,7 @@ func (r Request) certificate(now time.Time, notAfter time.Time) *x509.Certificat
 // Issue makes the directory dir/NAME with a new certificate of the authority in dir, its
 // key, and what else belongs there. It overwrites nothing, and leaves nothing half done.
 func Issue(dir string, r Request, now time.Time) (issued string, err error) {
-	if err := r.validate(); err != nil {
+	if err := r.Validate(); err != nil {
 		return "", err
 	}
 	issued = filepath.Join(dir, r.Name)

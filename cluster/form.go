@@ -37,14 +37,9 @@ func (c *Consensus) Form(ctx context.Context, voters []Voter, ask Ask) error {
 	if c.Formed() {
 		return nil
 	}
-	p, err := c.initiate(voters)
+	p, err := c.founder().found(ctx, voters, ask)
 	if err != nil {
 		return err
-	}
-	if !p.Collected {
-		if err := c.collect(ctx, p, ask); err != nil {
-			return err
-		}
 	}
 	if err := c.raft.BootstrapCluster(groupOf(p.Voters)).Error(); err != nil {
 		return fmt.Errorf("bootstrap: %w", err)
@@ -53,80 +48,95 @@ func (c *Consensus) Form(ctx context.Context, voters []Voter, ask Ask) error {
 	return nil
 }
 
-// initiate notes that this node forms a cluster of voters, unless it did already.
-func (c *Consensus) initiate(voters []Voter) (promise, error) {
-	p := promise{FormRequest: FormRequest{Cluster: newIdentity(), Initiator: c.cfg.Node, Voters: byName(voters)}}
-	if noted := c.life.promised(); noted != nil && noted.Initiator == c.cfg.Node {
-		return *noted, nil
-	}
-	if err := c.fits(p.FormRequest); err != nil {
-		return promise{}, err
-	}
-	other, err := c.life.keep(p)
-	if err == nil && other != "" {
-		err = c.taken(other)
-	}
-	return p, err
-}
-
-// taken refuses to form a cluster because this node belongs to another, or has
-// promised to.
-func (c *Consensus) taken(other string) error {
-	if p := c.life.promised(); p != nil && !c.Formed() {
-		return refuse("%s has promised %s to form cluster %s; if that one never came to be, "+
-			"start %s again with an empty directory", c.cfg.Node, p.Initiator, other, c.cfg.Node)
-	}
-	return refuse("%s belongs to cluster %s; let the others join that one, with empty directories", c.cfg.Node, other)
-}
-
-// collect asks every other voter for its promise, and notes that all have given it.
-func (c *Consensus) collect(ctx context.Context, p promise, ask Ask) error {
-	for _, v := range p.Voters {
-		if v.Node == c.cfg.Node {
-			continue
-		}
-		if _, err := ask(ctx, v.Node, p.FormRequest); err != nil {
-			return fmt.Errorf("ask %s to form cluster %s: %w", v.Node, p.Cluster, err)
-		}
-	}
-	p.Collected = true
-	_, err := c.life.keep(p)
-	return err
-}
-
 // Promise answers another node's FormRequest. A promise is durable, made once and for
 // good; the same request is answered the same way again. A refusal is ErrRefused.
 func (c *Consensus) Promise(request FormRequest) (FormReply, error) {
-	if p := c.life.promised(); p != nil && p.Cluster == request.Cluster {
-		return FormReply{Life: c.life.id}, nil
+	before := c.life.promised()
+	reply, err := c.founder().promise(request)
+	if err == nil && before == nil {
+		c.log.Info("promised to form a cluster", "from", string(request.Initiator), "to", namesOf(request.Voters))
 	}
-	if err := c.fits(request); err != nil {
-		return FormReply{}, err
+	return reply, err
+}
+
+func (c *Consensus) founder() founder {
+	return founder{life: c.life, self: Voter{Node: c.cfg.Node, Addr: c.RaftAddr()}, expect: c.cfg.BootstrapExpect}
+}
+
+// founder is a node's part in forming a cluster, up to the log.
+type founder struct {
+	life   *life
+	self   Voter
+	expect int
+}
+
+// found gets the promises of all voters, this node's first. What was begun goes on.
+func (f founder) found(ctx context.Context, voters []Voter, ask Ask) (promise, error) {
+	p, err := f.initiate(voters)
+	if err != nil || p.Collected {
+		return p, err
 	}
-	other, err := c.life.keep(promise{FormRequest: request})
-	if err != nil {
-		return FormReply{}, err
+	for _, v := range p.Voters {
+		if v.Node == f.self.Node {
+			continue
+		}
+		if _, err := ask(ctx, v.Node, p.FormRequest); err != nil {
+			return p, fmt.Errorf("ask %s to form cluster %s: %w", v.Node, p.Cluster, err)
+		}
 	}
-	if other != "" {
-		return FormReply{}, c.taken(other)
+	p.Collected = true
+	_, err = f.life.keep(p)
+	return p, err
+}
+
+// initiate notes that this node forms a cluster of voters, unless it did already.
+func (f founder) initiate(voters []Voter) (promise, error) {
+	if noted := f.life.promised(); noted != nil && noted.Initiator == f.self.Node {
+		return *noted, nil
 	}
-	c.log.Info("promised to form a cluster", "from", string(request.Initiator), "to", namesOf(request.Voters))
-	return FormReply{Life: c.life.id}, nil
+	p := promise{FormRequest: FormRequest{Cluster: newIdentity(), Initiator: f.self.Node, Voters: byName(voters)}}
+	return p, f.keep(p)
+}
+
+// promise notes what another node asks for, unless it did already.
+func (f founder) promise(request FormRequest) (FormReply, error) {
+	if p := f.life.promised(); p == nil || p.Cluster != request.Cluster {
+		if err := f.keep(promise{FormRequest: request}); err != nil {
+			return FormReply{}, err
+		}
+	}
+	return FormReply{Life: f.life.id}, nil
+}
+
+// keep makes a promise if it suits this node, which belongs to no other cluster.
+func (f founder) keep(p promise) error {
+	if err := f.fits(p.FormRequest); err != nil {
+		return err
+	}
+	other, err := f.life.keep(p)
+	if err != nil || other == "" {
+		return err
+	}
+	if promised := f.life.promised(); promised != nil {
+		return refuse("%s has promised %s to form cluster %s; if that one never came to be, "+
+			"start %s again with an empty directory", f.self.Node, promised.Initiator, other, f.self.Node)
+	}
+	return refuse("%s belongs to cluster %s; let the others join that one, with empty directories", f.self.Node, other)
 }
 
 // fits reports whether the group that is to be formed is the one this node waits for.
-func (c *Consensus) fits(r FormRequest) error {
-	self := slices.IndexFunc(r.Voters, func(v Voter) bool { return v.Node == c.cfg.Node })
+func (f founder) fits(r FormRequest) error {
+	at := slices.IndexFunc(r.Voters, func(v Voter) bool { return v.Node == f.self.Node })
 	switch {
 	case r.Cluster == "":
 		return refuse("a cluster needs an identity")
-	case c.cfg.BootstrapExpect != len(r.Voters):
+	case f.expect != len(r.Voters):
 		return refuse("%s expects %d nodes to form a cluster and %s forms one of %d; give all the same --bootstrap-expect",
-			c.cfg.Node, c.cfg.BootstrapExpect, r.Initiator, len(r.Voters))
-	case self < 0:
-		return refuse("%s is not one of %s", c.cfg.Node, namesOf(r.Voters))
-	case r.Voters[self].Addr != c.RaftAddr():
-		return refuse("%s is reached at %s for Raft, and not at %s", c.cfg.Node, c.RaftAddr(), r.Voters[self].Addr)
+			f.self.Node, f.expect, r.Initiator, len(r.Voters))
+	case at < 0:
+		return refuse("%s is not one of %s", f.self.Node, namesOf(r.Voters))
+	case r.Voters[at].Addr != f.self.Addr:
+		return refuse("%s is reached at %s for Raft, and not at %s", f.self.Node, f.self.Addr, r.Voters[at].Addr)
 	case !slices.ContainsFunc(r.Voters, func(v Voter) bool { return v.Node == r.Initiator }):
 		return refuse("%s is not one of %s", r.Initiator, namesOf(r.Voters))
 	}

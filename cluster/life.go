@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"strings"
 	"sync"
-
-	"github.com/the-block/bursar/cluster/internal/raftlog"
 )
 
 // life is what the data directory says about this node's right to vote. A data
@@ -15,7 +13,7 @@ import (
 // had acknowledged and whom it had voted for, and must not help to elect a leader
 // before the others have let it in anew.
 type life struct {
-	store *raftlog.Log
+	store stable
 
 	id string
 
@@ -23,6 +21,12 @@ type life struct {
 	voting  bool     // admitted, or from before lives were recorded
 	promise *promise // nil for none
 	cluster string   // that this node belongs to, "" for none
+}
+
+// stable keeps values durably: each is stored whole or not at all.
+type stable interface {
+	Get(key []byte) ([]byte, error)
+	Set(key, value []byte) error
 }
 
 // promise is what a node has agreed to, once and for good: to be a voter of one new
@@ -36,7 +40,7 @@ type promise struct {
 // openLife reads what is recorded, and begins a life in a directory that was never
 // used. A directory with a log but without a life is one from before lives were
 // recorded, and votes.
-func openLife(store *raftlog.Log, untouched bool) (*life, error) {
+func openLife(store stable, untouched bool) (*life, error) {
 	l := &life{store: store}
 	id, err := store.Get(keyLife)
 	if err != nil {

@@ -49,8 +49,10 @@ func stringID(text string, i int) (id uint64, ok bool) {
 // skipEscapedSpace is skipSpace inside a valid JSON string.
 func skipEscapedSpace(text string, i int) int {
 	for {
-		if i = skipSpace(text, i); text[i] != '\\' {
-			return i
+		if text[i] != '\\' {
+			if i = skipSpace(text, i); text[i] != '\\' {
+				return i
+			}
 		}
 		switch text[i+1] {
 		case 't', 'n', 'r', 'f':
@@ -94,19 +96,15 @@ func hex4(text string) (r rune, ok bool) {
 	if len(text) < 4 {
 		return 0, false
 	}
-	for i := range 4 {
-		d := hexDigits[text[i]]
-		if d == 0 {
-			return 0, false
-		}
-		r = r<<4 | rune(d-1)
-	}
-	return r, true
+	a, b, c, d := hexDigits[text[0]], hexDigits[text[1]], hexDigits[text[2]], hexDigits[text[3]]
+	const digit = 0x10 // in the table: there is one
+	r = rune(a&0xF)<<12 | rune(b&0xF)<<8 | rune(c&0xF)<<4 | rune(d&0xF)
+	return r, a&b&c&d&digit != 0
 }
 
-// hexDigits gives the value of a hexadecimal digit plus 1, and 0 for other bytes.
+// hexDigits gives the value of a hexadecimal digit plus 16, and 0 for other bytes.
 var hexDigits = [256]byte{
-	'0': 1, '1': 2, '2': 3, '3': 4, '4': 5, '5': 6, '6': 7, '7': 8, '8': 9, '9': 10,
-	'a': 11, 'b': 12, 'c': 13, 'd': 14, 'e': 15, 'f': 16,
-	'A': 11, 'B': 12, 'C': 13, 'D': 14, 'E': 15, 'F': 16,
+	'0': 16, '1': 17, '2': 18, '3': 19, '4': 20, '5': 21, '6': 22, '7': 23, '8': 24, '9': 25,
+	'a': 26, 'b': 27, 'c': 28, 'd': 29, 'e': 30, 'f': 31,
+	'A': 26, 'B': 27, 'C': 28, 'D': 29, 'E': 30, 'F': 31,
 }

@@ -66,15 +66,22 @@ next:
 			}
 			kinds = kinds<<1 | uint64(c>>5&1)
 			depth++
+			// Lists of lists of lists: whatever is in them, it is no item of ours.
+			for first == '[' && kinds&isObject == 0 && depth > 2 && depth%64 != 0 && at(text, i+1) == '[' {
+				kinds <<= 1
+				depth++
+				i++
+			}
 			continue next
 		case '"':
 			i = skipString(text, i)
-		case '-', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9':
-			if follows := at(text, i+1); c != '-' && (follows == ',' || follows == ']') {
-				i++ // one digit: what most lists are made of
-				break
-			}
+		case '-':
 			i = skipNumber(text, i)
+		case '0', '1', '2', '3', '4', '5', '6', '7', '8', '9':
+			var more bool
+			if i, more = s.numbers(i, kinds&isObject == 0, ours && depth == 2); more {
+				continue next
+			}
 		default:
 			i = skipLiteral(text, i)
 		}
@@ -98,12 +105,42 @@ next:
 				i++
 				depth--
 				kinds >>= 1
+				for c == ']' && depth%64 != 0 && kinds&isObject == 0 && at(text, i) == ']' {
+					i++
+					depth--
+					kinds >>= 1
+				}
 				if depth%64 == 0 {
 					kinds = s.outer[depth/64]
 				}
 			default:
 				return false
 			}
+		}
+	}
+}
+
+// numbers skips a number that starts with a digit. In a list it goes on to what most
+// lists are made of: integers right up to the next comma; list says that it may, and
+// ours that they are to be noted. If more, the list's next item starts at end.
+func (s *jsonScanner) numbers(i int, list, ours bool) (end int, more bool) {
+	for {
+		end = i + 1
+		for s.text[i] != '0' && isDigit(at(s.text, end)) {
+			end++
+		}
+		switch c := at(s.text, end); {
+		case c == ',' && list:
+			if c, i = token(s.text, end+1); !isDigit(c) {
+				return i, true
+			}
+			if ours {
+				s.note(i)
+			}
+		case c == '.' || c|0x20 == 'e':
+			return skipNumber(s.text, i), false
+		default:
+			return end, false
 		}
 	}
 }
@@ -232,7 +269,9 @@ func skipString(text string, i int) int {
 		case c == '"':
 			return i + 1
 		case c == '\\':
-			if i = skipEscape(text, i); i == malformed {
+			if shortEscapes[at(text, i+1)] {
+				i += 2
+			} else if i = skipHexEscape(text, i); i == malformed {
 				return malformed
 			}
 		case c < ' ':
@@ -244,12 +283,14 @@ func skipString(text string, i int) int {
 	return malformed
 }
 
-// skipEscape skips an escape sequence from its backslash on.
-func skipEscape(text string, i int) int {
-	switch at(text, i+1) {
-	case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
-		return i + 2
-	case 'u':
+// shortEscapes are the characters that a backslash may stand before, but for u.
+var shortEscapes = [256]bool{
+	'"': true, '\\': true, '/': true, 'b': true, 'f': true, 'n': true, 'r': true, 't': true,
+}
+
+// skipHexEscape skips an escape sequence with u from its backslash on.
+func skipHexEscape(text string, i int) int {
+	if at(text, i+1) == 'u' {
 		if _, ok := hex4(text[i+2:]); ok {
 			return i + 6
 		}

@@ -77,9 +77,12 @@ func (l *memoList) scan(memo string) {
 
 // scanPlain reads items between commas from i on. A blank item is no id.
 func (l *memoList) scanPlain(memo string, i int) {
-	l.room = min(strings.Count(memo, ",")+1, DependenciesMax)
+	l.room = min(strings.Count(memo[i:], ",")+1, DependenciesMax)
 	for {
-		id, end, ok := scanID(memo, i)
+		id, end, ok := bareID(memo, i)
+		if !ok {
+			id, end, ok = scanID(memo, i)
+		}
 		if end < len(memo) && memo[end] != ',' {
 			ok = false
 			if next := strings.IndexByte(memo[end:], ','); next >= 0 {
@@ -149,13 +152,25 @@ func (l *memoList) set() []uint64 {
 	return l.ids // as people mostly write it
 }
 
+// bareID is scanID for the items that most lists are made of: up to 19 digits, which
+// always fit, right up to a comma or the end of the text.
+func bareID(text string, i int) (id uint64, end int, ok bool) {
+	end = i
+	for last := min(len(text), i+safeDigits); end < last && isDigit(text[end]); end++ {
+		id = id*10 + uint64(text[end]-'0')
+	}
+	return id, end, end > i && (end == len(text) || text[end] == ',')
+}
+
+// safeDigits is how many digits always fit in 64 bits.
+const safeDigits = 19
+
 // scanID reads white space, digits and white space from i on, and gives the
 // position where it met something else. It is ok if there were digits, any number
 // of leading zeros among them, and what they say fits in 64 bits.
 func scanID(text string, i int) (id uint64, end int, ok bool) {
-	const safe = 19 // as many digits always fit
 	i = skipSpace(text, i)
-	start, sure := i, min(len(text), i+safe)
+	start, sure := i, min(len(text), i+safeDigits)
 	for ; i < sure && isDigit(text[i]); i++ {
 		id = id*10 + uint64(text[i]-'0')
 	}

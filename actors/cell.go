@@ -348,8 +348,7 @@ func (c *cell) serveLifecycle() bool {
 		c.beginStop(EndStopped)
 	case stopOrder:
 		c.beginStop(msg.end)
-	case *actor.Terminated:
-		c.process.InvokeSystemMessage(msg)
+	case *actor.Terminated: // protoactor keeps neither children nor watches of ours
 		c.noteEnd(msg.Who.Id)
 	case farEnd:
 		c.noteFarEnd(msg)

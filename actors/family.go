@@ -134,7 +134,7 @@ func (c *cell) spawn(spec Spec) (Ref, error) {
 	child.gate = breaker.NewGate(f.cells.Own(), f.cell(spec.Name))
 	child.kind.active.Add(1)
 	f.born = child
-	_, err = c.process.(actor.Context).SpawnNamed(f.props, spec.Name)
+	err = c.enter(f.props, spec.Name)
 	f.born = nil
 	if err != nil { // an abandoned child of that name is still there
 		child.kind.active.Add(-1)

@@ -9,8 +9,7 @@ import (
 )
 
 // This file is where the runtime meets protoactor. It keeps the registry of
-// names, the parents and children, watches and the way of a failure to its
-// supervisor; mailbox, scheduling, incarnations and supervision are ours. So a
+// names, the parents, watches and the way of a failure to its supervisor; children, mailbox, scheduling, incarnations and supervision are ours. So a
 // cell is protoactor's actor, mailbox and strategy in one.
 var (
 	_ actor.Actor              = (*cell)(nil)
@@ -26,6 +25,14 @@ func newProps(next func() *cell) *actor.Props {
 		actor.WithMailbox(func() actor.Mailbox { return next() }),
 		actor.WithDispatcher(noDispatcher{}),
 	)
+}
+
+// enter spawns the cell that props gives, below this one. It leaves out what
+// protoactor's SpawnNamed does besides: a second set of the children, which ours end
+// before protoactor looks at it.
+func (c *cell) enter(props *actor.Props, name string) error {
+	_, err := actor.DefaultSpawner(c.sys.proto, c.pid.Id+"/"+name, props, c.process.(actor.Context))
+	return err
 }
 
 // newActorSystem makes a protoactor system whose only noise is its errors. Its

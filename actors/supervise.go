@@ -269,7 +269,6 @@ func (c *cell) losePatience() {
 		child.tell(EventAbandoned, nil)
 		c.ceaseAwaiting(child)
 		if child.currentState() == Stopping || child.asked.Load() {
-			c.process.InvokeSystemMessage(&actor.Terminated{Who: child.pid})
 			f.remove(child.pid.Id)
 		}
 	}

@@ -134,10 +134,11 @@ func decide(cfg Config, nodes []Node, s Shard, now time.Time) (Move, bool) {
 		}
 	}
 	settled := func(n Node) bool { return n.ID == s.Owner || now.Sub(n.Since) >= cfg.HoldDown }
-	to, ok := best(nodes, s, settled)
-	if !ok && !fitOwner {
-		to, ok = best(nodes, s, func(Node) bool { return true })
+	if !fitOwner && !slices.ContainsFunc(nodes, func(n Node) bool { return fit(n, s) && settled(n) && n.Role != Observer }) {
+		// It cannot wait: better with a node that has just come up than with an observer.
+		settled = func(Node) bool { return true }
 	}
+	to, ok := best(nodes, s, settled)
 	if !ok || to == s.Owner {
 		return Move{}, false
 	}

@@ -166,6 +166,17 @@ func TestOrphansDoNotWaitForTheHoldDown(t *testing.T) {
 	}
 }
 
+func TestAnOrphanGoesToANodeThatHasJustComeUpRatherThanToAnObserver(t *testing.T) {
+	list := shards(16)
+	all := nodes(placement.Primary, placement.Replica, placement.Observer)
+	settle(t, all, list, later)
+	all[1].Since = later // it has just restarted
+	settle(t, all[1:], list, later)
+	if got := held(list); got["n2"] != len(list) {
+		t.Errorf("held = %v, want all with n2", got)
+	}
+}
+
 // drawNodes draws up to eight nodes of any role and weight.
 func drawNodes(t *rapid.T) []placement.Node {
 	count := rapid.IntRange(1, 8).Draw(t, "nodes")

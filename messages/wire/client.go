@@ -432,8 +432,9 @@ func (c *Client) read() {
 	)
 	for {
 		n, err := c.nc.Read(buf[w:])
-		c.heard.Store(int64(time.Since(c.opened)))
-		w += n
+		if w += n; n > 0 {
+			c.heard.Store(int64(time.Since(c.opened)))
+		}
 		for r < w {
 			size, verdict := scanner.Scan(buf[r:w], c.limits)
 			if verdict == pack.Incomplete {

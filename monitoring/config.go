@@ -1,6 +1,7 @@
 package monitoring
 
 import (
+	"crypto/tls"
 	"errors"
 	"time"
 )
@@ -9,6 +10,8 @@ import (
 type Config struct {
 	// Addr is where the HTTP server listens, host:port.
 	Addr string
+	// TLS is the server's; nil serves without.
+	TLS *tls.Config
 	// Debug serves /debug/pprof: it shows memory and command line to whoever asks.
 	Debug bool
 	// HeaderTimeout is how long a client may take to send a request's header.

@@ -28,8 +28,9 @@ type entity struct {
 	id    messages.DisbursementID
 
 	proposer[*attempt]
-	waiting  []Command
-	expiring bool
+	recovered bool // its record was read
+	waiting   []Command
+	expiring  bool
 }
 
 // attempt is a command on its way through the log.
@@ -127,6 +128,10 @@ func (e *entity) try(a *attempt) error {
 		return nil
 	}
 	record, ok, err := load(e.store, e.id)
+	if !e.recovered {
+		e.recovered = err == nil
+		e.stats.recovered(err)
+	}
 	switch {
 	case err != nil:
 		return err
@@ -187,6 +192,9 @@ func (e *entity) finish(a *attempt, o persistence.Outcome) error {
 	case persistence.Committed:
 		if m := &a.decision.move; m.Transition() {
 			e.stats.stepped(m.To, a.decision.due)
+		}
+		if s, ok := a.command.(*step); ok && !s.due {
+			e.stats.failedDependency(1)
 		}
 		r.Reply(a.decision.result.answer(false))
 	case persistence.Duplicate:

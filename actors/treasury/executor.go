@@ -165,7 +165,9 @@ func (x *executor) activate(ctx *actors.Context) error {
 		x.broken = true
 		return x.pay(ctx)
 	}
-	if err := x.readNonce(); err != nil {
+	err := x.readNonce()
+	x.stats.recovered(err)
+	if err != nil {
 		return err
 	}
 	return x.pay(ctx)

@@ -141,7 +141,9 @@ func (d *drawing) finish(x *executor, ctx *actors.Context, o persistence.Outcome
 		return nil
 	}
 	s.line = d.line
-	return s.fill(x)
+	err := s.fill(x)
+	x.stats.recovered(err)
+	return err
 }
 
 // fill takes the intents in flight from the Store. Each may have been sent before.

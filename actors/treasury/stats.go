@@ -20,6 +20,8 @@ type Stats struct {
 	lastErrorText     atomic.Pointer[string]
 
 	quorumsMissed   atomic.Uint64
+	cascaded        atomic.Uint64
+	retrieved       [2]atomic.Uint64 // failed, succeeded
 	paymentsRefused atomic.Uint64
 	paused          atomic.Pointer[pause] // nil while the executor has not paused
 	paying          atomic.Int64
@@ -44,6 +46,53 @@ const (
 )
 
 func (s *Stats) entered(state messages.State, n uint64) { s.transitions[state].Add(n) }
+
+// failedDependency counts records that a cascade rolled back.
+func (s *Stats) failedDependency(n int) { s.cascaded.Add(uint64(n)) }
+
+// recovered counts that an actor took up its state from the Store.
+func (s *Stats) recovered(err error) {
+	if err != nil {
+		s.retrieved[0].Add(1)
+	} else {
+		s.retrieved[1].Add(1)
+	}
+}
+
+// Recoveries counts how often an actor that was loaded, restarted or became active took
+// up its state from the Store, and how often it could not.
+func (s *Stats) Recoveries() (succeeded, failed uint64) {
+	return s.retrieved[1].Load(), s.retrieved[0].Load()
+}
+
+// ExecutionErrors counts why records were not executed, by the reasons that dashboards
+// know. Four of them cannot come up here and stay 0: a destination is judged when it is
+// submitted (invalid_target), a plan with a cycle too (circular_dependency), a dependency
+// that is final stays so (stale_dependency), and what is scheduled never expires
+// (epoch_expired).
+func (s *Stats) ExecutionErrors() map[string]uint64 {
+	return map[string]uint64{
+		"insufficient_funds":  s.insufficientFunds.Load(),
+		"quorum_not_reached":  s.quorumsMissed.Load(),
+		"execution_failed":    s.paymentsRefused.Load(),
+		"invalid_target":      0,
+		"circular_dependency": 0,
+		"stale_dependency":    0,
+		"epoch_expired":       0,
+	}
+}
+
+// DependencyFailures counts submissions that were refused because of what they depend
+// on (a cycle, something that does not exist, something stale: rolled back before), and
+// records that failed because a dependency was rolled back after they were submitted.
+func (s *Stats) DependencyFailures() map[string]uint64 {
+	return map[string]uint64{
+		"circular":               s.Refusals(RefusedCircular),
+		"missing":                s.Refusals(RefusedMissing),
+		"stale":                  s.Refusals(RefusedRolledBack),
+		"rolled_back_dependency": s.cascaded.Load(),
+	}
+}
 
 // stepped counts a state that a disbursement entered because it was due.
 func (s *Stats) stepped(state messages.State, due bool) {

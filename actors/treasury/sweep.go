@@ -226,6 +226,9 @@ func (w *sweepWork) settle(s *shard, ctx *actors.Context, o persistence.Outcome)
 		for _, state := range w.entered {
 			s.stats.stepped(state, w.due)
 		}
+		if !w.due {
+			s.stats.failedDependency(len(w.ids))
+		}
 		s.limit = min(2*s.limit, sweepMax)
 		s.backoff.reset()
 	case o.Result.Status == persistence.Fenced:

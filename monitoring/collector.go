@@ -65,6 +65,8 @@ func collectTreasury(out sink, t Treasury) {
 	}
 	out.putClosed(metrics.executionErrors, t.ExecutionErrors, executionReasons)
 	out.putClosed(metrics.dependencyFailures, t.DependencyFailures, dependencyFailures)
+	out.put(metrics.recoveries, float64(t.Recoveries))
+	out.put(metrics.recoveriesFailed, float64(t.RecoveriesFailed))
 }
 
 func (c collector) collectExecutor(out sink) {

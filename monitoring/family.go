@@ -76,6 +76,7 @@ var (
 // what follows from the log is counted on every node: take max, not sum, over nodes.
 type catalog struct {
 	disbursements, executionErrors, balance, backlog, states, dependencyFailures, epoch Family
+	recoveries, recoveriesFailed                                                        Family
 	executorActive, breakerState, breakerFailures, breakerSuccesses, lag, tick          Family
 	executorInFlight                                                                    Family
 	rpcRequests, rpcRefusals, rpcInFlight, rpcConnections                               Family
@@ -101,9 +102,13 @@ var metrics = catalog{
 		"Disbursements by the status they are in now, final ones included. Every node has it: take max over nodes.",
 		7, "status"),
 	dependencyFailures: counter("treasury_dependency_failures_total",
-		"Submissions refused for a dependency.",
+		"Submissions refused for a dependency, and disbursements that a rolled-back one failed (rolled_back_dependency).",
 		len(dependencyFailures)+1, "failure_type"),
 	epoch: gauge("bursar_epoch", "The treasury's clock.", 1),
+	recoveries: counter("storage_retrieval_success_total",
+		"Actors that took up their state from the Store when they were loaded, restarted or became active.", 1),
+	recoveriesFailed: counter("storage_retrieval_failure_total",
+		"Actors that could not read their state from the Store, and failed.", 1),
 
 	executorActive: gauge("treasury_executor_active",
 		"1 if this node runs the executor, by the node's role.", len(roles), "role"),
@@ -167,6 +172,7 @@ func Families() []Family {
 	m := &metrics
 	return slices.Concat([]Family{
 		m.disbursements, m.executionErrors, m.balance, m.backlog, m.states, m.dependencyFailures, m.epoch,
+		m.recoveries, m.recoveriesFailed,
 		m.executorActive, m.breakerState, m.breakerFailures, m.breakerSuccesses, m.lag, m.tick, m.executorInFlight,
 		m.rpcRequests, m.rpcRefusals, m.rpcInFlight, m.rpcConnections,
 		m.journalTxns, m.journalBatches, m.journalBytes, m.journalOverloaded, m.journalQueued,

@@ -54,6 +54,9 @@ type Treasury struct {
 	// values their label may have; any other value is exported as "other".
 	ExecutionErrors    map[string]uint64
 	DependencyFailures map[string]uint64
+	// Recoveries and RecoveriesFailed count how often an actor took up its state from the
+	// Store, and how often it could not.
+	Recoveries, RecoveriesFailed uint64
 }
 
 // Executor is the state of the executor and its breaker.

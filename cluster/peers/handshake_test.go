@@ -1,6 +1,9 @@
 package peers_test
 
 import (
+	"bytes"
+	"errors"
+	"io"
 	"net"
 	"strings"
 	"testing"
@@ -10,6 +13,7 @@ import (
 	"github.com/the-block/bursar/cluster/peers"
 	"github.com/the-block/bursar/cluster/peers/peerstest"
 	"github.com/the-block/bursar/messages"
+	"github.com/the-block/bursar/messages/wire"
 )
 
 func TestWhoCanWorkTogether(t *testing.T) {
@@ -310,4 +314,59 @@ func TestAStrangerIsTurnedAway(t *testing.T) {
 			})
 		})
 	}
+}
+
+// hello is the first call of a node of that name.
+func hello(name string) []byte {
+	return []byte("\x94\x00\x01\xaanode.hello\x91\x86\xa7cluster\xa1c\xa4node\xa2" + name + "\xa4boot\x01\xa8protocol\x01" +
+		"\xacprotocol_min\x01\xa7version\xa11")
+}
+
+func TestAConnectionHasOneNode(t *testing.T) {
+	among(t, func(t *testing.T, network *peerstest.Network, n1, _ *member) {
+		nc, err := network.Host("n8").Dial(t.Context(), "n1")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer nc.Close()
+		var got []byte
+		buf := make([]byte, 1024)
+		for _, name := range []string{"n8", "n8", "n9"} {
+			if _, err := nc.Write(hello(name)); err != nil {
+				t.Fatal(err)
+			}
+			n, err := nc.Read(buf)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got = append(got, buf[:n]...)
+		}
+		if n := bytes.Count(got, []byte("\xa4node\xa2n1")); n != 2 {
+			t.Errorf("%d answers: %q", n, got)
+		}
+		if !bytes.Contains(got, []byte("n8 said hello here, and now n9")) {
+			t.Errorf("got %q", got)
+		}
+		if _, err := nc.Read(buf); !errors.Is(err, io.EOF) {
+			t.Errorf("the connection goes on: %v", err)
+		}
+	})
+}
+
+func TestWhatNodesAskIsCounted(t *testing.T) {
+	among(t, func(t *testing.T, _ *peerstest.Network, n1, n2 *member) {
+		time.Sleep(time.Second)
+		if err := n1.ask("n2", messages.MethodNodeReadIndex, nil, nil); err != nil {
+			t.Error(err)
+		}
+		got := make(map[string]uint64)
+		n2.Metrics().Requests(func(method string, o wire.Outcome, n uint64) {
+			if o == wire.OK {
+				got[method] = n
+			}
+		})
+		if got[messages.MethodNodeHello] != 1 || got[messages.MethodNodeReadIndex] != 1 || got[messages.MethodNodePing] < 5 {
+			t.Errorf("got %v", got)
+		}
+	})
 }

@@ -216,8 +216,7 @@ func overTCP(t testing.TB, test func(n1, n2 *member)) {
 
 func TestAStormOfConnectionsThatAreKilledLeavesNothing(t *testing.T) {
 	overTCP(t, func(n1, n2 *member) {
-		hello := "\x94\x00\x01\xaanode.hello\x91\x86\xa7cluster\xa1c\xa4node\xa2n9\xa4boot\x01\xa8protocol\x01" +
-			"\xacprotocol_min\x01\xa7version\xa11"
+		greeting := string(hello("n9"))
 		call := "\x94\x00\x02\xafnode.read_index\x91\x80"
 		n2.hold()
 		var storm sync.WaitGroup
@@ -229,7 +228,7 @@ func TestAStormOfConnectionsThatAreKilledLeavesNothing(t *testing.T) {
 					return
 				}
 				_ = nc.(*net.TCPConn).SetLinger(0) // closing resets, as a kill does
-				_, _ = nc.Write([]byte(hello + call)[:i%(len(hello)+len(call)+1)])
+				_, _ = nc.Write([]byte(greeting + call)[:i%(len(greeting)+len(call)+1)])
 				if i%2 == 0 {
 					_ = nc.SetReadDeadline(time.Now().Add(time.Millisecond))
 					_, _ = io.Copy(io.Discard, nc)

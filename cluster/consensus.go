@@ -35,6 +35,7 @@ type Consensus struct {
 	life      *life
 	transport *transport
 	raft      *raft.Raft
+	stop      *failStop
 	observed  chan raft.Observation // a change to look at; one is as good as many
 	state     atomic.Pointer[stateVersion]
 	reads     reads // of this node's own, and asked elsewhere if another leads

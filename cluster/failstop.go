@@ -16,7 +16,7 @@ import (
 // that help; so the goroutine of Raft ends here instead.
 type failStop struct {
 	*raftlog.Log
-	running atomic.Bool // Raft's goroutines call, and not who starts Raft
+	running atomic.Bool // Raft's goroutines call, and not who starts Raft or forms a cluster
 }
 
 // GetLog reads an entry, for Raft's goroutines successfully or not at all.
@@ -28,9 +28,14 @@ func (s *failStop) GetLog(index uint64, entry *raft.Log) error {
 	return err
 }
 
-// SetUint64 stores a number, for Raft's goroutines successfully or not at all.
+// SetUint64 stores a number, for Raft's goroutines successfully or not at all. One that
+// is stored already costs nothing.
 func (s *failStop) SetUint64(key []byte, value uint64) error {
-	err := s.Log.SetUint64(key, value)
+	stored, err := s.GetUint64(key)
+	if err == nil && stored == value && value != 0 {
+		return nil
+	}
+	err = s.Log.SetUint64(key, value)
 	s.endIf(err)
 	return err
 }
@@ -41,10 +46,19 @@ func (s *failStop) endIf(err error) {
 	}
 }
 
+// bootstrap has Raft make the first entry, and gives the failure of the disk that Raft
+// then gives too.
+func (c *Consensus) bootstrap(group raft.Configuration) error {
+	c.stop.running.Store(false)
+	defer c.stop.running.Store(true)
+	return c.raft.BootstrapCluster(group).Error()
+}
+
 // newRaft starts Raft, and gives the failure of the disk instead of the panic that
 // Raft makes of it.
 func (c *Consensus) newRaft(cfg *raft.Config) (err error) {
 	stop := &failStop{Log: c.store}
+	c.stop = stop
 	defer func() {
 		if cause := c.store.Failure(); cause != nil {
 			_ = recover()

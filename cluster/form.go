@@ -41,7 +41,7 @@ func (c *Consensus) Form(ctx context.Context, voters []Voter, ask Ask) error {
 	if err != nil {
 		return err
 	}
-	if err := c.raft.BootstrapCluster(groupOf(p.Voters)).Error(); err != nil {
+	if err := c.bootstrap(groupOf(p.Voters)); err != nil {
 		return fmt.Errorf("bootstrap: %w", err)
 	}
 	c.log.Info("cluster formed", "to", namesOf(p.Voters))

@@ -2,8 +2,10 @@ package cluster
 
 import (
 	"context"
+	"time"
 
 	"github.com/the-block/bursar/cluster/internal/raftlog"
+	"github.com/the-block/bursar/messages"
 )
 
 // OnDisk makes the node keep log and Raft snapshots on disk.
@@ -42,4 +44,17 @@ func (f Founder) Promised() *FormRequest {
 		return &p.FormRequest
 	}
 	return nil
+}
+
+// Roster decides about the group.
+type Roster struct{ *roster }
+
+// NewRoster is the roster of a leader.
+func NewRoster(cfg Config) Roster { return Roster{newRoster(cfg)} }
+
+// Next observes and decides: what is to be done about which node.
+func (r Roster) Next(group []Member, candidates []Candidate, index uint64, now time.Time) (string, messages.NodeID) {
+	r.observe(candidates, index, now)
+	c := r.next(group, candidates, now)
+	return c.kind.String(), c.node.Node
 }

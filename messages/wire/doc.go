@@ -7,6 +7,10 @@
 // each Call once, later, from any goroutine. Replies gather in a bounded buffer per
 // connection that one goroutine writes out, so a burst of replies is one system call.
 //
+// The same Server and Client work between nodes, made by NewPeer and NewPeerClient: with
+// another table of methods, longer messages, and a Doorman who judges the first call of
+// each connection. Forward, Inner and Unwrap carry a caller's call from node to node.
+//
 // Two goroutines serve a connection, one reads and one writes; both end before Serve
 // returns.
 package wire

@@ -2,6 +2,7 @@ package bench_test
 
 import (
 	"context"
+	"flag"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -13,6 +14,8 @@ import (
 	"github.com/the-block/bursar/messages/wire"
 	"github.com/the-block/bursar/persistence"
 )
+
+var queueDelay = flag.Duration("queue-delay", 50*time.Millisecond, "QueueDelayMax of BenchmarkFlood's journal; 1h for none")
 
 // narrow is a log that settles an entry each while, one after the other: what a slow disk
 // or a far majority makes of a node whose processors have time.
@@ -99,7 +102,7 @@ func (t *teller) Committed(outcomes []persistence.Outcome) {
 func BenchmarkFlood(b *testing.B) {
 	const capacity, flood = 2000, 20_000
 	cfg := persistence.DefaultJournalConfig()
-	cfg.BatchTxns = 32
+	cfg.BatchTxns, cfg.QueueDelayMax = 32, *queueDelay
 	log := &narrow{each: time.Second * 32 / capacity, entries: make(chan *promise, cfg.InFlight)}
 	journal, err := persistence.NewJournal(cfg, log, nil)
 	if err != nil {

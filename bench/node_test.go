@@ -31,6 +31,7 @@ var (
 	nodeProgram  = flag.String("node", "", "the bursar program to measure; built from ./cmd/bursar if empty")
 	epochRecords = flag.Int("epoch-records", 100_000, "how many open disbursements BenchmarkEpoch goes up to")
 	soakFor      = flag.Duration("soak", 0, "how long TestSoak loads a node; 0 skips it")
+	soakNew      = flag.Int("soak-new", 200, "how many disbursements a second TestSoak creates")
 )
 
 // node is a `bursar node` of its own, in a process of its own.
@@ -317,7 +318,8 @@ func (n *node) submit(client *wire.Client, from, to int) {
 }
 
 // TestSoak loads a node with new submissions, repeated ones and reads, and tells every
-// minute what it holds: memory may grow with the records, goroutines not at all.
+// minute what it holds: memory may grow with the records, goroutines not at all. Without
+// new ones (-soak-new 0) nothing may grow.
 func TestSoak(t *testing.T) {
 	if *soakFor == 0 {
 		t.Skip("a measurement that takes as long as it is told: -soak 10m runs it")
@@ -327,13 +329,16 @@ func TestSoak(t *testing.T) {
 		return bench.Config{Connections: 2, InFlight: 512, Rate: rate, Duration: duration}
 	}
 	began := time.Now()
-	created := uint64(0)
+	records := 1000 // those that are repeated
 	for minute := 0; time.Since(began) < *soakFor; minute++ {
 		const while = time.Minute
 		loads := []bench.Config{
-			bench.Submissions(cfg(200, while), fmt.Sprintf("soak-%d", minute)),
 			repeated(bench.Submissions(cfg(1000, while), "repeated"), 1000),
 			bench.Reads(cfg(2000, while), 1),
+		}
+		if *soakNew > 0 {
+			loads = append(loads, bench.Submissions(cfg(*soakNew, while), fmt.Sprintf("soak-%d", minute)))
+			records += *soakNew * int(while.Seconds())
 		}
 		answered := make(chan *bench.Result, len(loads))
 		for _, load := range loads {
@@ -345,9 +350,8 @@ func TestSoak(t *testing.T) {
 				t.Logf("%d refused: %s", count, code)
 			}
 		}
-		created += 200 * 60
 		t.Logf("minute %2d: %6d records, resident %5.0f MiB, heap in use %5.0f MiB, %3.0f goroutines, %3.0f files",
-			minute+1, created+1000, n.resident(), n.metric("go_memstats_heap_inuse_bytes")/(1<<20),
+			minute+1, records, n.resident(), n.metric("go_memstats_heap_inuse_bytes")/(1<<20),
 			n.metric("go_goroutines"), n.metric("process_open_fds"))
 	}
 }

@@ -15,7 +15,6 @@ import (
 type lagTest struct {
 	*journalTest
 	early, late *box
-	all         []*slowEntry // in the order they were proposed
 }
 
 func runLagging(t *testing.T, cfg persistence.JournalConfig, test func(*lagTest)) {

@@ -124,6 +124,20 @@ func (n *Node) leave() {
 	}
 }
 
+// goodByeTimeout bounds what a node that stops waits for gossip to spread that it goes.
+const goodByeTimeout = time.Second
+
+// sayGoodBye spares the others the wait until they miss this node. Those that stop at
+// the same time do not hear it.
+func (n *Node) sayGoodBye(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, goodByeTimeout)
+	defer cancel()
+	if err := n.membership.Leave(ctx); err != nil {
+		n.log.Debug("nobody heard the good-bye", "component", "leave", "err", err)
+	}
+	return nil
+}
+
 func (n *Node) ownership() (*ownership.State, error) {
 	return ownership.Read(n.store, n.treasury.Config().Shards())
 }

@@ -213,7 +213,7 @@ func (n *Node) runParts() {
 	n.parts.run("links", n.peers.Run)
 	n.parts.run("consensus's watch", n.consensus.Run)
 	n.parts.run("gossip", n.membership.Run)
-	n.parts.onStop("good-bye", n.membership.Leave)
+	n.parts.onStop("good-bye", n.sayGoodBye)
 	n.parts.run("meeting", n.meet)
 	n.parts.runUntil("journal", n.journal.Run, n.journal.Close)
 	n.parts.onStop("treasury", n.treasury.Stop)

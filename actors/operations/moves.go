@@ -3,6 +3,7 @@ package operations
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/the-block/bursar/actors"
@@ -145,7 +146,7 @@ func (m *moves) entered(due []move, refusal *messages.Error) {
 			ids[i] = breakerID{mv.last.Path, mv.last.Scope}
 			m.waiting[ids[i]] = &mv
 		}
-		m.order = append(ids, m.order...)
+		m.order = slices.Concat(ids, m.order)
 	}
 }
 

@@ -4,6 +4,8 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
+	"io"
 	"net"
 	"net/url"
 	"strings"
@@ -83,7 +85,7 @@ type secured interface {
 const handshakeTimeout = 10 * time.Second
 
 // secure shakes hands where there is TLS, and judges its caller anew. It reports false
-// where that fails: there is nobody to tell.
+// where that fails; who came without TLS is told.
 func (c *conn) secure() bool {
 	nc, ok := c.nc.(secured)
 	if !ok {
@@ -91,12 +93,26 @@ func (c *conn) secure() bool {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), handshakeTimeout)
 	defer cancel()
-	if nc.HandshakeContext(ctx) != nil {
+	if err := nc.HandshakeContext(ctx); err != nil {
+		if plain := new(tls.RecordHeaderError); errors.As(err, plain) && plain.Conn != nil {
+			refuse(plain.Conn, c.limits.Bytes, messages.Errorf(messages.CodeUnauthorized, "this node speaks TLS only; call it with --tls-dir"))
+		}
 		return false
 	}
 	state := nc.ConnectionState()
 	c.peer = c.server.peerOf(c.peer.Addr, &state)
 	return true
+}
+
+// refuse tells a new caller why nothing is heard of what it said. What it said is read, or
+// else closing would lose the answer on its way.
+func refuse(nc net.Conn, most int, why *messages.Error) {
+	_ = nc.SetDeadline(time.Now().Add(partingBrief))
+	reply, _ := appendResponse(nil, 0, nil, why, most)
+	_, _ = nc.Write(reply)
+	if half, ok := nc.(interface{ CloseWrite() error }); ok && half.CloseWrite() == nil {
+		_, _ = io.CopyN(io.Discard, nc, partingMax)
+	}
 }
 
 // DialTLS connects to a node's MessagePack port, host:port, with TLS. Without a

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"log/slog"
 	"net"
 	"os"
@@ -150,8 +151,11 @@ func connect(ctx context.Context, addr string, cfg *tls.Config) (*wire.Client, e
 		return client, nil
 	}
 	client, err := wire.DialTLS(ctx, addr, cfg)
+	if dial := new(net.OpError); errors.As(err, &dial) && dial.Op == "dial" {
+		return nil, unreachable(addr, err)
+	}
 	if err != nil {
-		return nil, unreachable(addr, certs.Explain(addr, err))
+		return nil, messages.Errorf(messages.CodeUnavailable, "no TLS with the node at %s: %v", addr, certs.Explain(addr, err))
 	}
 	return client, nil
 }

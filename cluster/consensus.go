@@ -174,7 +174,7 @@ const (
 	appendEntriesMax = 64
 	// commitTimeout is how late a voter learns of the last commit when nothing
 	// follows: at most twice this.
-	commitTimeout = 10 * time.Millisecond
+	commitTimeout = 5 * time.Millisecond
 	// neverInterval and neverEntries keep Raft from taking snapshots by itself.
 	neverInterval = 24 * time.Hour
 	neverEntries  = 1 << 62

@@ -2,7 +2,10 @@ package cluster
 
 import (
 	"context"
+	"io"
 	"time"
+
+	"github.com/hashicorp/raft"
 
 	"github.com/the-block/bursar/cluster/internal/raftlog"
 	"github.com/the-block/bursar/messages"
@@ -57,4 +60,35 @@ func (r Roster) Next(group []Member, candidates []Candidate, index uint64, now t
 	r.observe(candidates, index, now)
 	c := r.next(group, candidates, now)
 	return c.kind.String(), c.node.Node
+}
+
+// ReadGreeting reads what begins a stream.
+func ReadGreeting(r io.Reader) (cluster string, flags byte, err error) { return readGreeting(r) }
+
+// AppendGreeting is what begins a stream.
+func AppendGreeting(cluster string, flags byte) []byte { return appendGreeting(cluster, flags) }
+
+// Confirmations notes who confirms a leadership.
+type Confirmations struct{ c confirmations }
+
+// Question asks; a heartbeat sent from then on, in term, answers it.
+func (c *Confirmations) Question() uint64 { return c.c.question() }
+
+// Answer notes node's answer to a heartbeat sent after asked.
+func (c *Confirmations) Answer(node messages.NodeID, asked, term uint64) {
+	c.c.note(raft.ServerID(node), confirmation{asked: asked, term: term})
+}
+
+// Confirmed reports whether a majority of group has answered.
+func (c *Confirmations) Confirmed(group []Member, self messages.NodeID, asked, term uint64) bool {
+	var servers raft.Configuration
+	for _, m := range group {
+		suffrage := raft.Nonvoter
+		if m.Voter {
+			suffrage = raft.Voter
+		}
+		servers.Servers = append(servers.Servers, raft.Server{ID: raft.ServerID(m.Node), Suffrage: suffrage})
+	}
+	yes, _ := c.c.confirmed(servers, raft.ServerID(self), confirmation{asked: asked, term: term})
+	return yes
 }

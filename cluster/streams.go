@@ -231,10 +231,12 @@ func (s *streams) sendGreeting(w io.Writer, flags byte) error {
 	if s.life.mayVote() {
 		flags |= greetingVotes
 	}
-	cluster := s.life.clusterID()
-	greeting := append([]byte(greetingMagic), flags, byte(len(cluster)))
-	_, err := w.Write(append(greeting, cluster...))
+	_, err := w.Write(appendGreeting(s.life.clusterID(), flags))
 	return err
+}
+
+func appendGreeting(cluster string, flags byte) []byte {
+	return append(append([]byte(greetingMagic), flags, byte(len(cluster))), cluster...)
 }
 
 func readGreeting(r io.Reader) (cluster string, flags byte, err error) {

@@ -141,6 +141,7 @@ type cell struct {
 	gate    *breaker.Gate // nil for the root
 	index   int32         // place in the parent's order; guarded by the parent's family.mu
 	awaited bool          // the parent waits for its end; belongs to the parent's worker
+	end     End           // why it ends; here because there is room
 
 	behaviour Actor // the incarnation; nil before the first start
 	context   Context
@@ -148,7 +149,6 @@ type cell struct {
 	lifecycle []any
 	phase     phase
 	sequel    sequel
-	end       End
 	held      bool // only system messages are served
 	started   bool // the incarnation's Start has succeeded
 	stopping  bool

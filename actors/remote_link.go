@@ -61,7 +61,7 @@ type pending struct {
 
 func newLink(p *peer) *link {
 	l := &link{
-		peer: p, stream: random(), granted: firstGrant,
+		peer: p, stream: random(), granted: firstGrant, grantDue: true, // the old one may have owed it
 		asks: make(map[uint64]pending), watches: make(map[uint64]watching),
 	}
 	l.ready.L = &l.mu
@@ -241,7 +241,7 @@ func (l *link) write() {
 		if c == nil {
 			break
 		}
-		err := r.transport.Send(l.peer.node, c.b)
+		err := l.send(c)
 		r.recycle(c)
 		if err != nil {
 			l.peer.linkBroke(l)
@@ -251,6 +251,23 @@ func (l *link) write() {
 	if l.overrun() {
 		l.peer.linkBroke(l)
 	}
+}
+
+// send gives a frame to the transport, unless the link has ended: a newer one may be
+// there.
+func (l *link) send(c *chunk) error {
+	l.peer.sending.Lock()
+	defer l.peer.sending.Unlock()
+	if l.over() {
+		return refusedUnreachable
+	}
+	return l.peer.remote.transport.Send(l.peer.node, c.b)
+}
+
+func (l *link) over() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.broken
 }
 
 // overrun reports whether the link ends because more waits than may.
@@ -311,9 +328,8 @@ func (l *link) take() *chunk {
 // seal writes the header. The caller holds mu.
 func (l *link) seal(c *chunk) *chunk {
 	l.sequence++
-	l.grantDue = false
 	h := header{stream: l.stream, sequence: l.sequence}
-	h.granting, h.grant = l.peer.granting()
+	h.granting, h.grant, l.grantDue = l.peer.granting()
 	h.put(c.b)
 	return c
 }
@@ -345,8 +361,7 @@ func (l *link) sever() {
 	l.ready.Broadcast()
 	l.mu.Unlock()
 
-	unknown := messages.Errorf(messages.CodeOutcomeUnknown,
-		"the link to node %s broke; whether the actor has handled the message is not known", l.peer.node)
+	unknown := l.unknown()
 	for _, ask := range asks {
 		if ask.chunk > l.sent {
 			ask.call.reply(refusedUnreachable)
@@ -360,6 +375,30 @@ func (l *link) sever() {
 	for _, c := range unsent {
 		l.peer.remote.bury(c)
 	}
+}
+
+// unknown is the answer to an ask that was sent and will not be answered.
+func (l *link) unknown() error {
+	return messages.Errorf(messages.CodeOutcomeUnknown,
+		"the link to node %s broke; whether the actor has handled the message is not known", l.peer.node)
+}
+
+// doubt ends what waits for answers that may have been lost; the link goes on.
+func (l *link) doubt() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	unknown := l.unknown()
+	for id, ask := range l.asks {
+		if ask.chunk <= l.sent {
+			ask.call.reply(unknown)
+			delete(l.asks, id)
+		}
+	}
+	for id, w := range l.watches {
+		w.cell.postSystem(farEnd{w.ref, id, EndUnreachable})
+		l.put(&entry{op: opUnwatch, id: id})
+	}
+	clear(l.watches)
 }
 
 // bury makes dead letters of the tells in a chunk.

@@ -189,7 +189,7 @@ func (n *cables) unlink(a, b *member) {
 // note and count are the messages of these tests; secret has no codec, and stamp has
 // one on the sender's side of the wire only.
 type (
-	note struct{ text string }
+	note   struct{ text string }
 	count  uint64
 	secret struct{}
 )
@@ -288,4 +288,3 @@ func (c *cable) block() (release func()) {
 		close(stuck)
 	}
 }
-

@@ -13,20 +13,23 @@ import (
 // directions break at once, but what waits for answers depends on both:
 //
 //   - A link that breaks takes the session with it. What that stream still brings is
-//     refused, so that the other node gives it up and begins a new one.
-//   - A stream that follows another without the link having broken here says that the
-//     other node had lost something: answers, perhaps. A new link begins.
-//   - A stream with a gap is both.
+//     refused, so that the other node begins a new one.
+//   - A stream with a gap is refused, and a new link begins: answers were lost.
+//   - A stream that follows another, without anything broken here, or frames that were
+//     refused, says that answers may have been lost: what waits for them is in doubt. The
+//     link goes on.
 //
-// So either end may notice, and both end up with a new stream each; a refused or new
-// stream never ends a session that began after it.
+// Only a refusal makes the other end begin a new stream, only the stream it names, and a
+// first frame is never refused. So two ends cannot keep each other starting anew.
 type peer struct {
 	remote *Remote
 	node   messages.NodeID
 
+	sending sync.Mutex // held while the transport has a frame: no old one follows a new one
 	mu      sync.Mutex // one frame or one change of link at a time
 	retired [8]uint64  // streams not to be taken again; guarded by mu
 	oldest  int        // in retired
+	missed  bool       // frames were refused since the last stream began; guarded by mu
 
 	link     atomic.Pointer[link]    // nil while there is none
 	session  atomic.Pointer[session] // nil until the first frame
@@ -121,15 +124,17 @@ func (l *link) begun() bool {
 	return l.started
 }
 
-// granting is what the next frame says about the stream of the other direction.
-func (p *peer) granting() (stream, grant uint64) {
+// granting is what the next frame says about the stream of the other direction; more
+// says that there is something to say in the frame after that, too.
+func (p *peer) granting() (stream, grant uint64, more bool) {
+	s := p.session.Load()
 	if refused := p.refusing.Swap(0); refused != 0 {
-		return refused, grantNone
+		return refused, grantNone, s != nil
 	}
-	if s := p.session.Load(); s != nil {
-		return s.stream, s.grant()
+	if s != nil {
+		return s.stream, s.grant(), false
 	}
-	return 0, 0
+	return 0, 0, false
 }
 
 // receive takes one frame.
@@ -156,8 +161,8 @@ func (p *peer) receive(h header, entries []byte) error {
 	return nil
 }
 
-// accept finds the session that a frame belongs to; nil if it is not to be taken. The
-// caller holds mu.
+// accept finds the session that a frame belongs to; nil if it is not to be taken.
+// The caller holds mu.
 func (p *peer) accept(h header) *session {
 	s := p.session.Load()
 	switch {
@@ -178,20 +183,23 @@ func (p *peer) accept(h header) *session {
 		p.refuse(h.stream)
 		return nil
 	}
-	if s != nil {
-		p.dropSession()
-		p.renewLink()
-	}
-	s = newSession(p, h.stream)
-	p.session.Store(s)
 	if p.link.Load() == nil {
 		p.link.Store(newLink(p)) // what answers wait in until LinkUp
 	}
+	if s != nil || p.missed {
+		p.dropSession()
+		p.link.Load().doubt()
+	}
+	p.missed = false
+	s = newSession(p, h.stream)
+	p.session.Store(s)
 	return s
 }
 
-// refuse makes the next frame tell the other node to give a stream up.
+// refuse makes the next frame tell the other node to give a stream up. The caller holds
+// mu.
 func (p *peer) refuse(stream uint64) {
+	p.missed = true
 	p.refusing.Store(stream)
 	if l := p.link.Load(); l != nil {
 		l.owe()

@@ -259,8 +259,48 @@ func (s *outside) answered(x *executor, ctx *actors.Context, msg answered) error
 		x.stats.breakerFailures.Add(1)
 		x.stats.executionError(messages.Errorf(messages.CodeUnavailable, "%s", msg.answer.Reason), now)
 	}
-	return s.carry(x, ctx, s.window.Answer(msg.call.Question, msg.answer, now, rand.Float64()))
+	d := s.window.Answer(msg.call.Question, msg.answer, now, rand.Float64())
+	if d.Note {
+		if err := s.note(x, d.Intent); err != nil {
+			return err
+		}
+	}
+	return s.carry(x, ctx, d)
 }
+
+// note keeps an intent's tries in the log. Should that fail, a restart knows of one try
+// less; should it come late, the intent has another version by then.
+func (s *outside) note(x *executor, i payout.Intent) error {
+	txn, err := s.rewrite(x, &i)
+	if txn == nil || err != nil {
+		return err
+	}
+	_ = x.propose(persistence.Proposal{Txn: txn}, noted{})
+	return nil
+}
+
+// rewrite writes an intent that the Store still has under its nonce; nil if it has not.
+func (s *outside) rewrite(x *executor, i *payout.Intent) (*persistence.Txn, error) {
+	value, ok, err := x.store.Get(intentKey(i.Nonce))
+	if err != nil || !ok {
+		return nil, err
+	}
+	stored, err := payout.DecodeIntent(i.Nonce, value.Data)
+	if err != nil || stored.Hash != i.Hash {
+		return nil, err
+	}
+	txn := s.txn(x, &recording{Decision: payout.Decision{Intent: *i}})
+	txn.Conditions = append(txn.Conditions, persistence.VersionIs(intentKey(i.Nonce), value.Version))
+	txn.Writes = append(txn.Writes, intentWrite(i))
+	return txn, nil
+}
+
+// noted is a note on its way through the log.
+type noted struct{}
+
+func (noted) abandon(*executor) {}
+
+func (noted) finish(*executor, *actors.Context, persistence.Outcome) error { return nil }
 
 // report tells readers where the window has paused.
 func (s *outside) report(x *executor) {

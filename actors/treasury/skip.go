@@ -89,7 +89,15 @@ func (s *outside) skippable(c *SkipIntent) (payout.Intent, *messages.Error) {
 
 // retry remembers the order, and then tries again.
 func (s *outside) retry(x *executor, c *SkipIntent, i payout.Intent) error {
-	txn := s.txn(x, &recording{Decision: payout.Decision{Intent: i}})
+	i.Tries = 0
+	txn, err := s.rewrite(x, &i)
+	if err != nil {
+		return err
+	}
+	if txn == nil {
+		c.Fail(errStale)
+		return nil
+	}
 	c.identify(txn, persistence.KeepRecent)
 	if !c.Stamped {
 		txn.Reply = c.result.remember()

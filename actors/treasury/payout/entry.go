@@ -15,7 +15,6 @@ type entry struct {
 	accepted bool
 	ask      Ask
 	due      time.Time // ask not before
-	tries    int       // without a clear answer
 	paused   bool
 	reason   string // of the pause, or of a refusal that is being looked into
 	// recording is the decision that is on its way through the log.
@@ -91,7 +90,10 @@ func (e *entry) answerSkip(a Answer, now time.Time, chance float64) Decision {
 	switch a.Verdict {
 	case Accepted:
 		if !e.accepted {
-			e.accepted, e.tries = true, 0
+			noted := e.Tries > 0
+			e.accepted, e.Tries = true, 0
+			e.ask = Watch
+			return Decision{Note: noted}
 		}
 		return e.next(Watch)
 	case Refused:
@@ -123,10 +125,10 @@ func (e *entry) next(ask Ask) Decision {
 // again asks after a while, or pauses. Where the nonce is taken already there is
 // nothing to pause for: the chain confirms it when it does.
 func (e *entry) again(reason string, now time.Time, chance float64) Decision {
-	e.tries++
-	if e.tries >= TriesMax && !e.accepted {
-		return Decision{Do: Pause, Reason: reason}
+	e.Tries++
+	if e.Tries >= TriesMax && !e.accepted {
+		return Decision{Do: Pause, Reason: reason, Note: true}
 	}
-	e.due = now.Add(backoff(e.tries, chance))
-	return Decision{}
+	e.due = now.Add(backoff(e.Tries, chance))
+	return Decision{Note: !e.accepted}
 }

@@ -55,19 +55,25 @@ type Intent struct {
 	// Rival is the payment that Skip is against, Reason why it was given up.
 	Rival  disbursement.Hash
 	Reason string
+	// Tries is how often the chain gave no clear answer in a row.
+	Tries int
 }
 
-// An intent is stored under its nonce, version 1:
+// An intent is stored under its nonce, in version 1, or in version 2 if it was tried
+// without a clear answer:
 //
-//	 0  version, 1
+//	 0  version, 1 or 2
 //	 1  kind
 //	 2  disbursement id BE64
 //	10  hash, 32 bytes
 //	42  rival, 32 bytes
-//	74  length of reason BE16 | reason
+//	74  length of reason BE16
+//	 …  tries, 1 byte above 0, only in version 2
+//	 …  reason
 //	 …  transaction, to the end
 const (
 	intentVersion = 1
+	intentTried   = 2
 	intentFixed   = 76
 )
 
@@ -78,18 +84,25 @@ var ErrIntent = errors.New("payout: not a stored intent")
 // than disbursement.ReasonBytesMax is cut.
 func AppendIntent(dst []byte, i *Intent) []byte {
 	reason := i.Reason[:min(len(i.Reason), disbursement.ReasonBytesMax)]
-	dst = append(dst, intentVersion, byte(i.Kind))
+	version := byte(intentVersion)
+	if i.Tries > 0 {
+		version = intentTried
+	}
+	dst = append(dst, version, byte(i.Kind))
 	dst = binary.BigEndian.AppendUint64(dst, uint64(i.ID))
 	dst = append(dst, i.Hash[:]...)
 	dst = append(dst, i.Rival[:]...)
 	dst = binary.BigEndian.AppendUint16(dst, uint16(len(reason)))
+	if version == intentTried {
+		dst = append(dst, byte(min(i.Tries, math.MaxUint8)))
+	}
 	dst = append(dst, reason...)
 	return append(dst, i.Raw...)
 }
 
 // DecodeIntent reads what AppendIntent wrote under a nonce. Error: ErrIntent.
 func DecodeIntent(nonce uint64, data []byte) (Intent, error) {
-	if len(data) < intentFixed || data[0] != intentVersion {
+	if len(data) < intentFixed || data[0] != intentVersion && data[0] != intentTried {
 		return Intent{}, fmt.Errorf("%w: %d bytes", ErrIntent, len(data))
 	}
 	i := Intent{Nonce: nonce, Kind: Kind(data[1]), ID: messages.DisbursementID(binary.BigEndian.Uint64(data[2:]))}
@@ -99,6 +112,12 @@ func DecodeIntent(nonce uint64, data []byte) (Intent, error) {
 	copy(i.Hash[:], data[10:])
 	copy(i.Rival[:], data[42:])
 	rest := data[intentFixed:]
+	if data[0] == intentTried {
+		if len(rest) == 0 || rest[0] == 0 {
+			return Intent{}, fmt.Errorf("%w: version 2 without tries", ErrIntent)
+		}
+		i.Tries, rest = int(rest[0]), rest[1:]
+	}
 	n := int(binary.BigEndian.Uint16(data[74:]))
 	if n > len(rest) || n > disbursement.ReasonBytesMax {
 		return Intent{}, fmt.Errorf("%w: a reason of %d bytes", ErrIntent, n)

@@ -26,11 +26,14 @@ var update = flag.Bool("update", false, "rewrite the golden files")
 func TestBytesStayAsTheyAre(t *testing.T) {
 	first := pay(t, 300)
 	skip := signer(t).Skip(&first, "skipped by an operator")
+	tried := first
+	tried.Tries = 7
 	golden := map[string][]byte{
 		"transaction-v2-pay":  first.Raw,
 		"transaction-v2-null": signer(t).Fill(7, 258).Raw,
 		"intent-v1-pay":       payout.AppendIntent(nil, &first),
 		"intent-v1-skip":      payout.AppendIntent(nil, &skip),
+		"intent-v2-tried":     payout.AppendIntent(nil, &tried),
 	}
 	for name, got := range golden {
 		file := filepath.Join("testdata", name+".hex")
@@ -121,6 +124,8 @@ func FuzzDecodeIntent(f *testing.F) {
 	skip := signer(f).Skip(&first, "no")
 	f.Add(payout.AppendIntent(nil, &first))
 	f.Add(payout.AppendIntent(nil, &skip))
+	skip.Tries = 3
+	f.Add(payout.AppendIntent(nil, &skip))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		i, err := payout.DecodeIntent(5, data)
 		if err != nil {
@@ -159,7 +164,7 @@ func TestIntentsOfUnknownShapeAreRefused(t *testing.T) {
 		return b
 	}
 	for name, data := range map[string][]byte{
-		"empty": nil, "short": good[:75], "another version": change(0, 2), "no kind": change(1, 0),
+		"empty": nil, "short": good[:75], "another version": change(0, 3), "no kind": change(1, 0),
 		"another kind": change(1, 4), "a reason beyond the end": change(74, 4),
 	} {
 		if _, err := payout.DecodeIntent(1, data); !errors.Is(err, payout.ErrIntent) {

@@ -50,6 +50,9 @@ type Decision struct {
 	Do     Do
 	Intent Intent
 	Reason string // of RollBack, GiveUp and Pause
+	// Note says that Intent.Tries has changed and should be kept in the log, so that a
+	// restart does not forget it. Nothing waits for that.
+	Note bool
 }
 
 // Question is one question to put to the chain.
@@ -65,6 +68,9 @@ func (w *Window) Len() int { return len(w.entries) }
 // never sent: whoever adds it has staged it itself.
 func (w *Window) Add(i Intent, fresh bool) {
 	e := &entry{Intent: i, doubtful: !fresh, ask: Submit}
+	if i.Tries >= TriesMax {
+		e.paused, e.reason = true, fmt.Sprintf("no clear answer after %d tries", i.Tries)
+	}
 	at, found := w.find(i.Nonce)
 	if found {
 		w.entries[at] = e
@@ -150,7 +156,7 @@ func (w *Window) Paused() (i Intent, reason string, ok bool) {
 func (w *Window) Retry() {
 	for _, e := range w.entries {
 		if e.paused {
-			e.paused, e.tries, e.due, e.ask = false, 0, time.Time{}, Submit
+			e.paused, e.Tries, e.due, e.ask = false, 0, time.Time{}, Submit
 		}
 	}
 }

@@ -8,6 +8,10 @@
 // state machine disagree - an error from the disk, a damaged entry, an entry the
 // state machine cannot apply - ends the process: nothing goes on diverged.
 //
+// Any node takes proposals and reads and hands them to the leader. A new directory
+// begins a life without a vote; it gets one by forming a cluster with others, each of
+// which promises to, or when a cluster admits it.
+//
 // Every method may be called from any goroutine. Run owns the goroutines that
 // Consensus starts; Close ends them in order.
 package cluster

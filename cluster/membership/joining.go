@@ -77,6 +77,7 @@ func (m *Membership) keepJoining(ctx context.Context) {
 	tick := time.NewTicker(m.cfg.JoinInterval)
 	defer tick.Stop()
 	for {
+		m.heedKeys(ctx)
 		m.joinRound(ctx)
 		select {
 		case <-ctx.Done():

@@ -3,11 +3,13 @@ package membership
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"encoding/base64"
 	"fmt"
 	"io"
 	"os"
 	"slices"
+	"time"
 
 	"github.com/hashicorp/memberlist"
 )
@@ -66,6 +68,38 @@ func decodeKeys(text []byte) ([][]byte, error) {
 		return nil, fmt.Errorf("there is no key; write one with: head -c %d /dev/urandom | base64", keySize)
 	}
 	return keys, nil
+}
+
+// fileStamp tells one state of a file from another.
+type fileStamp struct {
+	changed time.Time
+	size    int64
+}
+
+// stampOf is the zero stamp where there is no file.
+func stampOf(path string) fileStamp {
+	info, err := os.Stat(path)
+	if err != nil {
+		return fileStamp{}
+	}
+	return fileStamp{changed: info.ModTime(), size: info.Size()}
+}
+
+// heedKeys takes up keys that have changed. Those that cannot be used leave the old in use.
+func (m *Membership) heedKeys(ctx context.Context) {
+	if m.cfg.KeyFile == "" {
+		return
+	}
+	at := stampOf(m.cfg.KeyFile)
+	if at == m.keysAt {
+		return
+	}
+	m.keysAt = at
+	if err := m.Reload(); err != nil {
+		m.log.WarnContext(ctx, "the new gossip keys cannot be used; the old ones stay", "err", err)
+		return
+	}
+	m.log.InfoContext(ctx, "new gossip keys are in use")
 }
 
 // newKeyring makes a keyring of the keys in their order.

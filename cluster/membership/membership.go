@@ -26,6 +26,7 @@ type Membership struct {
 	log       *slog.Logger
 	own       ownAddrs
 	known     acquaintances
+	keysAt    fileStamp // of the file of keys as it was read last
 	// dirty holds one when the node's Meta has changed and was not told yet.
 	dirty chan struct{}
 
@@ -46,6 +47,7 @@ func Open(cfg Config, self Meta, network Network, fatal func(error), log *slog.L
 	}
 	m := &Membership{cfg: cfg, fatal: fatal, log: log, dirty: make(chan struct{}, 1)}
 	if cfg.KeyFile != "" {
+		m.keysAt = stampOf(cfg.KeyFile)
 		keys, err := loadKeys(cfg.KeyFile)
 		if err == nil {
 			m.keyring, err = newKeyring(keys)
@@ -192,8 +194,9 @@ func (m *Membership) Update(edit func(*Meta)) error {
 	return err
 }
 
-// Reload reads the file of keys again. A key is changed in three steps, each on all nodes
-// before the next: add the new key as the second line, make it the first, remove the old.
+// Reload reads the file of keys again, as Run does by itself when the file has changed. A
+// key is changed in three steps, each on all nodes before the next: add the new key as the
+// second line, make it the first, remove the old.
 func (m *Membership) Reload() error {
 	if m.cfg.KeyFile == "" {
 		return nil

@@ -102,9 +102,10 @@ var errStopping = fmt.Errorf("%w: the node is stopping", persistence.ErrUnavaila
 func noLeader(s State) error { return fmt.Errorf("%w: %s", persistence.ErrUnavailable, s) }
 
 // mayWait reports whether a leader may be expected soon: the last one was lost a short
-// while ago.
+// while ago, or is this node, which is to notice at any moment that it was.
 func (c *Consensus) mayWait(s State) bool {
-	return s.Leader == "" && c.forward.leader != nil && time.Since(s.Since) < c.cfg.LeaderWait
+	lost := s.Leader == "" && time.Since(s.Since) < c.cfg.LeaderWait
+	return (lost || s.Leading) && c.forward.leader != nil
 }
 
 // sendLocked sends an entry where it is decided, and reports whether there is such a
@@ -190,23 +191,19 @@ func (c *Consensus) endForward(p *proposal, results []persistence.Result, err er
 // may hang for long - and those that wait go to the new one, or nowhere when none has
 // come in time.
 func (c *Consensus) followLeader(ctx context.Context) error {
+	expired := time.NewTimer(c.cfg.LeaderWait)
+	defer expired.Stop()
 	for {
 		state, changed := c.Watch()
 		c.reroute(state)
-		expired := time.NewTimer(time.Until(state.Since.Add(c.cfg.LeaderWait)))
+		if left := time.Until(state.Since.Add(c.cfg.LeaderWait)); left > 0 {
+			expired.Reset(left)
+		}
 		select {
 		case <-ctx.Done():
-			expired.Stop()
 			return nil
 		case <-changed:
-			expired.Stop()
 		case <-expired.C:
-			c.reroute(state)
-			select {
-			case <-ctx.Done():
-				return nil
-			case <-changed:
-			}
 		}
 	}
 }

@@ -134,7 +134,8 @@ func (tr *trio) under(t *testing.T, heal time.Duration, do func(h *history)) {
 	ctx, cancel := context.WithCancel(t.Context())
 	var clients sync.WaitGroup
 	for _, name := range []messages.NodeID{"n1", "n2", "n3"} {
-		clients.Go(func() { h.client(ctx, tr.nodes[name]) })
+		n := tr.nodes[name]
+		clients.Go(func() { h.client(ctx, n) })
 	}
 	do(h)
 	healed := time.Now()

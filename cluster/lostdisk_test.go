@@ -118,3 +118,23 @@ func TestANodeWithoutItsDiskAcknowledgesNothing(t *testing.T) {
 		tr.awaitVoter(t, lost)
 	})
 }
+
+func TestANodeWithoutItsDiskIsSentARaftSnapshot(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tr := startTrio(t)
+		tr.keep(t)
+		leader := tr.leader(t, "")
+		leader.apply(t, numbered(1, 600)...)
+		if err := leader.Snapshot(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		tr.under(t, 3*time.Second, func(*history) {
+			lost := tr.loseDisk(t, tr.other(leader))
+			tr.keepOn(t, lost.State().Node)
+			tr.awaitVoter(t, lost)
+			if !lost.machine.has("entry 600") {
+				t.Error("it is a voter and lacks what was in the Raft snapshot")
+			}
+		})
+	})
+}

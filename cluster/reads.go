@@ -84,34 +84,43 @@ func (r *reads) askRounds() {
 	}
 }
 
-// askLeader asks whoever leads, and waits for somebody to. A question is given up when
-// the leader changes: the link to one that was cut off may hang for long.
+// askLeader asks whoever leads.
 func (c *Consensus) askLeader() (uint64, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), c.cfg.ApplyTimeout)
 	defer cancel()
+	state, changed := c.awaitReady()
+	switch {
+	case state.Leading:
+		return c.served.index(ctx)
+	case state.Ready && c.forward.leader != nil:
+		return c.askAt(ctx, state.Leader, changed)
+	}
+	return 0, noLeader(state)
+}
+
+// awaitReady waits for a leader that is ready, for LeaderWait after there was one, and
+// returns the state then and a channel that is closed once it has changed.
+func (c *Consensus) awaitReady() (State, <-chan struct{}) {
 	for {
 		state, changed := c.Watch()
-		switch {
-		case state.Leading:
-			return c.served.index(ctx)
-		case state.Leader != "" && c.forward.leader != nil:
-			return c.askAt(ctx, state.Leader, changed)
-		case !c.mayWait(state):
-			return 0, noLeader(state)
+		left := time.Until(state.Since.Add(c.cfg.LeaderWait))
+		if state.Ready || left <= 0 {
+			return state, changed
 		}
-		wait := time.NewTimer(time.Until(state.Since.Add(c.cfg.LeaderWait)))
+		wait := time.NewTimer(left)
 		select {
 		case <-changed:
 		case <-wait.C:
 		case <-c.closing:
 			wait.Stop()
-			return 0, errStopping
+			return state, changed
 		}
 		wait.Stop()
 	}
 }
 
-// askAt asks the node that leads, until changed.
+// askAt asks the node that leads until that changes: the link to one that was cut off
+// may hang for long.
 func (c *Consensus) askAt(ctx context.Context, leader messages.NodeID, changed <-chan struct{}) (uint64, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -137,6 +146,9 @@ func (c *Consensus) askAt(ctx context.Context, leader messages.NodeID, changed <
 // index was taken.
 func (c *Consensus) askLeadership() (uint64, error) {
 	s := c.State()
+	if s.Leading {
+		s, _ = c.awaitReady()
+	}
 	if !s.Leading || !s.Ready {
 		return 0, noLeader(s)
 	}

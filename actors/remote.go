@@ -175,7 +175,7 @@ func (r *Remote) peer(node messages.NodeID) (*peer, error) {
 	if node == "" || len(node) > nodeNameMax || len(r.peers) >= peersMax {
 		return nil, fmt.Errorf("%w: node %.100q, %d are known", ErrBadRef, node, len(r.peers))
 	}
-	p := &peer{remote: r, node: node}
+	p := &peer{remote: r, node: node, sending: make(chan struct{}, 1)}
 	r.peers[node] = p
 	return p, nil
 }

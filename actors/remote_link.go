@@ -256,8 +256,8 @@ func (l *link) write() {
 // send gives a frame to the transport, unless the link has ended: a newer one may be
 // there.
 func (l *link) send(c *chunk) error {
-	l.peer.sending.Lock()
-	defer l.peer.sending.Unlock()
+	l.peer.sending <- struct{}{}
+	defer func() { <-l.peer.sending }()
 	if l.over() {
 		return refusedUnreachable
 	}

@@ -25,7 +25,9 @@ type peer struct {
 	remote *Remote
 	node   messages.NodeID
 
-	sending sync.Mutex // held while the transport has a frame: no old one follows a new one
+	// sending holds a token while the transport has a frame, so that no old one follows a
+	// new one. It is no mutex: a wait for the transport may be long, and virtual time goes on.
+	sending chan struct{}
 	mu      sync.Mutex // one frame or one change of link at a time
 	retired [8]uint64  // streams not to be taken again; guarded by mu
 	oldest  int        // in retired

@@ -232,6 +232,7 @@ func TestAFullQueueRefusesAtOnce(t *testing.T) {
 		var came count
 		spawn(t, two.System, orderedSpec(t, &came))
 		ref := refOn(t, one.System, "two", "/ordered")
+		synctest.Wait() // the first frame, which carries a grant only, is on its way
 		release := there.block()
 		taken := count(0)
 		for ref.Tell(taken) == nil {
@@ -324,6 +325,7 @@ func TestABrokenLinkFailsAsksAtOnce(t *testing.T) {
 
 func TestWhatWasNotSentIsKnownNotToHaveArrived(t *testing.T) {
 	across(t, func(t *testing.T, one, two *member) {
+		synctest.Wait() // the first frame, which carries a grant only, is on its way
 		there := one.net.by[route{"one", "two"}]
 		there.block() // for ever: the cut ends it
 		ref := refOn(t, one.System, "two", "/x")

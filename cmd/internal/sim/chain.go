@@ -1,0 +1,146 @@
+package sim
+
+import (
+	"time"
+
+	"github.com/the-block/bursar/actors/treasury/disbursement"
+	"github.com/the-block/bursar/actors/treasury/payout"
+	"github.com/the-block/bursar/messages"
+)
+
+const (
+	askMax     = 60 * time.Millisecond // without an answer, it is unclear
+	confirmMax = 80 * time.Millisecond
+)
+
+// chain is an outside chain: it confirms transactions in the order of their nonces,
+// keeps what it has accepted, and is otherwise as unhelpful as it may be.
+type chain struct {
+	w         *world
+	signer    *payout.Signer
+	confirmed []transfer // nonce 1 first
+	pending   map[uint64]transfer
+	byHash    map[disbursement.Hash]bool
+	down      bool
+	frozen    bool // refuses for a while what it takes later
+	replaces  bool // what waits makes room for another on its nonce
+}
+
+type transfer struct {
+	payout.Transaction
+	hash disbursement.Hash
+}
+
+// never marks payees that the chain never pays.
+const never = "tb1-never"
+
+// ask is a question that has arrived.
+func (c *chain) ask(q payout.Question) payout.Answer {
+	if c.down {
+		return payout.Answer{Verdict: payout.Unclear, Reason: "503"}
+	}
+	switch q.Ask {
+	case payout.Submit:
+		return c.submit(q.Intent.Raw)
+	case payout.Inquire:
+		if c.byHash[q.Intent.Hash] {
+			return payout.Answer{Verdict: payout.Known}
+		}
+		return payout.Answer{Verdict: payout.Unknown}
+	case payout.Watch:
+		if n := q.Intent.Nonce; n <= uint64(len(c.confirmed)) {
+			return payout.Answer{Verdict: payout.Taken, Tx: c.confirmed[n-1].hash}
+		}
+		return payout.Answer{Verdict: payout.Free}
+	}
+	return payout.Answer{Verdict: payout.Unclear, Reason: "what?"}
+}
+
+func (c *chain) submit(raw []byte) payout.Answer {
+	tx, hash, err := payout.ParseTransaction(raw)
+	if err != nil {
+		c.w.fail("the chain is sent bytes that are no transaction: %w", err)
+	}
+	if c.byHash[hash] {
+		return payout.Answer{Verdict: payout.Accepted}
+	}
+	other, waits := c.pending[tx.Nonce]
+	switch {
+	case tx.Nonce <= uint64(len(c.confirmed)):
+		return payout.Answer{Verdict: payout.NonceUsed}
+	case tx.Destination == never:
+		return payout.Answer{Verdict: payout.Refused, Reason: "unknown payee"}
+	case c.frozen && !tx.Null():
+		return payout.Answer{Verdict: payout.Refused, Reason: "the account is frozen"}
+	case waits && !c.replaces:
+		return payout.Answer{Verdict: payout.Refused, Reason: "another transaction waits"}
+	case waits:
+		delete(c.byHash, other.hash)
+	}
+	c.w.tell("chain", "takes nonce %d for disbursement %d (%d BLOCK)", tx.Nonce, tx.ID, tx.Amount)
+	c.pending[tx.Nonce], c.byHash[hash] = transfer{tx, hash}, true
+	c.w.after(c.w.between(0, confirmMax), c.confirm)
+	return payout.Answer{Verdict: payout.Accepted}
+}
+
+// confirm confirms what waits, up to the first gap.
+func (c *chain) confirm() {
+	for {
+		next := uint64(len(c.confirmed)) + 1
+		t, ok := c.pending[next]
+		if !ok {
+			return
+		}
+		delete(c.pending, next)
+		c.confirmed = append(c.confirmed, t)
+	}
+}
+
+// paid counts the transfers to each payee, those that wait among them: they are kept.
+func (c *chain) paid() map[messages.DisbursementID][]transfer {
+	paid := make(map[messages.DisbursementID][]transfer)
+	for _, t := range c.confirmed {
+		if !t.Null() {
+			paid[t.ID] = append(paid[t.ID], t)
+		}
+	}
+	for nonce := uint64(len(c.confirmed)) + 1; len(c.pending) > 0 && nonce < uint64(len(c.confirmed))+1000; nonce++ {
+		if t, ok := c.pending[nonce]; ok && !t.Null() {
+			paid[t.ID] = append(paid[t.ID], t)
+		}
+	}
+	return paid
+}
+
+// ask puts the next question of the node's executor to the chain.
+func (n *node) ask() {
+	w := n.w
+	if w.chain == nil || n.call != 0 {
+		return
+	}
+	q, ok := n.hand.Question(n.steady())
+	if !ok {
+		return
+	}
+	n.calls++
+	call, boot := n.calls, n.boot
+	n.call = call
+	n.tell("asks the chain to %s nonce %d", q.Ask, q.Intent.Nonce)
+	answer := func(a payout.Answer) {
+		n.deliver(func(n *node) {
+			if n.boot != boot || n.call != call {
+				return
+			}
+			n.call = 0
+			n.tell("hears of nonce %d: %s %s", q.Intent.Nonce, a.Verdict, a.Reason)
+			n.check(n.hand.Answer(q, a, n.steady(), w.Float64()))
+			n.check(n.hand.Turn(false))
+			n.ask()
+		})
+	}
+	w.sendOut(func() {
+		a := w.chain.ask(q)
+		w.sendOut(func() { answer(a) })
+	})
+	w.after(askMax, func() { answer(payout.Answer{Verdict: payout.Unclear, Reason: "no answer"}) })
+}

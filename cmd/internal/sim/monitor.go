@@ -1,0 +1,117 @@
+package sim
+
+import (
+	"hash/crc64"
+	"slices"
+
+	"github.com/the-block/bursar/actors/treasury"
+	"github.com/the-block/bursar/messages"
+	"github.com/the-block/bursar/persistence"
+)
+
+// monitor sees everything, and holds each entry, when the first node applies it and
+// when the others do, against what was promised.
+type monitor struct {
+	uids      uint64
+	leaders   map[uint64]int // by term
+	elections int
+	history   []applied
+	owners    map[messages.ShardID]messages.Fence
+	sum       uint64
+
+	executed, finalized, rolledBack int
+}
+
+// applied is an entry as the first node applied it.
+type applied struct {
+	*batch
+	results []persistence.Result
+	epoch   messages.Epoch // after it
+}
+
+func newMonitor() monitor {
+	return monitor{leaders: make(map[uint64]int), owners: make(map[messages.ShardID]messages.Fence)}
+}
+
+// number gives a batch its uid.
+func (m *monitor) number() uint64 {
+	m.uids++
+	return m.uids
+}
+
+// leads holds that a term has one leader at most.
+func (m *monitor) leads(w *world, id int, term uint64) {
+	m.elections++
+	if other, ok := m.leaders[term]; ok && other != id {
+		w.fail("n%d and n%d both lead term %d", other+1, id+1, term)
+	}
+	m.leaders[term] = id
+}
+
+var polynomial = crc64.MakeTable(crc64.ECMA)
+
+// applied holds that all nodes apply the same entries, and come to the same verdicts.
+func (m *monitor) applied(n *node, index uint64, e entry, results []persistence.Result) {
+	if index <= uint64(len(m.history)) {
+		first := &m.history[index-1]
+		switch {
+		case first.batch != e.batch:
+			n.w.fail("%s applies another entry at %d than the first node did", n.name, index)
+		case !slices.EqualFunc(first.results, results, sameResult):
+			n.w.fail("%s judges entry %d as %+v, the first node as %+v", n.name, index, results, first.results)
+		}
+		return
+	}
+	if index != uint64(len(m.history))+1 {
+		n.w.fail("%s applies entry %d, and nobody has applied the one before it", n.name, index)
+		return
+	}
+	epoch, err := n.fsm.Store().Counter(treasury.CounterEpoch)
+	if err != nil {
+		n.w.fail("%s: %w", n.name, err)
+	}
+	m.history = append(m.history, applied{e.batch, results, messages.Epoch(epoch)})
+	m.sum = crc64.Update(m.sum, polynomial, e.data)
+	for i, t := range e.txns {
+		m.judge(n, index, t, &results[i])
+	}
+	n.w.tellEntry(n, index, e, results)
+}
+
+func sameResult(a, b persistence.Result) bool {
+	return a.Status == b.Status && a.First == b.First && a.Newest == b.Newest && a.Failed == b.Failed
+}
+
+// judge holds that only owners write (I4): whoever commits has the newest fence of each
+// shard he speaks for.
+func (m *monitor) judge(n *node, index uint64, t *persistence.Txn, r *persistence.Result) {
+	if r.Status != persistence.Committed {
+		return
+	}
+	for _, f := range t.Fences {
+		if newest := m.owners[f.Shard]; f.Fence != newest {
+			n.w.fail("I4: entry %d was committed under fence %d of shard %d, the newest is %d", index, f.Fence, f.Shard, newest)
+		}
+	}
+	for _, a := range t.Assigns {
+		m.owners[a.Shard] = a.From + 1
+	}
+}
+
+// restored holds that a snapshot is of something that was applied.
+func (m *monitor) restored(n *node) {
+	if at := n.fsm.Store().Applied(); at > uint64(len(m.history)) {
+		n.w.fail("%s has a snapshot of entry %d, and nobody has applied it", n.name, at)
+	}
+}
+
+// tellEntry adds an entry to the story.
+func (w *world) tellEntry(n *node, index uint64, e entry, results []persistence.Result) {
+	if w.story == nil {
+		return
+	}
+	w.tell(string(n.name), "is the first to apply entry %d of term %d: %d transactions", index, e.term, len(e.txns))
+	for i, t := range e.txns {
+		w.tell("", "  %s %s", results[i].Status, describe(t, &results[i]))
+	}
+}

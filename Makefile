@@ -7,6 +7,7 @@ FUZZTIME ?= 5s
 BENCH    ?= .
 BENCHTIME ?= 1s
 PKG      ?= ./...
+SIM_SEEDS ?= 20000
 
 # Packages whose own goroutines share memory: the race detector runs on these.
 RACE = ./actors ./actors/treasury ./cluster ./persistence ./supervision/... ./messages/wire ./monitoring ./cmd/internal/node
@@ -15,7 +16,7 @@ RACE = ./actors ./actors/treasury ./cluster ./persistence ./supervision/... ./me
 LINT = $(GO) tool -modfile=.tools/go.mod golangci-lint
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test check fmt vet lint cross docs race fuzz bench soak
+.PHONY: help run build test check fmt vet lint cross docs race fuzz bench soak sim
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -61,6 +62,10 @@ fuzz: ## fuzz each decoder for a short while: make fuzz FUZZTIME=1m
 			$(GO) test -run '^$$' -fuzz "^$$name$$" -fuzztime $(FUZZTIME) $$pkg; \
 		done; \
 	done
+
+sim: ## run the model simulation: make sim SIM_SEEDS=1000, or SEED=42 to repeat one and hear its story
+	$(GO) test ./cmd/internal/sim -run '^TestModel$$' -count=1 -v -timeout 60m \
+		$(if $(SEED),-seed $(SEED),-seeds $(SIM_SEEDS) -progress) $(ARGS)
 
 bench: ## run the benchmarks: make bench PKG=./persistence BENCH=Apply
 	$(GO) test -run '^$$' -bench '$(BENCH)' -benchtime $(BENCHTIME) -benchmem $(PKG)

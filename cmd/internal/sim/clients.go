@@ -50,11 +50,11 @@ type call struct {
 	amount messages.Amount
 	make   func() (item any)
 
-	attempt  int
-	over     bool
-	unknown  bool            // an attempt may have come true
-	refusal  *messages.Error // the last word, if it was a no
-	result   any             // the answer, if it was a yes
+	attempt int
+	over    bool
+	unknown bool            // an attempt may have come true
+	refusal *messages.Error // the last word, if it was a no
+	result  any             // the answer, if it was a yes
 }
 
 func (c *call) String() string {

@@ -27,6 +27,14 @@ type Payable struct {
 
 func (p Payable) before(other Payable) bool { return p.ID < other.ID }
 
+// ordered is what a queue holds.
+type ordered[E any] interface{ before(other E) bool }
+
+var (
+	_ ordered[dueEntry] = dueEntry{}
+	_ ordered[Payable]  = Payable{}
+)
+
 // pruneMin is the length from which a queue is looked through for entries that are out
 // of date.
 const pruneMin = 1024
@@ -35,7 +43,7 @@ const pruneMin = 1024
 // the record again. Where another node does the work nobody takes any, so the queue is
 // pruned whenever it is twice as long as after the last time: it grows with what is
 // open, not with what ever was.
-type queue[E interface{ before(E) bool }] struct {
+type queue[E ordered[E]] struct {
 	entries []E
 	limit   int // the length at which it is pruned; pruneMin if that is more
 }

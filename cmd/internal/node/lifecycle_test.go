@@ -180,7 +180,8 @@ func TestANodeStopsUnderLoadWithoutLosingAnAnswer(t *testing.T) {
 				text, err := io.ReadAll(resp.Body)
 				_ = resp.Body.Close()
 				if err != nil || resp.StatusCode != http.StatusOK ||
-					!strings.Contains(string(text), `"balance"`) && !strings.Contains(string(text), "-34011") {
+					!strings.Contains(string(text), `"balance"`) && !strings.Contains(string(text), "-34011") &&
+						!strings.Contains(string(text), "-34010") {
 					t.Errorf("an accrual is answered %d %s, %v", resp.StatusCode, text, err)
 				}
 			}

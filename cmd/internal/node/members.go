@@ -33,6 +33,9 @@ func (n *Node) openMembership(context.Context) error {
 	cfg := membership.DefaultConfig()
 	cfg.Listen, cfg.Seeds = n.cfg.Listen, n.cfg.others()
 	cfg.PeersFile = filepath.Join(n.cfg.DataDir, "peers")
+	if n.identity != nil {
+		cfg.KeyFile = n.identity.GossipKeyFile()
+	}
 	role, err := membership.ParseRole(string(n.cfg.Role))
 	if err != nil {
 		return err
@@ -174,12 +177,21 @@ func (n *Node) admit() error {
 	return n.consensus.Admit()
 }
 
-// live lists the nodes that live, as this one sees it.
+// behindMax is how many entries a node may be behind and own shards: one that has lost
+// its disk takes none before it has caught up.
+const behindMax = 4096
+
+// live lists the nodes that live and follow the log, as this one sees it.
 func (n *Node) live() []ownership.Live {
 	list := []ownership.Live{{ID: n.cfg.Name, Boot: n.boot, Role: placementRole(n.cfg.Role), Since: n.started}}
+	group := make(map[messages.NodeID]bool)
+	for _, m := range n.consensus.Configuration() {
+		group[m.Node] = true
+	}
+	applied := n.store.Applied()
 	for _, m := range n.membership.Members() {
 		s, known := n.peers.Status(m.Name)
-		if m.Name == n.cfg.Name || !known || !s.Up || s.LastIndex == 0 {
+		if m.Name == n.cfg.Name || !group[m.Name] || !known || !s.Up || s.Applied+behindMax < applied {
 			continue
 		}
 		list = append(list, ownership.Live{

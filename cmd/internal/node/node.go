@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -19,6 +20,7 @@ import (
 	"github.com/the-block/bursar/cluster/membership"
 	"github.com/the-block/bursar/cluster/ownership"
 	"github.com/the-block/bursar/cluster/peers"
+	"github.com/the-block/bursar/cmd/internal/certs"
 	"github.com/the-block/bursar/messages/wire"
 	"github.com/the-block/bursar/monitoring"
 	"github.com/the-block/bursar/persistence"
@@ -46,6 +48,8 @@ type Node struct {
 	keeper     *ownership.Keeper
 	peers      *peers.Peers
 	membership *membership.Membership
+	// identity proves who this node is; nil without TLS.
+	identity *certs.Identity
 	// network carries streams between nodes, gossip their packets.
 	network cluster.Network
 	gossip  membership.Network
@@ -66,10 +70,31 @@ func Open(ctx context.Context, cfg Config, log *slog.Logger) (*Node, error) {
 	}
 	n := &Node{cfg: cfg, log: log, started: time.Now(), boot: newBoot(), parts: newLifecycle(log),
 		network: cluster.TCP{}, gossip: membership.Sockets{}}
+	if err := n.identify(); err != nil {
+		return nil, err
+	}
 	if err := n.open(ctx); err != nil {
 		return nil, errors.Join(err, n.parts.stop())
 	}
 	return n, nil
+}
+
+// expiresSoon is how long before its end a certificate is warned about.
+const expiresSoon = 30 * 24 * time.Hour
+
+// identify loads the certificates, if there are any.
+func (n *Node) identify() (err error) {
+	if n.cfg.TLSDir == "" {
+		return nil
+	}
+	if n.identity, err = certs.Load(n.cfg.TLSDir, n.log); err != nil {
+		return err
+	}
+	n.network = n.identity.Network()
+	if left := time.Until(n.identity.Expires()); left < expiresSoon {
+		n.log.Warn("the certificate ends soon; issue another with bursar cert issue", "days", int(left.Hours()/24))
+	}
+	return n.identity.CheckNode(n.cfg.Name, n.cfg.Listen)
 }
 
 // newBoot draws the id of a start: not 0, and not that of any other.
@@ -164,7 +189,7 @@ func (n *Node) openActors(context.Context) error {
 
 func (n *Node) openWire(ctx context.Context) error {
 	cfg := wire.DefaultConfig()
-	cfg.TrustLoopback = true
+	cfg.TrustLoopback = n.identity == nil
 	n.metrics = wire.NewMetrics()
 	var err error
 	if n.wire, err = wire.New(cfg, n.service, n.metrics); err != nil {
@@ -174,6 +199,9 @@ func (n *Node) openWire(ctx context.Context) error {
 	n.listener, err = new(net.ListenConfig).Listen(ctx, "tcp", n.cfg.Address(PortRPC))
 	if err != nil {
 		return fmt.Errorf("listen for calls: %w", err)
+	}
+	if n.identity != nil {
+		n.listener = tls.NewListener(n.listener, n.identity.ServerConfig())
 	}
 	listener := n.listener
 	n.parts.onStop("listener", func(context.Context) error {

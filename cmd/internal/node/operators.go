@@ -15,6 +15,7 @@ import (
 func (n *Node) openOperations() (err error) {
 	n.operations, err = operations.New(operations.Config{
 		Node: n.cfg.Name, FaultInjection: n.cfg.FaultInjection, Known: n.canHave,
+		Kinds: []string{"disbursement"}, // the only kind that may come later
 	}, n.system, n.store, n.journal)
 	return err
 }

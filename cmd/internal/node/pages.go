@@ -19,6 +19,9 @@ func (n *Node) openPages(ctx context.Context) error {
 	cfg := monitoring.DefaultConfig()
 	cfg.Addr = n.cfg.Address(PortHTTP)
 	cfg.Debug = n.cfg.Debug
+	if n.identity != nil {
+		cfg.TLS = n.identity.ServerConfig()
+	}
 	pages, err := monitoring.New(cfg, n.sources(), n.log)
 	if err != nil {
 		return err

@@ -11,6 +11,7 @@ import (
 	"github.com/the-block/bursar/actors/treasury"
 	"github.com/the-block/bursar/messages"
 	"github.com/the-block/bursar/messages/wire"
+	"github.com/the-block/bursar/persistence"
 )
 
 const (
@@ -111,6 +112,10 @@ func (s *service) send(attempts []*attempt) {
 		case owner != s.node.cfg.Name:
 			a.ask(owner)
 		case here.appends != nil:
+			if err := s.admit(a); err != nil {
+				a.Fail(overloaded(err))
+				continue
+			}
 			burst = append(burst, here.appends(a))
 		default:
 			orders = append(orders, a)
@@ -120,6 +125,25 @@ func (s *service) send(attempts []*attempt) {
 		s.node.treasury.Append(burst)
 	}
 	work(s, orders, s.orderAtIndex)
+}
+
+// admit asks the journal whether it takes one more. Only the first try of a call has
+// waited in this node's own queues.
+func (s *service) admit(a *attempt) error {
+	received := a.call.Received
+	if a.pause > 0 {
+		received = time.Time{}
+	}
+	return s.node.journal.Admit(received, a.call.Deadline)
+}
+
+// overloaded tells a caller, before anything is done for it, that the log is too busy.
+func overloaded(err error) *messages.Error {
+	retry := uint64(retryBusy)
+	if e := new(persistence.OverloadError); errors.As(err, &e) {
+		retry = uint64(max(e.RetryAfter.Milliseconds(), 1))
+	}
+	return messages.Errorf(messages.CodeOverloaded, "not done: the log is too busy; try again").With("retry_after_ms", retry)
 }
 
 // owner names the node that carries out a call; known is false while there is none.

@@ -106,6 +106,13 @@ func DefaultConfig() Config {
 	}
 }
 
+// OnDisk keeps log and Raft snapshots on a disk other than the machine's. Package
+// clustertest has one that crashes, fails and forgets.
+func (c Config) OnDisk(disk raftlog.Disk) Config {
+	c.disk = disk
+	return c
+}
+
 // validate reports every rule the configuration breaks.
 func (c Config) validate() error {
 	var errs []error

@@ -1,0 +1,15 @@
+// Package clustertest gives the tests of other packages the disk that the log is
+// tested on: one in memory that crashes, fails and forgets as real ones do.
+package clustertest
+
+import "github.com/the-block/bursar/cluster/internal/raftlog/raftlogtest"
+
+// Disk is a disk in memory, for cluster.Config.OnDisk. It outlives the nodes that use
+// it one after the other.
+type Disk = raftlogtest.Disk
+
+// Op is a call that changes a Disk.
+type Op = raftlogtest.Op
+
+// NewDisk gives an empty disk.
+func NewDisk() *Disk { return raftlogtest.New() }

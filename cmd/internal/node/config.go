@@ -77,6 +77,9 @@ type Config struct {
 	// FaultInjection lets operators inject faults into this node's actors. Not for a
 	// treasury that pays.
 	FaultInjection bool
+	// Severable lets CutOff pull the cable between this node and the others. It is for
+	// bursar dev: no setting names it.
+	Severable bool
 	// Debug serves /debug/pprof.
 	Debug bool
 }

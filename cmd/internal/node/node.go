@@ -53,6 +53,7 @@ type Node struct {
 	// network carries streams between nodes, gossip their packets.
 	network cluster.Network
 	gossip  membership.Network
+	cut     *cut // between these and the others; nil unless Severable
 	// boot tells this start of the node from every other.
 	boot   uint64
 	routes routes
@@ -109,7 +110,7 @@ func newBoot() uint64 {
 // open opens the parts from the bottom up. Monitoring comes first and so ends last.
 func (n *Node) open(ctx context.Context) error {
 	steps := []func(context.Context) error{
-		n.openPages, n.openData, n.openStore, n.openConsensus, n.openJournal, n.openActors,
+		n.openCut, n.openPages, n.openData, n.openStore, n.openConsensus, n.openJournal, n.openActors,
 		n.openPeers, n.openMembership, n.openWire,
 	}
 	for _, open := range steps {

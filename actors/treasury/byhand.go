@@ -30,6 +30,7 @@ type ByHand struct {
 
 	executor *executor
 	shards   []*shard
+	settlers []settler // one a shard
 	entities map[messages.DisbursementID]*entity
 	turner   *clock
 
@@ -92,6 +93,7 @@ func (h *ByHand) begin(hand Hand) error {
 		s := newShard(h.deps, messages.ShardID(i))
 		s.proposer, s.expiring = newProposer[shardWork](&h.deps, actors.Ref{}), true
 		h.shards = append(h.shards, s)
+		h.settlers = append(h.settlers, h.settleShard(s))
 	}
 	h.turner = &clock{deps: h.deps, proposer: newProposer[*turn](&h.deps, actors.Ref{}), expiring: true}
 	return nil
@@ -137,9 +139,9 @@ func (h *ByHand) Own(owned map[messages.ShardID]messages.Fence) error {
 // Turn lets the shards sweep and the executor pay. rested says that it is time to try
 // again what the log did not take.
 func (h *ByHand) Turn(rested bool) error {
-	for _, s := range h.shards {
+	for i, s := range h.shards {
 		s.resting = s.resting && !rested
-		if err := h.turn(h.settleShard(s), func() error { return s.sweep(nil) }); err != nil {
+		if err := h.turn(h.settlers[i], func() error { return s.sweep(nil) }); err != nil {
 			return err
 		}
 	}
@@ -223,9 +225,9 @@ func (d *delegated) Fail(*messages.Error) { d.s.takeBack() }
 
 // Append is Treasury.Append for one request.
 func (h *ByHand) Append(r Appendable) error {
-	s := h.shards[h.IngressShard(r.request().ID)]
-	return h.turn(h.settleShard(s), func() error {
-		s.take(r)
+	shard := h.IngressShard(r.request().ID)
+	return h.turn(h.settlers[shard], func() error {
+		h.shards[shard].take(r)
 		return nil
 	})
 }

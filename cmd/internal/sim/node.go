@@ -15,11 +15,11 @@ import (
 )
 
 const (
-	tickEvery     = 15 * time.Millisecond
+	tickEvery     = 20 * time.Millisecond
 	epochInterval = 150 * time.Millisecond
 	applyMax      = 3 * time.Millisecond
 	aliveMax      = 150 * time.Millisecond // a leader takes who was silent for longer for dead
-	lookEvery     = 25 * time.Millisecond
+	lookEvery     = 50 * time.Millisecond
 )
 
 // node is one member: what survives it, and one incarnation of the process.

@@ -50,6 +50,7 @@ type Node struct {
 	membership *membership.Membership
 	// identity proves who this node is; nil without TLS.
 	identity *certs.Identity
+	around     surroundings
 	// network carries streams between nodes, gossip their packets.
 	network cluster.Network
 	gossip  membership.Network
@@ -66,11 +67,15 @@ type Node struct {
 // Open binds the ports, opens log and Store, and assembles the node. The node does
 // nothing until Run. What Open has opened is closed again if it fails.
 func Open(ctx context.Context, cfg Config, log *slog.Logger) (*Node, error) {
+	return openIn(ctx, onMachine(), cfg, log)
+}
+
+func openIn(ctx context.Context, around surroundings, cfg Config, log *slog.Logger) (*Node, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
 	n := &Node{cfg: cfg, log: log, started: time.Now(), boot: newBoot(), parts: newLifecycle(log),
-		network: cluster.TCP{}, gossip: membership.Sockets{}}
+		around: around, network: around.network, gossip: around.gossip}
 	if err := n.identify(); err != nil {
 		return nil, err
 	}
@@ -149,7 +154,8 @@ func (n *Node) openConsensus(context.Context) error {
 	cfg.RaftAddr = n.cfg.Address(PortRaft)
 	cfg.BootstrapExpect = n.cfg.BootstrapExpect
 	cfg.Timing = cluster.Timing(n.cfg.Timing)
-	consensus, err := cluster.OpenConsensus(cfg, cluster.ForFSM(persistence.NewFSM(n.store)), n.network, n.parts.fail, n.log)
+	machine := n.around.machine(cluster.ForFSM(persistence.NewFSM(n.store)))
+	consensus, err := cluster.OpenConsensus(n.around.consensus(cfg), machine, n.network, n.parts.fail, n.log)
 	if err != nil {
 		return err
 	}
@@ -177,7 +183,7 @@ func (n *Node) openActors(context.Context) error {
 	cfg.Node = n.cfg.Name
 	cfg.EpochInterval = n.cfg.EpochInterval
 	cfg.Outside = outside
-	if n.treasury, err = treasury.New(cfg, n.system, n.store, n.journal, n.log); err != nil {
+	if n.treasury, err = treasury.New(n.around.treasury(cfg), n.system, n.store, n.journal, n.log); err != nil {
 		return err
 	}
 	if err = n.openOperations(); err != nil {
@@ -197,7 +203,7 @@ func (n *Node) openWire(ctx context.Context) error {
 		return err
 	}
 	n.pages.Handle("/rpc", n.wire.HTTP())
-	n.listener, err = new(net.ListenConfig).Listen(ctx, "tcp", n.cfg.Address(PortRPC))
+	n.listener, err = n.around.listen(ctx, n.cfg.Address(PortRPC))
 	if err != nil {
 		return fmt.Errorf("listen for calls: %w", err)
 	}
@@ -238,7 +244,9 @@ func (n *Node) Run(ctx context.Context) error {
 // runParts starts what runs by itself. The steps that end these parts come after
 // those of Open and so run before them.
 func (n *Node) runParts() {
-	n.parts.run("pages", n.pages.Run)
+	if n.around.pages {
+		n.parts.run("pages", n.pages.Run)
+	}
 	n.parts.run("links", n.peers.Run)
 	n.parts.run("consensus's watch", n.consensus.Run)
 	n.parts.run("gossip", n.membership.Run)

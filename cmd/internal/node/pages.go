@@ -27,6 +27,9 @@ func (n *Node) openPages(ctx context.Context) error {
 		return err
 	}
 	n.pages = pages
+	if !n.around.pages {
+		return nil
+	}
 	if err := pages.Listen(ctx); err != nil {
 		return err
 	}

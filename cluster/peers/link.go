@@ -211,12 +211,13 @@ func (l *link) up(client *wire.Client, hello *messages.Hello) {
 	s.Boot, s.Version, s.Protocol = hello.Boot, hello.Version, agreed(l.peers.hello(), hello)
 	s.LastHeard = time.Now()
 	l.ping = ping{}
-	l.mu.Unlock()
+	s.Linked, s.Links = true, s.Links+1
 	l.client.Store(client)
+	l.mu.Unlock()
 	if changed {
 		l.peers.log.Info("linked to a node", "node", l.node, "boot", hello.Boot, "version", hello.Version)
-		l.peers.tell()
 	}
+	l.peers.tell()
 }
 
 // detach notes that a connection is lost. Its node is down where it was silent already.
@@ -224,8 +225,9 @@ func (l *link) detach(client *wire.Client, err error) {
 	l.client.Store(nil)
 	heard := client.Heard()
 	l.mu.Lock()
-	l.status.LastHeard, l.status.Err = heard, err
+	l.status.LastHeard, l.status.Err, l.status.Linked = heard, err, false
 	l.mu.Unlock()
+	l.peers.tell()
 	if time.Since(heard) >= l.peers.cfg.DownAfter {
 		l.down(err)
 	}

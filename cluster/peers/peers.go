@@ -303,8 +303,8 @@ func (p *Peers) Statuses() []Status {
 	return all
 }
 
-// Watch returns a channel that is closed when a node's Up or Boot changes next, or the
-// nodes that are known. Who wants to miss nothing calls it before Status.
+// Watch returns a channel that is closed when a node's Up, Boot or Links changes next,
+// or the nodes that are known. Who wants to miss nothing calls it before Status.
 func (p *Peers) Watch() <-chan struct{} {
 	p.mu.Lock()
 	defer p.mu.Unlock()

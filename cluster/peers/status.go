@@ -28,6 +28,10 @@ type Status struct {
 	Up    bool
 	Since time.Time
 	Err   error
+	// Linked says that there is a connection, Links counts those that were made. A node
+	// stays up while a broken one is made again.
+	Linked bool
+	Links  uint64
 	// Boot tells one start of the node from the next, as its last hello said; Version is
 	// its program's, and Protocol the one spoken with it.
 	Boot     uint64

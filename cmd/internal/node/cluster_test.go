@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/the-block/bursar/actors"
 	"github.com/the-block/bursar/cmd/internal/node"
 	"github.com/the-block/bursar/messages"
 )
@@ -14,6 +15,12 @@ import (
 // startThree runs a primary, a replica and an observer that form a cluster, and
 // returns once all are ready.
 func startThree(t *testing.T) []*member {
+	t.Helper()
+	return startThreeWith(t, new(actors.Codecs))
+}
+
+// startThreeWith is startThree with actors that may say what is registered in codecs.
+func startThreeWith(t *testing.T, codecs *actors.Codecs) []*member {
 	t.Helper()
 	dir := t.TempDir()
 	roles := []node.Role{node.RolePrimary, node.RoleReplica, node.RoleObserver}
@@ -29,7 +36,7 @@ func startThree(t *testing.T) []*member {
 	members := make([]*member, len(roles))
 	for i := range configs {
 		configs[i].Join = join
-		m, err := begin(configs[i])
+		m, err := beginWith(codecs, configs[i])
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 
+	"github.com/the-block/bursar/actors"
 	"github.com/the-block/bursar/messages"
 	"github.com/the-block/bursar/messages/wire"
 )
@@ -46,3 +47,13 @@ func Walking(do func(*wire.Call)) wire.Handler {
 	}
 	return s
 }
+
+// OpenWith is Open for a node whose actors may say what is registered in codecs.
+func OpenWith(ctx context.Context, codecs *actors.Codecs, cfg Config, log *slog.Logger) (*Node, error) {
+	around := onMachine()
+	around.codecs = codecs
+	return openIn(ctx, around, cfg, log)
+}
+
+// Actors gives the node's actors.
+func (n *Node) Actors() *actors.System { return n.system }

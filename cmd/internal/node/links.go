@@ -46,7 +46,7 @@ func (n *Node) pong() peers.Pong {
 }
 
 // ServePeer implements peers.Handler.
-func (n *Node) ServePeer(_ messages.NodeID, calls []*wire.Call) {
+func (n *Node) ServePeer(from messages.NodeID, calls []*wire.Call) {
 	var routed []*wire.Call
 	for _, c := range calls {
 		switch p := c.Params.(type) {
@@ -59,6 +59,11 @@ func (n *Node) ServePeer(_ messages.NodeID, calls []*wire.Call) {
 			routed = append(routed, inner)
 		case *messages.NodeProposeParams:
 			n.servePropose(c, p)
+		case *messages.NodeTellParams:
+			if err := n.remote.Receive(from, p.Batch); err != nil {
+				n.log.Warn("messages of another node's actors make no sense", "member", string(from), "err", err)
+			}
+			c.Reply(&messages.NoResult{})
 		case *messages.NodeFormParams:
 			work(n.service, []*wire.Call{c}, n.servePromise)
 		case *messages.NoParams: // the only question without any is node.read_index

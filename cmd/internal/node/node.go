@@ -47,10 +47,11 @@ type Node struct {
 	service    *service
 	keeper     *ownership.Keeper
 	peers      *peers.Peers
+	remote     *actors.Remote // joins this node's actors to those of the others
 	membership *membership.Membership
 	// identity proves who this node is; nil without TLS.
 	identity *certs.Identity
-	around     surroundings
+	around   surroundings
 	// network carries streams between nodes, gossip their packets.
 	network cluster.Network
 	gossip  membership.Network
@@ -116,7 +117,7 @@ func newBoot() uint64 {
 func (n *Node) open(ctx context.Context) error {
 	steps := []func(context.Context) error{
 		n.openCut, n.openPages, n.openData, n.openStore, n.openConsensus, n.openJournal, n.openActors,
-		n.openPeers, n.openMembership, n.openWire,
+		n.openPeers, n.joinActors, n.openMembership, n.openWire,
 	}
 	for _, open := range steps {
 		if err := open(ctx); err != nil {
@@ -252,6 +253,7 @@ func (n *Node) runParts() {
 	n.parts.run("gossip", n.membership.Run)
 	n.parts.onStop("good-bye", n.sayGoodBye)
 	n.parts.run("meeting", n.meet)
+	n.parts.run("actors' links", n.linkActors)
 	n.parts.runUntil("journal", n.journal.Run, n.journal.Close)
 	n.parts.onStop("treasury", n.treasury.Stop)
 	n.parts.run("operations", n.operations.Run)

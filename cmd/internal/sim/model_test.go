@@ -122,6 +122,19 @@ func add(total *sim.Report, r sim.Report) {
 	total.Elections += r.Elections
 }
 
+// TestSeedsThatFailedBefore runs the seeds that once ended in a finding.
+func TestSeedsThatFailedBefore(t *testing.T) {
+	for _, seed := range []uint64{
+		1,   // the rollback window of an outside payment had no time in it
+		49,  // an entry came when all was believed to be at rest
+		616, // a follower confirmed a snapshot that its disk did not have
+	} {
+		if _, err := sim.Run(sim.Config{Seed: seed, Dir: memory(t)}); err != nil {
+			t.Errorf("seed %d: %v", seed, err)
+		}
+	}
+}
+
 // TestSeedsRepeat runs seeds twice: a run that depends on anything but its seed would
 // be no use.
 func TestSeedsRepeat(t *testing.T) {

@@ -282,7 +282,7 @@ func (r *raft) take(from int, term, before, beforeTerm uint64, entries []entry, 
 		skip := min(r.base-before, uint64(len(entries)))
 		entries, before = entries[skip:], before+skip
 		if before < r.base {
-			r.answer(from, term, true, before)
+			r.confirm(from, term, before)
 			return
 		}
 		beforeTerm = r.baseTerm
@@ -291,7 +291,6 @@ func (r *raft) take(from int, term, before, beforeTerm uint64, entries []entry, 
 		r.answer(from, term, false, min(r.last(), before-1))
 		return
 	}
-	dirty := false
 	for i, e := range entries {
 		index := before + 1 + uint64(i)
 		if own, ok := r.termAt(index); ok && own == e.term {
@@ -303,22 +302,33 @@ func (r *raft) take(from int, term, before, beforeTerm uint64, entries []entry, 
 		}
 		r.log = append(slices.Clip(r.log[:index-r.base-1]), entries[i:]...)
 		r.disk.changed(index)
-		dirty = true
 		break
 	}
 	newest := before + uint64(len(entries))
-	settle := func() {
-		if r.term != term {
-			return
+	r.durably(func() {
+		if r.term == term {
+			r.answer(from, term, true, newest)
+			r.commitTo(min(commit, newest))
 		}
-		r.answer(from, term, true, newest)
-		r.commitTo(min(commit, newest))
-	}
-	if dirty || r.disk.dirty() {
-		r.disk.write(settle)
+	})
+}
+
+// durably does something when all that was written is on the disk.
+func (r *raft) durably(do func()) {
+	if r.disk.dirty() {
+		r.disk.write(do)
 	} else {
-		settle()
+		do()
 	}
+}
+
+// confirm tells the leader of a term that the log goes along with its own up to index.
+func (r *raft) confirm(to int, term, index uint64) {
+	r.durably(func() {
+		if r.term == term {
+			r.answer(to, term, true, index)
+		}
+	})
 }
 
 // answer tells the leader how far the follower's log goes along with its own; if it
@@ -376,7 +386,7 @@ func (r *raft) install(from int, term, base, baseTerm uint64, snapshot []byte) {
 		return
 	}
 	if base <= r.commit {
-		r.answer(from, term, true, base)
+		r.confirm(from, term, base)
 		return
 	}
 	r.n.tell("takes a snapshot at %d from n%d", base, from+1)
@@ -389,11 +399,7 @@ func (r *raft) install(from int, term, base, baseTerm uint64, snapshot []byte) {
 	r.disk.changed(0)
 	r.n.restore(snapshot)
 	r.commit = base
-	r.disk.write(func() {
-		if r.term == term {
-			r.answer(from, term, true, base)
-		}
-	})
+	r.confirm(from, term, base)
 }
 
 // compact lets a snapshot stand for the entries that are applied.

@@ -85,7 +85,11 @@ const retryOverload = 50 * time.Millisecond
 // errorOf turns an error of the journal or the runtime into what a caller is told.
 func errorOf(err error) *messages.Error {
 	var known *messages.Error
+	var busy *persistence.OverloadError
 	switch {
+	case errors.As(err, &busy):
+		return messages.Errorf(messages.CodeOverloaded, "not done: the log is too busy; try again").
+			With("retry_after_ms", max(busy.RetryAfter, time.Millisecond).Milliseconds())
 	case errors.Is(err, persistence.ErrOverloaded):
 		return messages.Errorf(messages.CodeOverloaded, "the journal's queue is full; try again").
 			With("retry_after_ms", retryOverload.Milliseconds())

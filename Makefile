@@ -16,13 +16,13 @@ RACE = ./actors ./actors/treasury ./cluster ./persistence ./supervision/... ./me
 LINT = $(GO) tool -modfile=.tools/go.mod golangci-lint
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test check fmt vet lint cross docs race fuzz bench soak sim
+.PHONY: help run build test check fmt vet lint cross docs race fuzz bench soak sim chaos chaos-short
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-run: build ## start a treasury on this machine and pay a real DAO's grants; Ctrl-C ends it
-	@./bin/bursar dev --nodes 1 $(ARGS)
+run: build ## start a treasury of three nodes here and pay a real DAO's grants; Ctrl-C ends it
+	@./bin/bursar dev $(ARGS)
 
 build: ## build ./bin/bursar
 	@$(GO) build -o bin/bursar ./cmd/bursar
@@ -66,6 +66,12 @@ fuzz: ## fuzz each decoder for a short while: make fuzz FUZZTIME=1m
 sim: ## run the model simulation: make sim SIM_SEEDS=1000, or SEED=42 to repeat one and hear its story
 	$(GO) test ./cmd/internal/sim -run '^TestModel$$' -count=1 -v -timeout 60m \
 		$(if $(SEED),-seed $(SEED),-seeds $(SIM_SEEDS) -progress) $(ARGS)
+
+chaos: ## do to real nodes what happens to machines (30 minutes; root for the cables): make chaos RUN=Kill
+	$(GO) test ./cmd/internal/chaos -count=1 -v -timeout 120m -live full $(if $(RUN),-run '$(RUN)') $(ARGS)
+
+chaos-short: ## ten kills of the node that leads and pays, in less than a minute
+	$(GO) test ./cmd/internal/chaos -count=1 -v -timeout 10m -live short $(ARGS)
 
 bench: ## run the benchmarks: make bench PKG=./persistence BENCH=Apply
 	$(GO) test -run '^$$' -bench '$(BENCH)' -benchtime $(BENCHTIME) -benchmem $(PKG)

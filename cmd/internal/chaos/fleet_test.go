@@ -1,0 +1,383 @@
+package chaos_test
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/the-block/bursar/cmd/internal/certs"
+	"github.com/the-block/bursar/messages"
+)
+
+const (
+	startPatience = 30 * time.Second // until a node that was started serves
+	stopPatience  = 40 * time.Second // until a node that was asked to stop has ended
+	pollEvery     = 10 * time.Millisecond
+)
+
+// fleet is three nodes, each a process, and all that belongs to them.
+type fleet struct {
+	*testing.T
+	dir    string // logs, data and certificates
+	nodes  []*node
+	cables *cables     // nil where the nodes share the loopback device
+	secure *tls.Config // of the test's own calls; nil without TLS
+	begun  time.Time
+}
+
+// node is one of them.
+type node struct {
+	fleet   *fleet
+	name    string
+	role    string
+	listen  string
+	base    int
+	join    []string
+	expect  int
+	program string
+	timing  string
+	data    string
+	tlsDir  string
+	inside  string // its network namespace; "" for that of the test
+	logPath string
+
+	mu      sync.Mutex
+	process *process // the newest
+}
+
+// process is one start of a node. ended is closed when it is over, err says how.
+type process struct {
+	pid   int
+	ended chan struct{}
+	err   error
+	asked bool // to end; guarded by node.mu
+}
+
+var roles = []string{"primary", "replica", "observer"}
+
+// newFleet prepares three nodes on the loopback device.
+func newFleet(t *testing.T) *fleet {
+	t.Helper()
+	f := bareFleet(t)
+	base := freePorts(t, len(roles))
+	for i := range roles {
+		f.add("127.0.0.1", base+10*i)
+	}
+	return f
+}
+
+func bareFleet(t *testing.T) *fleet {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "bursar-chaos-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := &fleet{T: t, dir: dir, begun: time.Now()}
+	t.Cleanup(f.close)
+	return f
+}
+
+// add prepares the next node.
+func (f *fleet) add(listen string, base int) *node {
+	i := len(f.nodes)
+	name := fmt.Sprintf("n%d", i+1)
+	n := &node{
+		fleet: f, name: name, role: roles[min(i, len(roles)-1)], listen: listen, base: base, expect: len(roles),
+		program: program, timing: "default",
+		data: filepath.Join(f.dir, name), logPath: filepath.Join(f.dir, name+".log"),
+	}
+	f.nodes = append(f.nodes, n)
+	var join []string
+	for _, other := range f.nodes {
+		join = append(join, other.addr(1))
+	}
+	for _, other := range f.nodes {
+		other.join = join
+	}
+	return n
+}
+
+// secureWith issues certificates for all nodes and for the test.
+func (f *fleet) secureWith(authority string) {
+	f.Helper()
+	dir := filepath.Join(f.dir, authority)
+	f.must(certs.Init(dir, time.Now()))
+	year := 365 * 24 * time.Hour
+	for _, n := range f.nodes {
+		var err error
+		n.tlsDir, err = certs.Issue(dir, certs.Request{Name: n.name, Roles: []string{"node"}, Hosts: []string{n.listen}, Valid: year}, time.Now())
+		f.must(err)
+	}
+	own, err := certs.Issue(dir, certs.Request{Name: "chaos", Roles: []string{"operator", "voter"}, Valid: year}, time.Now())
+	f.must(err)
+	id, err := certs.Load(own, slog.New(slog.DiscardHandler))
+	f.must(err)
+	f.secure = id.ClientConfig()
+}
+
+func (f *fleet) must(err error) {
+	f.Helper()
+	if err != nil {
+		f.Fatal(err)
+	}
+}
+
+// launch starts all nodes and returns when all serve.
+func (f *fleet) launch() {
+	f.Helper()
+	for _, n := range f.nodes {
+		n.start()
+	}
+	for _, n := range f.nodes {
+		n.awaitReady()
+	}
+}
+
+// close ends what still runs. What a failed scenario leaves is kept, and the output says
+// where it is and how to repeat it.
+func (f *fleet) close() {
+	for _, n := range f.nodes {
+		n.kill()
+	}
+	if f.cables != nil {
+		f.cables.remove()
+	}
+	if !f.Failed() && !*keep {
+		os.RemoveAll(f.dir)
+		return
+	}
+	f.Logf("logs and data are kept in %s\nrepeat it with: go test ./cmd/internal/chaos -count=1 -v -timeout 60m -live %s -run '^%s$'",
+		f.dir, *live, strings.ReplaceAll(f.Name(), "/", "$/^"))
+	for _, n := range f.nodes {
+		f.Logf("the end of %s:\n%s", n.logPath, n.lastLog(6))
+	}
+}
+
+// say logs with the time since the scenario began.
+func (f *fleet) say(format string, args ...any) {
+	f.Helper()
+	f.Logf("%6.1fs  %s", time.Since(f.begun).Seconds(), fmt.Sprintf(format, args...))
+}
+
+func (f *fleet) node(name string) *node {
+	f.Helper()
+	i := slices.IndexFunc(f.nodes, func(n *node) bool { return n.name == name })
+	if i < 0 {
+		f.Fatalf("there is no node %q", name)
+	}
+	return f.nodes[i]
+}
+
+// others are all nodes but one.
+func (f *fleet) others(n *node) []*node {
+	return slices.DeleteFunc(slices.Clone(f.nodes), func(o *node) bool { return o == n })
+}
+
+func (n *node) addr(offset int) string {
+	return net.JoinHostPort(n.listen, strconv.Itoa(n.base+offset))
+}
+
+func (n *node) args() []string {
+	args := []string{
+		"node", "--name", n.name, "--role", n.role, "--listen", n.listen, "--base-port", strconv.Itoa(n.base),
+		"--join", strings.Join(n.join, ","), "--bootstrap-expect", strconv.Itoa(n.expect), "--data", n.data,
+		"--epoch-interval", "250ms", "--timing", n.timing,
+	}
+	if n.tlsDir != "" {
+		args = append(args, "--tls-dir", n.tlsDir)
+	}
+	return args
+}
+
+// start starts the node's process. One that ends without being asked to fails the test.
+func (n *node) start() *process {
+	n.fleet.Helper()
+	logFile, err := os.OpenFile(n.logPath, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	n.fleet.must(err)
+	defer logFile.Close() // the process has its own
+	name, args := n.program, n.args()
+	if n.inside != "" {
+		name, args = "ip", append([]string{"netns", "exec", n.inside, n.program}, args...)
+	}
+	command := exec.Command(name, args...)
+	command.Env = slices.DeleteFunc(os.Environ(), func(entry string) bool { return strings.HasPrefix(entry, "BURSAR_") })
+	command.Stdout, command.Stderr = logFile, logFile
+	command.SysProcAttr = dieWithUs()
+	n.fleet.must(command.Start())
+	p := &process{pid: command.Process.Pid, ended: make(chan struct{})}
+	n.mu.Lock()
+	n.process = p
+	n.mu.Unlock()
+	go func() {
+		p.err = command.Wait()
+		n.mu.Lock()
+		asked := p.asked
+		n.mu.Unlock()
+		if !asked {
+			n.fleet.Errorf("%s ended by itself: %v", n.name, p.err)
+		}
+		close(p.ended)
+	}()
+	return p
+}
+
+// signal sends a signal to the node's process. Those that end it are to be sent by ask.
+func (n *node) signal(s syscall.Signal) {
+	n.mu.Lock()
+	p := n.process
+	n.mu.Unlock()
+	_ = syscall.Kill(p.pid, s)
+}
+
+// ask asks the process to end and gives it; nil if none runs.
+func (n *node) ask(s syscall.Signal) *process {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.process == nil {
+		return nil
+	}
+	select {
+	case <-n.process.ended:
+		return nil
+	default:
+	}
+	n.process.asked = true
+	_ = syscall.Kill(n.process.pid, s) // it may be ending by itself
+	return n.process
+}
+
+// kill ends the node at once, if it runs.
+func (n *node) kill() {
+	if p := n.ask(syscall.SIGKILL); p != nil {
+		<-p.ended
+	}
+}
+
+// stop asks the node to stop and holds it to an orderly end. It gives the time it took.
+func (n *node) stop() time.Duration {
+	begun := time.Now()
+	p := n.ask(syscall.SIGTERM)
+	if p == nil {
+		return 0
+	}
+	select {
+	case <-p.ended:
+		if p.err != nil {
+			n.fleet.Errorf("%s did not stop in order: %v\n%s", n.name, p.err, n.lastLog(6))
+		}
+	case <-time.After(stopPatience):
+		n.signal(syscall.SIGQUIT) // its goroutines go to its log
+		<-p.ended
+		n.fleet.Errorf("%s had not stopped after %s; its goroutines are in %s", n.name, stopPatience, n.logPath)
+	}
+	return time.Since(begun)
+}
+
+// stopAll stops all nodes at the same moment.
+func (f *fleet) stopAll() {
+	var all sync.WaitGroup
+	for _, n := range f.nodes {
+		all.Go(func() { n.stop() })
+	}
+	all.Wait()
+}
+
+// status asks the node itself.
+func (n *node) status() (messages.ClusterStatusResult, error) {
+	c := newCaller(n.fleet, n)
+	defer c.close()
+	var result messages.ClusterStatusResult
+	err := c.try(0, time.Second, messages.MethodClusterStatus, nil, &result)
+	return result, err
+}
+
+// awaitReady waits until the node serves, and gives the time that took.
+func (n *node) awaitReady() time.Duration {
+	n.fleet.Helper()
+	begun := time.Now()
+	n.fleet.await(startPatience, n.name+" is ready", func() error {
+		s, err := n.status()
+		if err == nil && !s.Ready {
+			err = errors.New(s.Reason)
+		}
+		return err
+	})
+	return time.Since(begun)
+}
+
+// await asks until there is no error.
+func (f *fleet) await(patience time.Duration, what string, ask func() error) {
+	f.Helper()
+	for deadline := time.Now().Add(patience); ; {
+		err := ask()
+		if err == nil {
+			return
+		}
+		if time.Now().After(deadline) {
+			f.Fatalf("not within %s: %s: %v", patience, what, err)
+		}
+		time.Sleep(pollEvery)
+	}
+}
+
+// lastLog is the end of the node's log.
+func (n *node) lastLog(lines int) string {
+	text, err := os.ReadFile(n.logPath)
+	if err != nil {
+		return err.Error()
+	}
+	all := strings.Split(strings.TrimSpace(string(text)), "\n")
+	return "  " + strings.Join(all[max(0, len(all)-lines):], "\n  ")
+}
+
+// alarming is what no node may ever write into its log.
+var alarming = regexp.MustCompile(`(?m)^(panic:|fatal error:|goroutine \d+ \[|.*it hangs after|.*level=ERROR).*$`)
+
+// checkLogs finds what no fault may cause.
+func (f *fleet) checkLogs() {
+	f.Helper()
+	for _, n := range f.nodes {
+		text, err := os.ReadFile(n.logPath)
+		f.must(err)
+		if line := alarming.Find(text); line != nil {
+			f.Errorf("%s says %q", n.logPath, line)
+		}
+	}
+}
+
+// freePorts finds room for nodes, ten ports each, below the ports that a system gives
+// to clients.
+func freePorts(t *testing.T, nodes int) int {
+	t.Helper()
+	for base := 12000 + os.Getpid()%300*40; base < 32000; base += 40 {
+		if free(base, base+10*nodes) {
+			return base
+		}
+	}
+	t.Fatal("no room for the nodes' ports")
+	return 0
+}
+
+func free(from, to int) bool {
+	for port := from; port < to; port++ {
+		listener, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+		if err != nil {
+			return false
+		}
+		listener.Close()
+	}
+	return true
+}

@@ -4,6 +4,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -40,7 +41,7 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 		collectCluster(out, c.sources.Cluster())
 	}
 	if c.sources.Actors != nil {
-		collectActors(out, c.sources.Actors())
+		collectActors(out, c.sources.Actors(), c.sources.Node.Started)
 	}
 	if c.sources.Breakers != nil {
 		collectBreakers(out, c.sources.Breakers())
@@ -86,11 +87,7 @@ func (c collector) collectExecutor(out sink) {
 func collectRPC(out sink, rpc RPC) {
 	out.put(metrics.rpcInFlight, float64(rpc.InFlight))
 	out.put(metrics.rpcConnections, float64(rpc.Connections))
-	for _, m := range foldMethods(rpc.Methods) {
-		out.put(metrics.rpcRequests, float64(m.OK), m.Name, "ok")
-		out.put(metrics.rpcRequests, float64(m.Refused), m.Name, "refused")
-		out.put(metrics.rpcRequests, float64(m.Failed), m.Name, "failed")
-	}
+	putMethods(out, metrics.rpcRequests, foldMethods(rpc.Methods, MethodsMax))
 	refusals := make(map[string]uint64)
 	for code, n := range rpc.Refusals {
 		refusals[codeLabel(code)] += n
@@ -109,12 +106,20 @@ func codeLabel(code messages.Code) string {
 	return label
 }
 
-// foldMethods keeps MethodsMax methods and sums the others under "other".
-func foldMethods(methods []Method) []Method {
-	kept := make([]Method, 0, min(len(methods), MethodsMax)+1)
+func putMethods(out sink, family Family, methods []Method) {
+	for _, m := range methods {
+		out.put(family, float64(m.OK), m.Name, "ok")
+		out.put(family, float64(m.Refused), m.Name, "refused")
+		out.put(family, float64(m.Failed), m.Name, "failed")
+	}
+}
+
+// foldMethods keeps the first most methods and sums the others under "other".
+func foldMethods(methods []Method, most int) []Method {
+	kept := make([]Method, 0, min(len(methods), most)+1)
 	rest := Method{Name: other}
 	for _, m := range methods {
-		if m.Name != other && len(kept) < MethodsMax {
+		if m.Name != other && len(kept) < most {
 			kept = append(kept, m)
 			continue
 		}
@@ -128,26 +133,17 @@ func foldMethods(methods []Method) []Method {
 func collectJournal(out sink, j Journal) {
 	out.put(metrics.journalTxns, float64(j.Txns))
 	out.put(metrics.journalBatches, float64(j.Batches))
-	out.put(metrics.journalBytes, float64(j.Bytes))
 	out.put(metrics.journalOverloaded, float64(j.Overloaded))
+	out.put(metrics.journalUnfinished, float64(j.Unavailable), "unavailable")
+	out.put(metrics.journalUnfinished, float64(j.Unknown), "unknown")
 	out.put(metrics.journalQueued, float64(j.Queued))
+	out.put(metrics.journalQueuedBytes, float64(j.QueuedBytes))
+	out.put(metrics.journalLagging, float64(j.Lagging))
 	out.putHistogram(metrics.journalBatchTxns, j.BatchTxns)
 	out.putHistogram(metrics.journalCommit, j.CommitSeconds.within(latencyMin, latencyMax))
 }
 
-func collectCluster(out sink, c Cluster) {
-	out.put(metrics.leader, boolean(c.IsLeader))
-	out.put(metrics.term, float64(c.Term))
-	out.put(metrics.appliedIndex, float64(c.AppliedIndex))
-	out.put(metrics.lastIndex, float64(c.LastIndex))
-	members := make(map[string]uint64, len(c.Members))
-	for state, n := range c.Members {
-		members[state] = uint64(max(n, 0))
-	}
-	out.putClosed(metrics.members, members, memberStates)
-}
-
-func collectActors(out sink, a Actors) {
+func collectActors(out sink, a Actors, started time.Time) {
 	for _, k := range foldKinds(a.Kinds) {
 		out.put(metrics.kindActive, float64(k.Active), k.Name)
 		out.put(metrics.kindMessages, float64(k.Messages), k.Name)
@@ -155,8 +151,8 @@ func collectActors(out sink, a Actors) {
 		out.put(metrics.kindRejected, float64(k.Rejected), k.Name)
 		out.put(metrics.kindRestarts, float64(k.Restarts), k.Name)
 		out.put(metrics.kindDead, float64(k.DeadLetters), k.Name)
-		out.putHistogram(metrics.kindWait, k.Wait.within(latencyMin, latencyMax), k.Name)
-		out.putHistogram(metrics.kindProcessing, k.Processing.within(latencyMin, latencyMax), k.Name)
+		out.putDouble(metrics.kindWait, k.Wait, started, k.Name)
+		out.putDouble(metrics.kindProcessing, k.Processing, started, k.Name)
 	}
 	for _, actor := range foldActors(a) {
 		out.put(metrics.actorDepth, float64(actor.Depth), actor.Path)
@@ -229,13 +225,25 @@ func (s sink) putClosed(family Family, counts map[string]uint64, allowed []strin
 	}
 }
 
-// putHistogram sends a histogram, its buckets merged until at most BoundsMax bounds
-// remain. It sends nothing for the zero Histogram.
+// putHistogram sends a histogram. It sends nothing for one that is empty of buckets.
 func (s sink) putHistogram(family Family, h Histogram, labels ...string) {
-	if len(h.Counts) == 0 || len(h.Counts) != len(h.Bounds)+1 {
-		return
+	if h.valid() {
+		s <- classic(family, h, clean(labels))
 	}
-	step := (len(h.Bounds) + BoundsMax - 1) / BoundsMax
+}
+
+// putDouble sends a histogram of latencies with a native one beside it.
+func (s sink) putDouble(family Family, h Histogram, started time.Time, labels ...string) {
+	if h.valid() {
+		labels = clean(labels)
+		s <- withNative(classic(family, h.within(latencyMin, latencyMax), labels), h, started, labels)
+	}
+}
+
+// classic makes a classic histogram, its buckets merged until at most BoundsMax bounds
+// remain.
+func classic(family Family, h Histogram, labels []string) prometheus.Metric {
+	step := max(1, (len(h.Bounds)+BoundsMax-1)/BoundsMax)
 	buckets := make(map[float64]uint64, BoundsMax)
 	var total uint64
 	for i, n := range h.Counts {
@@ -244,7 +252,7 @@ func (s sink) putHistogram(family Family, h Histogram, labels ...string) {
 			buckets[h.Bounds[i]] = total
 		}
 	}
-	s <- prometheus.MustNewConstHistogram(family.desc, total, h.Sum, buckets, clean(labels)...)
+	return prometheus.MustNewConstHistogram(family.desc, total, h.Sum, buckets, labels...)
 }
 
 func clean(labels []string) []string {

@@ -40,6 +40,11 @@ func histogram(name, help string, values int, labels ...string) Family {
 	return newFamily("histogram", name, help, values*(BoundsMax+3), labels...)
 }
 
+// double declares a histogram with a native one beside it.
+func double(name, help string, values int, labels ...string) Family {
+	return newFamily("histogram", name, help, values*(BoundsMax+4), labels...)
+}
+
 // The limits that make the families' ceilings.
 const (
 	// SeriesMax is the most series a node exports, whatever is thrown at it.
@@ -68,21 +73,20 @@ var (
 		"quorum_not_reached", "epoch_expired",
 	}
 	dependencyFailures = []string{"circular", "missing", "stale", "rolled_back_dependency"}
-	memberStates       = []string{"alive", "suspect", "left", "failed"}
 	roles              = []string{"primary", "replica", "observer"}
 )
 
-// catalog declares every family once. Counters begin at 0 with the process, and
-// what follows from the log is counted on every node: take max, not sum, over nodes.
+// catalog declares every family that has no file of its own, once. Counters begin at 0
+// with the process. What every node has is to be taken once, as the max over nodes;
+// what one node of the cluster counts, as the sum: each family says so.
 type catalog struct {
 	disbursements, executionErrors, balance, backlog, states, dependencyFailures, epoch Family
 	recoveries, recoveriesFailed                                                        Family
 	executorActive, breakerState, breakerFailures, breakerSuccesses, lag, tick          Family
 	executorInFlight                                                                    Family
 	rpcRequests, rpcRefusals, rpcInFlight, rpcConnections                               Family
-	journalTxns, journalBatches, journalBytes, journalOverloaded, journalQueued         Family
-	journalBatchTxns, journalCommit                                                     Family
-	leader, term, appliedIndex, lastIndex, members                                      Family
+	journalTxns, journalBatches, journalOverloaded, journalUnfinished                   Family
+	journalQueued, journalQueuedBytes, journalLagging, journalBatchTxns, journalCommit  Family
 	kindActive, kindMessages, kindDepth, kindRejected, kindRestarts, kindDead           Family
 	kindWait, kindProcessing, actorDepth, actorMessages, actorProcessing                Family
 	info, ready                                                                         Family
@@ -90,10 +94,10 @@ type catalog struct {
 
 var metrics = catalog{
 	disbursements: counter("governance_disbursements_total",
-		"Moves of disbursements into a status, as applied from the log. Every node counts them: take max over nodes.",
+		"Moves of disbursements into a status, each counted once in the cluster, by the node that made it. Sum over nodes.",
 		7, "status"),
 	executionErrors: counter("treasury_execution_errors_total",
-		"Disbursements that could not be executed, by reason.", len(executionReasons)+1, "reason"),
+		"Disbursements that could not be executed, by reason. Sum over nodes.", len(executionReasons)+1, "reason"),
 	balance: gauge("treasury_balance",
 		"Balance of the treasury in the smallest unit of BLOCK. Every node has it: take max over nodes.", 1),
 	backlog: gauge("treasury_disbursement_backlog",
@@ -102,7 +106,7 @@ var metrics = catalog{
 		"Disbursements by the status they are in now, final ones included. Every node has it: take max over nodes.",
 		7, "status"),
 	dependencyFailures: counter("treasury_dependency_failures_total",
-		"Submissions refused for a dependency, and disbursements that a rolled-back one failed (rolled_back_dependency).",
+		"Submissions refused for a dependency, and disbursements that a rolled-back one failed (rolled_back_dependency). Sum over nodes.",
 		len(dependencyFailures)+1, "failure_type"),
 	epoch: gauge("bursar_epoch", "The treasury's clock.", 1),
 	recoveries: counter("storage_retrieval_success_total",
@@ -130,18 +134,16 @@ var metrics = catalog{
 
 	journalTxns:       counter("bursar_journal_txns_total", "Txns the journal proposed.", 1),
 	journalBatches:    counter("bursar_journal_batches_total", "Batches the journal proposed, one log entry each.", 1),
-	journalBytes:      counter("bursar_journal_bytes_total", "Bytes of the batches.", 1),
 	journalOverloaded: counter("bursar_journal_overloaded_total", "Txns refused because the queue was full.", 1),
-	journalQueued:     gauge("bursar_journal_queued", "Txns that wait to be proposed.", 1),
-	journalBatchTxns:  histogram("bursar_journal_batch_txns", "Txns in a batch.", 1),
+	journalUnfinished: counter("bursar_journal_unfinished_total",
+		"Txns that got no verdict: certainly not done (unavailable), or nobody can tell (unknown).", 2, "outcome"),
+	journalQueued:      gauge("bursar_journal_queued", "Txns that wait to be proposed.", 1),
+	journalQueuedBytes: gauge("bursar_journal_queued_bytes", "Bytes of the Txns that wait to be proposed.", 1),
+	journalLagging: gauge("bursar_journal_lagging",
+		"Txns with a verdict that this node's Store does not show yet.", 1),
+	journalBatchTxns: histogram("bursar_journal_batch_txns", "Txns in a batch.", 1),
 	journalCommit: histogram("bursar_journal_commit_seconds",
 		"Time from proposing a batch to its outcome: log, fsync, majority and apply.", 1),
-
-	leader:       gauge("bursar_cluster_leader", "1 if this node leads the Raft group.", 1),
-	term:         gauge("bursar_cluster_term", "Raft's term.", 1),
-	appliedIndex: gauge("bursar_cluster_applied_index", "Newest log entry this node has applied.", 1),
-	lastIndex:    gauge("bursar_cluster_last_index", "Newest log entry this node has on disk.", 1),
-	members:      gauge("bursar_cluster_members", "Members as gossip sees them, by state.", len(memberStates)+1, "state"),
 
 	kindActive:   gauge("bursar_actors_active", "Loaded actors, by kind.", KindsMax+1, "kind"),
 	kindMessages: counter("bursar_actors_messages_total", "Messages processed, by kind.", KindsMax+1, "kind"),
@@ -150,10 +152,10 @@ var metrics = catalog{
 		"Messages refused because the mailbox was full or the breaker open, by kind.", KindsMax+1, "kind"),
 	kindRestarts: counter("bursar_actors_restarts_total", "Restarts by supervisors, by kind.", KindsMax+1, "kind"),
 	kindDead:     counter("bursar_actors_dead_letters_total", "Messages nobody took, by kind.", KindsMax+1, "kind"),
-	kindWait: histogram("bursar_actors_wait_seconds",
-		"Time of messages in mailboxes, by kind. Sampled.", KindsMax+1, "kind"),
-	kindProcessing: histogram("bursar_actors_processing_seconds",
-		"Time actors take for a message, by kind. Sampled.", KindsMax+1, "kind"),
+	kindWait: double("bursar_actors_wait_seconds",
+		"Time of messages in mailboxes, by kind. Sampled; a native histogram, its bounds 4.6 % lower, beside the classic one.", KindsMax+1, "kind"),
+	kindProcessing: double("bursar_actors_processing_seconds",
+		"Time actors take for a message, by kind. Sampled; a native histogram, its bounds 4.6 % lower, beside the classic one.", KindsMax+1, "kind"),
 	actorDepth: gauge("bursar_actor_mailbox_depth",
 		`Messages that wait for one of the busiest actors; "_other" sums the rest.`, BusiestMax+1, "actor"),
 	actorMessages: counter("bursar_actor_messages_total",
@@ -175,13 +177,12 @@ func Families() []Family {
 		m.recoveries, m.recoveriesFailed,
 		m.executorActive, m.breakerState, m.breakerFailures, m.breakerSuccesses, m.lag, m.tick, m.executorInFlight,
 		m.rpcRequests, m.rpcRefusals, m.rpcInFlight, m.rpcConnections,
-		m.journalTxns, m.journalBatches, m.journalBytes, m.journalOverloaded, m.journalQueued,
-		m.journalBatchTxns, m.journalCommit,
-		m.leader, m.term, m.appliedIndex, m.lastIndex, m.members,
+		m.journalTxns, m.journalBatches, m.journalOverloaded, m.journalUnfinished,
+		m.journalQueued, m.journalQueuedBytes, m.journalLagging, m.journalBatchTxns, m.journalCommit,
 		m.kindActive, m.kindMessages, m.kindDepth, m.kindRejected, m.kindRestarts, m.kindDead,
 		m.kindWait, m.kindProcessing, m.actorDepth, m.actorMessages, m.actorProcessing,
 		m.info, m.ready,
-	}, breakerFamilies())
+	}, clusterFamilies(), breakerFamilies())
 }
 
 // RuntimeSeriesMax is the most series of Go's runtime and of the process that are

@@ -100,7 +100,7 @@ func hostile() monitoring.Sources {
 	}
 	garbage := func(i int) string { return fmt.Sprintf("\xff\x00 %d", i) }
 	counts := make(map[string]uint64)
-	members := make(map[string]int)
+	var nodes []monitoring.Member
 	codes := make(map[messages.Code]uint64)
 	var methods []monitoring.Method
 	var kinds []monitoring.Kind
@@ -108,7 +108,10 @@ func hostile() monitoring.Sources {
 	var breakers monitoring.Breakers
 	breakers.Trips = counts
 	for i := range 10_000 {
-		counts[garbage(i)], members[garbage(i)], codes[messages.Code(-i)] = 1, 1, 1
+		counts[garbage(i)], codes[messages.Code(-i)] = 1, 1
+		nodes = append(nodes, monitoring.Member{
+			Name: messages.NodeID(garbage(i)), State: garbage(i), Voter: true, Leader: i == 0, Self: i == 5000, RTT: 1, Linked: true,
+		})
 		methods = append(methods, monitoring.Method{Name: garbage(i), OK: 1, Refused: 1, Failed: 1})
 		kinds = append(kinds, monitoring.Kind{Name: garbage(i), Messages: 1, Wait: wide, Processing: wide})
 		actors = append(actors, monitoring.Actor{Path: garbage(i), Messages: 1})
@@ -128,7 +131,9 @@ func hostile() monitoring.Sources {
 		Executor: func() (monitoring.Executor, bool) { return monitoring.Executor{Lag: wide, Tick: wide}, true },
 		RPC:      func() monitoring.RPC { return monitoring.RPC{Methods: methods, Refusals: codes} },
 		Journal:  func() monitoring.Journal { return monitoring.Journal{BatchTxns: wide, CommitSeconds: wide} },
-		Cluster:  func() monitoring.Cluster { return monitoring.Cluster{Members: members} },
+		Cluster: func() monitoring.Cluster {
+			return monitoring.Cluster{Nodes: nodes, Moves: counts, Peers: monitoring.Peers{Methods: methods}}
+		},
 		Actors:   func() monitoring.Actors { return monitoring.Actors{Kinds: kinds, Busiest: actors} },
 		Breakers: func() monitoring.Breakers { return breakers },
 	}
@@ -153,6 +158,9 @@ func seriesOf(family *dto.MetricFamily) int {
 		switch {
 		case metric.GetHistogram() != nil:
 			n += len(metric.GetHistogram().GetBucket()) + 3 // +Inf, sum and count
+			if metric.GetHistogram().Schema != nil {
+				n++ // a native histogram is one
+			}
 		case metric.GetSummary() != nil:
 			n += len(metric.GetSummary().GetQuantile()) + 2
 		default:
@@ -199,6 +207,9 @@ func TestSumsOverActorsAndMethodsStayExact(t *testing.T) {
 		"bursar_actors_messages_total": 10_000,
 		"bursar_rpc_requests_total":    30_000,
 		"bursar_rpc_refusals_total":    10_000,
+		"bursar_peers_requests_total":  30_000,
+		"bursar_cluster_moves_total":   10_000,
+		"bursar_cluster_members":       10_000,
 
 		"bursar_supervision_breaker_trips_total": 10_000,
 		"bursar_supervision_breakers":            10_000,

@@ -36,6 +36,7 @@ type view struct {
 	States   []stateCount
 	Latest   []Payment
 	Cluster  *Cluster
+	Nodes    []Member // of a cluster of several, by name
 	Requests uint64
 	InFlight int
 	Commits  uint64 // Txns the journal proposed
@@ -95,6 +96,9 @@ func (p page) view(nonce string) view {
 	if p.sources.Cluster != nil {
 		cluster := p.sources.Cluster()
 		v.Cluster = &cluster
+		if len(cluster.Nodes) > 1 {
+			v.Nodes = byName(cluster.Nodes)
+		}
 	}
 	if p.sources.RPC != nil {
 		rpc := p.sources.RPC()

@@ -24,7 +24,7 @@ type Sources struct {
 	RPC func() RPC
 	// Journal gives the figures of the group commit.
 	Journal func() Journal
-	// Cluster gives consensus and membership as this node sees them.
+	// Cluster gives the cluster as this node sees it.
 	Cluster func() Cluster
 	// Actors gives the runtime's figures.
 	Actors func() Actors
@@ -107,22 +107,14 @@ type Method struct {
 
 // Journal counts what the group commit did since the process began.
 type Journal struct {
-	Txns, Batches, Bytes uint64
+	Txns, Batches        uint64
 	Overloaded           uint64 // refused because the queue was full
-	Queued               int
+	Unavailable, Unknown uint64 // certainly not done, and nobody can tell
+	Queued, QueuedBytes  int
+	Lagging              int // with a verdict that this node's Store does not show yet
 	// BatchTxns is the number of Txns in a batch, CommitSeconds the time from taking
 	// up a batch to its outcome.
 	BatchTxns, CommitSeconds Histogram
-}
-
-// Cluster is consensus and membership as this node sees them.
-type Cluster struct {
-	Leader       messages.NodeID // empty if none is known
-	IsLeader     bool
-	Term         uint64
-	AppliedIndex uint64
-	LastIndex    uint64
-	Members      map[string]int // by state: alive, suspect, left, failed
 }
 
 // Actors are the runtime's figures since the process began.
@@ -163,6 +155,9 @@ type Histogram struct {
 	Counts []uint64
 	Sum    float64
 }
+
+// valid reports whether the histogram can be exported.
+func (h Histogram) valid() bool { return len(h.Bounds) > 0 && len(h.Counts) == len(h.Bounds)+1 }
 
 // The latencies worth a bucket of their own, in seconds: below, everything is well;
 // above, everything is bad.

@@ -8,6 +8,7 @@ import (
 	"github.com/the-block/bursar/actors"
 	"github.com/the-block/bursar/actors/graph"
 	"github.com/the-block/bursar/actors/treasury"
+	"github.com/the-block/bursar/cluster/placement"
 	"github.com/the-block/bursar/messages"
 	"github.com/the-block/bursar/messages/wire"
 	"github.com/the-block/bursar/monitoring"
@@ -69,17 +70,9 @@ func (n *Node) treasuryFigures() monitoring.Treasury {
 	figures := monitoring.Treasury{
 		Epoch: model.Epoch(), AppliedIndex: model.Index(),
 		States: make(map[messages.State]uint64), Entered: make(map[messages.State]uint64),
-		ExecutionErrors: map[string]uint64{
-			"insufficient_funds": stats.InsufficientFunds(),
-			"quorum_not_reached": stats.QuorumsMissed(),
-			"execution_failed":   stats.PaymentsRefused(),
-		},
-		DependencyFailures: map[string]uint64{
-			"missing":                stats.Refusals(treasury.RefusedMissing),
-			"circular":               stats.Refusals(treasury.RefusedCircular),
-			"rolled_back_dependency": stats.Refusals(treasury.RefusedRolledBack),
-		},
+		ExecutionErrors: stats.ExecutionErrors(), DependencyFailures: stats.DependencyFailures(),
 	}
+	figures.Recoveries, figures.RecoveriesFailed = stats.Recoveries()
 	if result, refusal := n.treasury.Balance(); refusal == nil {
 		figures.Balance = result.Balance
 	}
@@ -124,31 +117,34 @@ func (n *Node) latestPayments(most int) []monitoring.Payment {
 
 func (n *Node) rpcFigures() monitoring.RPC {
 	figures := monitoring.RPC{
-		Refusals:    make(map[messages.Code]uint64),
-		InFlight:    int(n.metrics.InFlight.Load()),
-		Connections: int(n.metrics.Connections.Load()),
-	}
-	byName := make(map[string]*monitoring.Method)
-	n.metrics.Requests(func(method string, o wire.Outcome, count uint64) {
-		m := byName[method]
-		if m == nil {
-			m = &monitoring.Method{Name: method}
-			byName[method] = m
-		}
-		switch o {
-		case wire.OK:
-			m.OK = count
-		case wire.Refused:
-			m.Refused = count
-		case wire.Failed:
-			m.Failed = count
-		}
-	})
-	for _, m := range byName {
-		figures.Methods = append(figures.Methods, *m)
+		Methods: methodFigures(n.metrics), Refusals: make(map[messages.Code]uint64),
+		InFlight: int(n.metrics.InFlight.Load()), Connections: int(n.metrics.Connections.Load()),
 	}
 	n.metrics.Refusals(func(code messages.Code, count uint64) { figures.Refusals[code] = count })
 	return figures
+}
+
+// methodFigures shows what was asked of a server, by method.
+func methodFigures(metrics *wire.Metrics) []monitoring.Method {
+	var methods []monitoring.Method
+	at := make(map[string]int)
+	metrics.Requests(func(method string, o wire.Outcome, count uint64) {
+		i, known := at[method]
+		if !known {
+			i = len(methods)
+			at[method] = i
+			methods = append(methods, monitoring.Method{Name: method})
+		}
+		switch o {
+		case wire.OK:
+			methods[i].OK = count
+		case wire.Refused:
+			methods[i].Refused = count
+		case wire.Failed:
+			methods[i].Failed = count
+		}
+	})
+	return methods
 }
 
 func (n *Node) journalFigures() monitoring.Journal {
@@ -160,7 +156,8 @@ func (n *Node) journalFigures() monitoring.Journal {
 	}
 	return monitoring.Journal{
 		Txns: uint64(batch.Sum), Batches: batches,
-		Overloaded: stats.Overloaded.Load(), Queued: int(stats.Queued.Load()),
+		Overloaded: stats.Overloaded.Load(), Unavailable: stats.Unavailable.Load(), Unknown: stats.Unknown.Load(),
+		Queued: int(stats.Queued.Load()), QueuedBytes: int(stats.QueuedBytes.Load()), Lagging: int(stats.Lagging.Load()),
 		BatchTxns: batch, CommitSeconds: commit,
 	}
 }
@@ -184,16 +181,49 @@ func log2(h *persistence.Histogram, scale float64) monitoring.Histogram {
 
 func (n *Node) clusterFigures() monitoring.Cluster {
 	state := n.consensus.State()
-	members := make(map[string]int)
-	if owners, err := n.ownership(); err == nil {
-		for _, m := range n.membership.Members() {
-			members[n.stateOf(m, owners)]++
-		}
-	}
-	return monitoring.Cluster{
+	figures := monitoring.Cluster{
 		Leader: state.Leader, IsLeader: state.Leading, Term: state.Term,
-		AppliedIndex: n.store.Applied(), LastIndex: n.consensus.LastIndex(),
-		Members: members,
+		AppliedIndex: n.store.Applied(), LastIndex: n.consensus.LastIndex(), Voters: int(n.voters()),
+		Nodes: n.memberFigures(), Moves: make(map[string]uint64), Fenced: n.store.Stats().Verdicts(persistence.Fenced),
+		Peers: peerFigures(n.peers.Metrics()),
+	}
+	for _, cause := range []placement.Cause{placement.Orphaned, placement.Drained, placement.Rebalanced} {
+		figures.Moves[cause.String()] = n.keeper.Moves(cause)
+	}
+	for _, p := range n.remote.Stats() {
+		figures.Remote.Sent += p.Sent
+		figures.Remote.Received += p.Received
+		figures.Remote.Refused += p.Refused
+		figures.Remote.Queued += p.Queued
+	}
+	return figures
+}
+
+// memberFigures shows the nodes, as cluster.members tells them, with their links.
+func (n *Node) memberFigures() []monitoring.Member {
+	found, refusal := n.members()
+	if refusal != nil {
+		return nil // the Store's own goroutine reports it
+	}
+	var nodes []monitoring.Member
+	for _, m := range found.Members {
+		node := monitoring.Member{
+			Name: messages.NodeID(m.Name), Role: m.Role, State: m.State, Version: m.Version, HTTP: m.HTTP,
+			Self: m.Name == string(n.cfg.Name), Leader: m.Leader, Voter: m.Voter, Shards: int(m.Shards),
+		}
+		if s, known := n.peers.Status(node.Name); known {
+			node.Linked, node.Links, node.RTT, node.ClockOffset = s.Linked, s.Links, s.RTT, s.ClockOffset
+		}
+		nodes = append(nodes, node)
+	}
+	return nodes
+}
+
+// peerFigures shows what other nodes asked of this one.
+func peerFigures(metrics *wire.Metrics) monitoring.Peers {
+	return monitoring.Peers{
+		Methods: methodFigures(metrics), InFlight: int(metrics.InFlight.Load()), Connections: int(metrics.Connections.Load()),
+		BytesIn: metrics.BytesIn.Load(), BytesOut: metrics.BytesOut.Load(),
 	}
 }
 

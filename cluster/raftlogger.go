@@ -4,6 +4,8 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"sync"
+	"time"
 
 	"github.com/hashicorp/go-hclog"
 )
@@ -13,12 +15,32 @@ import (
 // by Consensus itself; everything else is for debugging.
 func newRaftLogger(log *slog.Logger) hclog.Logger {
 	logger := hclog.NewInterceptLogger(&hclog.LoggerOptions{Output: io.Discard, Level: hclog.Off})
-	logger.RegisterSink(raftSink{log})
+	logger.RegisterSink(&raftSink{log: log, warned: make(map[string]time.Time)})
 	return logger
 }
 
+// warnEvery is the least time between two warnings in the same words: Raft repeats
+// itself several times a second while a voter is away. Those between are for debugging.
+const warnEvery = 10 * time.Second
+
 // raftSink receives every line of Raft, its transport and its log.
-type raftSink struct{ log *slog.Logger }
+type raftSink struct {
+	log *slog.Logger
+
+	mu     sync.Mutex
+	warned map[string]time.Time // by Raft's words, of which there are few
+}
+
+// due reports whether a warning in these words is to be given at now.
+func (s *raftSink) due(msg string, now time.Time) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if now.Sub(s.warned[msg]) < warnEvery {
+		return false
+	}
+	s.warned[msg] = now
+	return true
+}
 
 // raftKeys maps the attributes worth keeping to the keys of our logs.
 var raftKeys = map[string]string{
@@ -34,9 +56,9 @@ var raftKeys = map[string]string{
 }
 
 // Accept takes one line. args alternate keys and values.
-func (s raftSink) Accept(_ string, level hclog.Level, msg string, args ...any) {
+func (s *raftSink) Accept(_ string, level hclog.Level, msg string, args ...any) {
 	at := slog.LevelDebug
-	if level >= hclog.Error {
+	if level >= hclog.Error && s.due(msg, time.Now()) {
 		at = slog.LevelWarn
 	}
 	ctx := context.Background()

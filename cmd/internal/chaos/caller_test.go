@@ -34,7 +34,7 @@ type caller struct {
 func newCaller(f *fleet, nodes ...*node) *caller {
 	return &caller{
 		fleet: f, nodes: nodes, links: make([]*wire.Client, len(nodes)), avoid: make([]time.Time, len(nodes)),
-		timeout: callTimeout,
+		timeout: f.attempt,
 	}
 }
 

@@ -36,6 +36,8 @@ type fleet struct {
 	cables *cables     // nil where the nodes share the loopback device
 	secure *tls.Config // of the test's own calls; nil without TLS
 	begun  time.Time
+	// attempt bounds one attempt of a client.
+	attempt time.Duration
 }
 
 // node is one of them.
@@ -53,6 +55,11 @@ type node struct {
 	tlsDir  string
 	inside  string // its network namespace; "" for that of the test
 	logPath string
+
+	// mayEnd says that the node is expected to end by itself.
+	mayEnd bool
+	// expects are what its log may say of errors.
+	expects []string
 
 	mu      sync.Mutex
 	process *process // the newest
@@ -85,7 +92,7 @@ func bareFleet(t *testing.T) *fleet {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := &fleet{T: t, dir: dir, begun: time.Now()}
+	f := &fleet{T: t, dir: dir, begun: time.Now(), attempt: callTimeout}
 	t.Cleanup(f.close)
 	return f
 }
@@ -226,7 +233,7 @@ func (n *node) start() *process {
 		n.mu.Lock()
 		asked := p.asked
 		n.mu.Unlock()
-		if !asked {
+		if !asked && !n.mayEnd {
 			n.fleet.Errorf("%s ended by itself: %v", n.name, p.err)
 		}
 		close(p.ended)
@@ -346,16 +353,38 @@ func (n *node) lastLog(lines int) string {
 // alarming is what no node may ever write into its log.
 var alarming = regexp.MustCompile(`(?m)^(panic:|fatal error:|goroutine \d+ \[|.*it hangs after|.*level=ERROR).*$`)
 
-// checkLogs finds what no fault may cause.
+// checkLogs finds what no fault may cause, less what is expected.
 func (f *fleet) checkLogs() {
 	f.Helper()
 	for _, n := range f.nodes {
 		text, err := os.ReadFile(n.logPath)
 		f.must(err)
-		if line := alarming.Find(text); line != nil {
-			f.Errorf("%s says %q", n.logPath, line)
+		for _, line := range alarming.FindAll(text, -1) {
+			if !slices.ContainsFunc(n.expects, func(part string) bool { return strings.Contains(string(line), part) }) {
+				f.Errorf("%s says %q", n.name, line)
+				break
+			}
 		}
 	}
+}
+
+// mustSay waits until the node's log says all of the given parts in one line, and
+// prints that line.
+func (n *node) mustSay(parts ...string) {
+	n.fleet.Helper()
+	n.fleet.await(startPatience, fmt.Sprintf("%s says %q", n.name, parts), func() error {
+		text, err := os.ReadFile(n.logPath)
+		if err != nil {
+			return err
+		}
+		for line := range strings.Lines(string(text)) {
+			if !slices.ContainsFunc(parts, func(part string) bool { return !strings.Contains(line, part) }) {
+				n.fleet.say("%s says: %s", n.name, strings.TrimSpace(line))
+				return nil
+			}
+		}
+		return fmt.Errorf("its log ends:\n%s", n.lastLog(5))
+	})
 }
 
 // freePorts finds room for nodes, ten ports each, below the ports that a system gives

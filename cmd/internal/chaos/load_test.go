@@ -114,16 +114,25 @@ func (l *load) call(c *caller, method string, params messages.Params, result mes
 	return err
 }
 
-// mostAttempts is the most attempts that any call took, and how many took that.
-func (l *load) mostAttempts() (most, calls int) {
+// forget begins to count attempts anew.
+func (l *load) forget() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for n, count := range l.attempts {
-		if n > most {
-			most, calls = n, count
+	clear(l.attempts)
+	l.slowest = 0
+}
+
+// mustTake holds the calls since forget to a number of attempts.
+func (l *load) mustTake(attempts int, during string) {
+	l.fleet.Helper()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.fleet.say("%s: calls by attempts %v, the slowest took %s", during, l.attempts, l.slowest.Round(time.Millisecond))
+	for n, calls := range l.attempts {
+		if n > attempts {
+			l.fleet.Errorf("%s: %d calls took %d attempts, the bar is %d", during, calls, n, attempts)
 		}
 	}
-	return most, calls
 }
 
 // pay submits payments that are due at once.
@@ -136,26 +145,41 @@ func (l *load) pay(client int) {
 			requestID: fmt.Sprintf("pay-%d-%d", client, n), destination: fmt.Sprintf("tb1payee%d", n%5),
 			amount: messages.Amount(1 + n%9), begun: time.Now(),
 		}
-		l.mu.Lock()
-		l.asked[p.requestID] = true
-		l.mu.Unlock()
-		// The memo tells afterwards whose record it is.
-		params := &messages.SubmitDisbursementParams{Payload: messages.Payload{Disbursement: messages.Disbursement{
-			Destination: p.destination, Amount: p.amount, Memo: p.requestID, ScheduledEpoch: 1,
-		}}}
-		params.RequestID = p.requestID
-		var result messages.SubmitDisbursementResult
-		if err := l.call(c, messages.MethodSubmitDisbursement, params, &result); err != nil {
+		err := l.submit(p, func(params messages.Params, result messages.Result) error {
+			return l.call(c, messages.MethodSubmitDisbursement, params, result)
+		})
+		if err != nil {
 			l.fleet.Errorf("%s: %v", p.requestID, err)
-			continue
 		}
-		l.mu.Lock()
-		if other, taken := l.acked[result.ID]; taken {
-			l.fleet.Errorf("id %d was given to %s and to %s", result.ID, other.requestID, p.requestID)
-		}
-		l.acked[result.ID] = p
-		l.mu.Unlock()
 	}
+}
+
+// submit submits a payment as call does it, and notes what came of it. The memo tells
+// afterwards whose record it is.
+func (l *load) submit(p payment, call func(messages.Params, messages.Result) error) error {
+	l.mu.Lock()
+	l.asked[p.requestID] = true
+	l.mu.Unlock()
+	params := &messages.SubmitDisbursementParams{Payload: messages.Payload{Disbursement: messages.Disbursement{
+		Destination: p.destination, Amount: p.amount, Memo: p.requestID, ScheduledEpoch: 1,
+	}}}
+	params.RequestID = p.requestID
+	var result messages.SubmitDisbursementResult
+	if err := call(params, &result); err != nil {
+		return err
+	}
+	l.acknowledge(result.ID, p)
+	return nil
+}
+
+// acknowledge notes that a payment was acknowledged.
+func (l *load) acknowledge(id messages.DisbursementID, p payment) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if other, taken := l.acked[id]; taken {
+		l.fleet.Errorf("id %d was given to %s and to %s", id, other.requestID, p.requestID)
+	}
+	l.acked[id] = p
 }
 
 // witness makes the calls of the history.

@@ -98,9 +98,9 @@ func (n *Node) answers() map[string]answer {
 			return t.Statement(p.ID)
 		}),
 		messages.MethodDisbursements: walk(t.List),
-		messages.MethodBalance: query(func(*messages.NoParams) (*messages.BalanceResult, *messages.Error) {
+		messages.MethodBalance: by(t.ExecutorShard(), query(func(*messages.NoParams) (*messages.BalanceResult, *messages.Error) {
 			return t.Balance()
-		}),
+		})),
 		messages.MethodBalanceHistory: query(func(p *messages.PageParams) (*messages.BalanceHistoryResult, *messages.Error) {
 			return t.History(p.Page)
 		}),

@@ -2,6 +2,7 @@ package node_test
 
 import (
 	"fmt"
+	"os"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -230,4 +231,48 @@ func TestLeadershipGoesWhereItIsSent(t *testing.T) {
 		t.Errorf("leadership stays with %v", leader)
 	}
 	must(t, l, "gov.treasury.accrue", object{"amount": 1})
+}
+
+// voterOf reports whether the cluster counts on a node, as another one sees it.
+func voterOf(t *testing.T, c caller, name string) bool {
+	t.Helper()
+	for _, row := range must(t, c, "cluster.members", object{})["members"].([]any) {
+		if m := row.(object); m["name"] == name {
+			return m["voter"] == true
+		}
+	}
+	return false
+}
+
+func TestAFourthNodeIsLetInAndVotes(t *testing.T) {
+	members := startThree(t)
+	l := dial(t, members[0])
+	must(t, l, "gov.treasury.accrue", object{"amount": 1000})
+	cfg := config(t.TempDir())
+	cfg.Name, cfg.Role, cfg.BootstrapExpect = "n4", node.RoleReplica, 0
+	cfg.Join = []string{members[1].cfg.Address(node.PortGossip)}
+	fourth := restart(t, cfg)
+	if got := must(t, dial(t, fourth), "gov.treasury.balance", object{})["balance"]; got != int64(1000) {
+		t.Errorf("the fourth node reads a balance of %v", got)
+	}
+	eventually(t, "a vote for the fourth node", func() bool { return voterOf(t, l, "n4") })
+}
+
+func TestANodeThatLostItsDiskIsLetInAnew(t *testing.T) {
+	members := startThree(t)
+	l := dial(t, members[2])
+	must(t, l, "gov.treasury.accrue", object{"amount": 1000})
+	lost := members[1]
+	if err := lost.stop(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.RemoveAll(lost.cfg.DataDir); err != nil {
+		t.Fatal(err)
+	}
+	members[1] = restart(t, lost.cfg)
+	eventually(t, "a vote taken from the empty disk", func() bool { return !voterOf(t, l, "n2") || members[1].node.Votes() })
+	eventually(t, "a vote for the disk that has caught up", func() bool { return voterOf(t, l, "n2") && members[1].node.Votes() })
+	if got := must(t, dial(t, members[1]), "gov.treasury.balance", object{})["balance"]; got != int64(1000) {
+		t.Errorf("it reads a balance of %v", got)
+	}
 }

@@ -57,3 +57,6 @@ func OpenWith(ctx context.Context, codecs *actors.Codecs, cfg Config, log *slog.
 
 // Actors gives the node's actors.
 func (n *Node) Actors() *actors.System { return n.system }
+
+// Votes reports whether the node takes part in elections.
+func (n *Node) Votes() bool { return n.consensus.Voting() }

@@ -1,0 +1,193 @@
+package node_test
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/the-block/bursar/actors/treasury"
+	"github.com/the-block/bursar/actors/treasury/disbursement"
+	"github.com/the-block/bursar/messages"
+	"github.com/the-block/bursar/persistence"
+)
+
+const (
+	// simSettleMax is how long all may take to be well again once the faults have ended.
+	simSettleMax = 60 * time.Second
+	simSettle    = 100 * time.Millisecond // between two looks
+	// simSlack is how many epochs something may be late before it is stuck.
+	simSlack = 3
+)
+
+// settle waits until all is well again.
+func (w *simWorld) settle() {
+	close(w.clients.stopped)
+	for began := time.Now(); ; time.Sleep(simSettle) {
+		wrong := w.unsettled()
+		if wrong == "" {
+			w.tell("", "all is well after %s", time.Since(began))
+			return
+		}
+		if time.Since(began) > simSettleMax {
+			w.problem("%s after the last fault: %s", simSettleMax, wrong)
+			return
+		}
+	}
+}
+
+// unsettled says what is not well yet; "" if all is.
+func (w *simWorld) unsettled() string {
+	if waiting := w.clients.waiting.Load(); waiting > 0 {
+		return fmt.Sprintf("%d calls wait for their answers", waiting)
+	}
+	index := w.members[0].node.Store().Applied()
+	for _, m := range w.members {
+		if err := m.node.Ready(); err != nil {
+			return fmt.Sprintf("%s: %v", m.name, err)
+		}
+		if voting, voters := m.node.Voting(); !voting || voters != len(w.members) {
+			return fmt.Sprintf("%s votes: %t; it knows of %d voters", m.name, voting, voters)
+		}
+		if applied := m.node.Store().Applied(); applied != index {
+			return fmt.Sprintf("%s has applied %d, n1 %d", m.name, applied, index)
+		}
+		if wrong := m.node.Misowned(); wrong != "" {
+			return wrong
+		}
+		if paths := m.node.NotClosed(); len(paths) > 0 {
+			return fmt.Sprintf("%s: breakers %v", m.name, paths)
+		}
+	}
+	return w.unpaid()
+}
+
+// records reads all disbursements of a node, by id from 1.
+func (w *simWorld) records(store *persistence.Store) []disbursement.Record {
+	records := make([]disbursement.Record, 1)
+	from, to := persistence.RecordKey(treasury.TableDisbursements, 1), persistence.TableEnd(treasury.TableDisbursements)
+	for last := uint64(0); ; from = persistence.RecordKey(treasury.TableDisbursements, last+1) {
+		count := len(records)
+		err := store.Scan(from, to, false, persistence.ViewRowsMax, func(key persistence.Key, v persistence.Value) bool {
+			last, _ = key.Number()
+			r, err := disbursement.DecodeRecord(v.Data)
+			if err != nil || last != uint64(len(records)) {
+				w.problem("disbursement %d: %v", last, err)
+			}
+			records = append(records, r)
+			return true
+		})
+		if err != nil {
+			w.problem("%v", err)
+		}
+		if len(records) == count {
+			return records
+		}
+	}
+}
+
+// unpaid says what is due and not done; "" if nothing is.
+func (w *simWorld) unpaid() string {
+	store := w.members[0].node.Store()
+	epoch, epochErr := store.Counter(treasury.CounterEpoch)
+	balance, err := store.Counter(treasury.CounterTreasury)
+	if err != nil || epochErr != nil {
+		return fmt.Sprint(err, epochErr)
+	}
+	records := w.records(store)
+	for id := 1; id < len(records); id++ {
+		r := &records[id]
+		met := true
+		for _, dep := range r.Deps {
+			met = met && records[dep].State == messages.Finalized
+			if records[dep].State == messages.RolledBack && !r.State.Final() {
+				return fmt.Sprintf("disbursement %d is %s, its dependency %d is rolled back", id, r.State, dep)
+			}
+		}
+		due, ok := disbursement.DueEpoch(*r)
+		if !ok || due+simSlack > messages.Epoch(epoch) {
+			continue
+		}
+		funded := int64(r.Payload.Disbursement.Amount) <= balance
+		if !r.AwaitsExecution() || met && funded {
+			return fmt.Sprintf("disbursement %d is %s, its step was due at epoch %d, and it is %d", id, r.State, due, epoch)
+		}
+	}
+	return ""
+}
+
+// check holds the end of a run against the promises.
+func (w *simWorld) check() {
+	store := w.members[0].node.Store()
+	report, err := treasury.Audit(context.Background(), store)
+	if err == nil {
+		err = report.Err()
+	}
+	if err != nil {
+		w.problem("the books: %v", err)
+	}
+	sum, at, err := store.Digest()
+	for _, m := range w.members[1:] {
+		if s, a, otherErr := m.node.Store().Digest(); err != nil || otherErr != nil || a != at || s != sum {
+			w.problem("I6: the Stores of n1 at %d and %s at %d differ (%v, %v)", at, m.name, a, err, otherErr)
+		}
+	}
+	w.checkCalls(store)
+	w.tell("", "%d disbursements, %d paid, at index %d", report.Disbursements, report.Payments, report.Index)
+}
+
+// checkCalls holds what the clients were told against what is there: what was
+// acknowledged is there exactly once (I1), what was refused left no trace (I8).
+func (w *simWorld) checkCalls(store *persistence.Store) {
+	records := w.records(store)
+	times := make(map[string]int) // by what bears the call's id: a memo, a voter, a reason
+	ids := make(map[string]messages.DisbursementID)
+	for id := 1; id < len(records); id++ {
+		r := &records[id]
+		times["submit "+r.Payload.Disbursement.Memo]++
+		ids[r.Payload.Disbursement.Memo] = messages.DisbursementID(id)
+		if r.State == messages.RolledBack && r.Root == 0 {
+			times["rollback "+r.Reason]++
+		}
+		for _, v := range r.Votes {
+			times["vote "+v.Voter]++
+		}
+	}
+	rows, err := store.History(treasury.CounterTreasury, 0, persistence.ViewRowsMax)
+	if err != nil {
+		w.problem("%v", err)
+	}
+	var accrued, told, perhaps int64
+	for _, row := range rows {
+		if disbursement.Event(row.Event) == disbursement.EventAccrual {
+			accrued += row.Delta
+		}
+	}
+	for _, c := range w.clients.calls {
+		there := times[c.what+" "+c.id]
+		switch c.what {
+		case "accrue":
+			if c.err == nil {
+				told += int64(c.amount)
+			} else if c.unknown {
+				perhaps += int64(c.amount)
+			}
+			continue
+		case "submit", "vote", "rollback":
+		default:
+			continue
+		}
+		switch {
+		case there > 1:
+			w.problem("I1: %s is there %d times", c, there)
+		case c.err == nil && there == 0:
+			w.problem("I1: %s was acknowledged, and it is not there", c)
+		case c.err != nil && !c.unknown && there > 0:
+			w.problem("I8: %s was refused (%v), and it is there", c, c.err)
+		case c.what == "submit" && c.err == nil && ids[c.id] != c.about:
+			w.problem("I1: %s was told %d, and it is %d", c, c.about, ids[c.id])
+		}
+	}
+	if accrued < told || accrued > told+perhaps {
+		w.problem("I1: %d were accrued, %d acknowledged and %d not known", accrued, told, perhaps)
+	}
+}

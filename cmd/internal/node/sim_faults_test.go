@@ -1,0 +1,239 @@
+package node_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"time"
+)
+
+// simFault is one kind of fault. It returns when what it did is over.
+type simFault struct {
+	name string
+	do   func(*simGremlin)
+}
+
+// simGremlin does one fault after the other. Two of them are at work in a storm, one on
+// the network and one on the processes and disks, so that their faults meet.
+type simGremlin struct {
+	w   *simWorld
+	rng *rand.Rand
+	end time.Time
+}
+
+// netFaults are the faults of the network.
+var netFaults = []simFault{
+	{"cut", (*simGremlin).isolate}, {"one-way", (*simGremlin).oneWay}, {"bridge", (*simGremlin).bridge},
+	{"clog", (*simGremlin).clogAll}, {"loss", (*simGremlin).loss},
+}
+
+// hostFaults are those of processes and disks.
+var hostFaults = []simFault{
+	{"kill", (*simGremlin).kill}, {"power", (*simGremlin).power}, {"blackout", (*simGremlin).blackout},
+	{"freeze", (*simGremlin).freeze}, {"restart", (*simGremlin).restart},
+}
+
+// work does faults out of those its seed allows, until the storm is over.
+func (g *simGremlin) work(faults []simFault) {
+	allowed := make([]simFault, 0, len(faults))
+	for _, f := range faults {
+		if g.rng.IntN(2) == 0 {
+			allowed = append(allowed, f)
+		}
+	}
+	for {
+		time.Sleep(g.between(100*time.Millisecond, 1500*time.Millisecond))
+		if !time.Now().Before(g.end) {
+			return
+		}
+		if len(allowed) > 0 {
+			allowed[g.rng.IntN(len(allowed))].do(g)
+		}
+	}
+}
+
+func (g *simGremlin) between(from, to time.Duration) time.Duration {
+	return from + time.Duration(g.rng.Int64N(int64(to-from)))
+}
+
+func (g *simGremlin) any() *simMember { return g.w.members[g.rng.IntN(len(g.w.members))] }
+
+// someone is any node, or as often the one that leads.
+func (g *simGremlin) someone() *simMember {
+	m := g.any()
+	if g.rng.IntN(2) == 0 {
+		return m
+	}
+	for _, other := range g.w.running() {
+		if other.node.Leads() {
+			m = other
+		}
+	}
+	return m
+}
+
+func (g *simGremlin) tell(format string, args ...any) { g.w.tell("--", format, args...) }
+
+// routes lists the directions between nodes.
+func (g *simGremlin) routes() (list []simRoute) {
+	for _, a := range g.w.members {
+		for _, b := range g.w.members {
+			if a != b {
+				list = append(list, simRoute{a.ip, b.ip})
+			}
+		}
+	}
+	return list
+}
+
+func (g *simGremlin) isolate() {
+	m := g.someone()
+	long := g.between(200*time.Millisecond, 7*time.Second)
+	g.tell("%s is cut off for %s", m.name, long)
+	g.cutAll(m, true)
+	time.Sleep(long)
+	g.cutAll(m, false)
+	g.tell("%s is no longer cut off", m.name)
+}
+
+func (g *simGremlin) cutAll(m *simMember, cut bool) {
+	for _, other := range g.w.members {
+		if other != m {
+			g.w.net.cut(m.ip, other.ip, cut)
+			g.w.net.cut(other.ip, m.ip, cut)
+		}
+	}
+}
+
+func (g *simGremlin) oneWay() {
+	routes := g.routes()
+	r := routes[g.rng.IntN(len(routes))]
+	long := g.between(200*time.Millisecond, 7*time.Second)
+	g.tell("nothing gets from %s to %s for %s", r.from, r.to, long)
+	g.w.net.cut(r.from, r.to, true)
+	time.Sleep(long)
+	g.w.net.cut(r.from, r.to, false)
+	g.tell("the way from %s to %s is mended", r.from, r.to)
+}
+
+func (g *simGremlin) bridge() {
+	routes := g.routes()
+	r := routes[g.rng.IntN(len(routes))]
+	long := g.between(time.Second, 7*time.Second)
+	g.tell("%s and %s do not see each other for %s", r.from, r.to, long)
+	g.w.net.cut(r.from, r.to, true)
+	g.w.net.cut(r.to, r.from, true)
+	time.Sleep(long)
+	g.w.net.cut(r.from, r.to, false)
+	g.w.net.cut(r.to, r.from, false)
+	g.tell("%s and %s see each other again", r.from, r.to)
+}
+
+// clogAll clogs link after link, and opens them in any order.
+func (g *simGremlin) clogAll() {
+	routes := g.routes()
+	g.tell("all links clog")
+	for _, i := range g.rng.Perm(len(routes)) {
+		g.w.net.clog(routes[i].from, routes[i].to, true)
+		time.Sleep(g.between(0, 300*time.Millisecond))
+	}
+	for _, i := range g.rng.Perm(len(routes)) {
+		g.w.net.clog(routes[i].from, routes[i].to, false)
+		g.tell("the link from %s to %s opens", routes[i].from, routes[i].to)
+		time.Sleep(g.between(0, 500*time.Millisecond))
+	}
+}
+
+// loss is a network on which a third gets lost, half comes twice and everything late.
+func (g *simGremlin) loss() {
+	bad := weather{loss: 0.3, repeat: 0.5, delayMax: 100 * time.Millisecond}
+	if g.rng.IntN(2) == 0 {
+		bad.loss = 0.1
+	}
+	long := g.between(time.Second, 6*time.Second)
+	g.tell("%.0f %% are lost for %s", 100*bad.loss, long)
+	for _, r := range g.routes() {
+		g.w.net.setWeather(r.from, r.to, bad)
+	}
+	time.Sleep(long)
+	for _, r := range g.routes() {
+		g.w.net.setWeather(r.from, r.to, g.w.net.calm)
+	}
+	g.tell("nothing is lost any more")
+}
+
+// kill is SIGKILL, and a new start some time later.
+func (g *simGremlin) kill() { g.down(g.someone(), false) }
+
+// power is the loss of one node's power.
+func (g *simGremlin) power() { g.down(g.someone(), true) }
+
+func (g *simGremlin) down(m *simMember, power bool) {
+	g.tell("%s is killed, power lost: %t", m.name, power)
+	m.kill(power, g.rng)
+	time.Sleep(g.between(0, 4*time.Second))
+	g.begin(m)
+}
+
+func (g *simGremlin) begin(m *simMember) {
+	if err := m.start(); err != nil {
+		g.w.problem("%s does not start: %v", m.name, err)
+	}
+}
+
+// blackout is the loss of all nodes' power at once.
+func (g *simGremlin) blackout() {
+	g.tell("the power goes everywhere")
+	var ends sync.WaitGroup
+	for _, m := range g.w.members {
+		rng := rand.New(rand.NewPCG(g.rng.Uint64(), 0))
+		ends.Go(func() { m.kill(true, rng) })
+	}
+	ends.Wait()
+	for _, i := range g.rng.Perm(len(g.w.members)) {
+		time.Sleep(g.between(0, time.Second))
+		g.begin(g.w.members[i])
+	}
+}
+
+// freeze stops a node as a process is stopped, as far as anybody can tell: nothing
+// leaves or reaches it, its disk stands still, and then all of it goes on at once.
+func (g *simGremlin) freeze() {
+	m := g.someone()
+	long := g.between(500*time.Millisecond, 6*time.Second)
+	g.tell("%s is frozen for %s", m.name, long)
+	g.clog(m, true)
+	m.hang()
+	time.Sleep(long)
+	m.move()
+	g.clog(m, false)
+	g.tell("%s goes on", m.name)
+}
+
+// clog holds back what goes to and from a node, that of clients too.
+func (g *simGremlin) clog(m *simMember, clogged bool) {
+	ips := []string{}
+	for _, other := range g.w.members {
+		if other != m {
+			ips = append(ips, other.ip)
+		}
+	}
+	for i := range simClientsMax {
+		ips = append(ips, fmt.Sprintf("127.0.2.%d", i+1))
+	}
+	for _, ip := range ips {
+		g.w.net.clog(m.ip, ip, clogged)
+		g.w.net.clog(ip, m.ip, clogged)
+	}
+}
+
+// restart stops a node in order, and starts it again.
+func (g *simGremlin) restart() {
+	m := g.any()
+	g.tell("%s is restarted", m.name)
+	if err := m.stop(); err != nil {
+		g.w.problem("stop %s: %v", m.name, err)
+	}
+	time.Sleep(g.between(0, time.Second))
+	g.begin(m)
+}

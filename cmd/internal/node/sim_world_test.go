@@ -1,0 +1,338 @@
+package node_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"log/slog"
+	"math/rand/v2"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/the-block/bursar/actors/treasury"
+	"github.com/the-block/bursar/cluster"
+	"github.com/the-block/bursar/cluster/clustertest"
+	"github.com/the-block/bursar/cmd/internal/node"
+	"github.com/the-block/bursar/messages"
+	"github.com/the-block/bursar/persistence"
+)
+
+// simMutant is a defence that is taken out, to see that the simulation misses it.
+type simMutant string
+
+const (
+	simSound     simMutant = ""
+	simNoSync    simMutant = "fsync"
+	simNoFencing simMutant = "fencing"
+)
+
+// simWorld is whole nodes and their clients on one network, in virtual time.
+type simWorld struct {
+	seed    uint64
+	mutant  simMutant
+	dir     string
+	began   time.Time
+	net     *simNetwork
+	members []*simMember
+	clients *simClients
+	applied simApplied
+
+	mu       sync.Mutex
+	story    []string
+	problems []string
+}
+
+// simStoryMax bounds the story that is kept of a run: the newest lines.
+const simStoryMax = 4000
+
+// tell notes what happens.
+func (w *simWorld) tell(who, format string, args ...any) {
+	line := fmt.Sprintf("%9.3fs %-3s ", time.Since(w.began).Seconds(), who) + fmt.Sprintf(format, args...)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.story) == simStoryMax {
+		w.story = append(w.story[:0], w.story[simStoryMax/4:]...)
+	}
+	w.story = append(w.story, line)
+}
+
+// problem notes what must not be.
+func (w *simWorld) problem(format string, args ...any) {
+	w.tell("!!", format, args...)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.problems = append(w.problems, fmt.Sprintf(format, args...))
+}
+
+// err is what must not be and was.
+func (w *simWorld) err() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.problems) == 0 {
+		return nil
+	}
+	return errors.New(strings.Join(w.problems, "\n"))
+}
+
+// simLog is a node's log as part of the story.
+type simLog struct {
+	slog.Handler
+}
+
+type simLogLines struct {
+	w    *simWorld
+	name string
+}
+
+// Write takes one line.
+func (l simLogLines) Write(line []byte) (int, error) {
+	l.w.tell(l.name, "%s", bytes.TrimSpace(line))
+	return len(line), nil
+}
+
+func (w *simWorld) log(name string) *slog.Logger {
+	return slog.New(slog.NewTextHandler(simLogLines{w, name}, &slog.HandlerOptions{
+		Level: slog.LevelInfo,
+		ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+			if a.Key == slog.TimeKey {
+				return slog.Attr{}
+			}
+			return a
+		},
+	}))
+}
+
+// simMember is one node: its disk, and the process that runs, if one does.
+type simMember struct {
+	w    *simWorld
+	name messages.NodeID
+	ip   string
+	cfg  node.Config
+	log  *slog.Logger
+
+	disk   *clustertest.Disk
+	hangs  atomic.Pointer[chan struct{}] // closed when the disk moves again; nil if it moves
+	host   *simHost
+	node   *node.Node // nil while it is down
+	leave  context.CancelFunc
+	ended  chan error
+	killed bool
+}
+
+const simEpoch = time.Second
+
+// newSimWorld makes nodes that have not begun. Of five nodes the first three form the
+// cluster, and the others join it.
+func newSimWorld(seed uint64, mutant simMutant, dir string, nodes int) *simWorld {
+	w := &simWorld{seed: seed, mutant: mutant, dir: dir, began: time.Now()}
+	w.net = newSimNetwork(rand.New(rand.NewPCG(seed, 1)), weather{delayMin: 100 * time.Microsecond, delayMax: 300 * time.Microsecond})
+	roles := []node.Role{node.RolePrimary, node.RoleReplica, node.RoleObserver, node.RoleReplica, node.RoleReplica}
+	const founders = 3
+	var join []string
+	for i := range nodes {
+		cfg := node.DefaultConfig()
+		cfg.Name, cfg.Role = messages.NodeID(fmt.Sprintf("n%d", i+1)), roles[i]
+		cfg.Listen = fmt.Sprintf("127.0.1.%d", i+1)
+		cfg.DataDir = filepath.Join(dir, string(cfg.Name))
+		cfg.EpochInterval = simEpoch
+		if i < founders {
+			cfg.BootstrapExpect = founders
+		} else {
+			cfg.BootstrapExpect = 0
+		}
+		join = append(join, cfg.Address(node.PortGossip))
+		w.members = append(w.members, &simMember{
+			w: w, name: cfg.Name, ip: cfg.Listen, cfg: cfg, log: w.log(string(cfg.Name)), disk: clustertest.NewDisk(),
+		})
+	}
+	for _, m := range w.members {
+		m.cfg.Join = join
+	}
+	return w
+}
+
+// start starts a process on the member's disk.
+func (m *simMember) start() error {
+	m.disk.Strike = m.strike
+	m.disk.Lies = m.w.mutant == simNoSync
+	m.host = m.w.net.host(m.ip)
+	n, err := node.OpenAround(context.Background(), node.Around{
+		Host: m.host, Consensus: m.consensus, Machine: m.machine, Treasury: m.treasury,
+	}, m.cfg, m.log)
+	if err != nil {
+		m.host.kill(false)
+		return err
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	m.node, m.leave, m.killed, m.ended = n, cancel, false, make(chan error, 1)
+	m.w.tell(string(m.name), "started")
+	go func() {
+		err := n.Run(ctx)
+		if err != nil && !errors.Is(err, errSimKilled) {
+			m.w.tell(string(m.name), "ended: %v", err)
+		}
+		m.ended <- err
+	}()
+	return nil
+}
+
+func (m *simMember) strike(clustertest.Op) error {
+	if moves := m.hangs.Load(); moves != nil {
+		<-*moves
+	}
+	return nil
+}
+
+func (m *simMember) consensus(cfg cluster.Config) cluster.Config {
+	cfg.SegmentBytes, cfg.SnapshotBytes, cfg.TrailingLogs = 64<<10, 64<<10, 32
+	cfg.HandOverAfter = 5 * time.Second
+	return cfg.OnDisk(m.disk)
+}
+
+func (m *simMember) treasury(cfg treasury.Config) treasury.Config {
+	cfg.GraphShards, cfg.EnergyShards = 4, 1
+	return cfg
+}
+
+var errSimKilled = errors.New("killed")
+
+// kill ends the process in the middle of whatever it does, and gives the disk as the
+// next one finds it: all that was written, or, after a power loss, what was synced and
+// some of the rest.
+func (m *simMember) kill(power bool, rng *rand.Rand) {
+	if m.node == nil {
+		return
+	}
+	if power {
+		m.disk = m.disk.PowerLoss(rng)
+	} else {
+		m.disk = m.disk.Kill()
+	}
+	m.host.kill(power)
+	m.move()
+	m.killed = true
+	m.node.Kill(errSimKilled)
+	m.gone()
+}
+
+// simStopMax is how long a node may take to stop.
+const simStopMax = 14 * time.Second
+
+// gone waits until the process is no more.
+func (m *simMember) gone() error {
+	began := time.Now()
+	err := <-m.ended
+	m.host.kill(false)
+	m.leave()
+	if took := time.Since(began); took > simStopMax {
+		m.w.problem("%s took %s to stop: %v", m.name, took, err)
+	}
+	m.node = nil
+	return err
+}
+
+// stop has the process hand over what it has and end.
+func (m *simMember) stop() error {
+	if m.node == nil {
+		return nil
+	}
+	m.leave()
+	return m.gone()
+}
+
+// hang has the disk stand still until it moves again.
+func (m *simMember) hang() {
+	moves := make(chan struct{})
+	m.hangs.Store(&moves)
+}
+
+func (m *simMember) move() {
+	if moves := m.hangs.Swap(nil); moves != nil {
+		close(*moves)
+	}
+}
+
+// running lists the members whose process runs.
+func (w *simWorld) running() (list []*simMember) {
+	for _, m := range w.members {
+		if m.node != nil {
+			list = append(list, m)
+		}
+	}
+	return list
+}
+
+// simApplied holds what any node has applied at an index against what the others have.
+type simApplied struct {
+	mu      sync.Mutex
+	entries map[uint64]simEntry
+}
+
+type simEntry struct {
+	data, results uint32
+	by            messages.NodeID
+}
+
+// note takes what a node has applied.
+func (w *simWorld) note(by messages.NodeID, index uint64, data, results uint32) {
+	a := &w.applied
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.entries == nil {
+		a.entries = make(map[uint64]simEntry)
+	}
+	e, known := a.entries[index]
+	switch {
+	case !known:
+		a.entries[index] = simEntry{data, results, by}
+	case e.data != data:
+		w.problem("%s and %s have applied different entries %d", e.by, by, index)
+	case e.results != results:
+		w.problem("I6: %s and %s judge entry %d differently", e.by, by, index)
+	}
+}
+
+// simMachine is a node's state machine, watched.
+type simMachine struct {
+	cluster.StateMachine
+	m *simMember
+}
+
+func (m *simMember) machine(sm cluster.StateMachine) cluster.StateMachine { return simMachine{sm, m} }
+
+// Apply implements cluster.StateMachine.
+func (s simMachine) Apply(index uint64, data []byte) ([]persistence.Result, error) {
+	sum := crc32.ChecksumIEEE(data)
+	if s.m.w.mutant == simNoFencing {
+		data = withoutFences(data)
+	}
+	results, err := s.StateMachine.Apply(index, data)
+	if err == nil {
+		s.m.w.note(s.m.name, index, sum, crc32.ChecksumIEEE(persistence.AppendResults(nil, results)))
+	}
+	return results, err
+}
+
+// withoutFences is an entry whose transactions may be anybody's.
+func withoutFences(data []byte) []byte {
+	txns, err := persistence.DecodeBatch(data)
+	if err != nil {
+		return data
+	}
+	for i := range txns {
+		txn, err := persistence.DecodeTxn(txns[i])
+		if err != nil {
+			return data
+		}
+		txn.Fences = nil
+		if txns[i], err = persistence.AppendTxn(nil, txn); err != nil {
+			return data
+		}
+	}
+	return persistence.AppendBatch(nil, txns...)
+}

@@ -64,13 +64,17 @@ type Config struct {
 	// a fit owner. Raised: a flapping node causes fewer moves. Lowered: a node that
 	// returns takes its share sooner.
 	HoldDown time.Duration
-	// WillingMost is how many shards with a fit or draining owner move in one decision.
-	// Shards without a live, fit owner all move at once.
-	WillingMost int
+	// WillingMost is how many shards with a fit owner move in one decision, DrainedMost
+	// how many with a draining one. Raised: a drain takes fewer rounds through the log, and
+	// more calls wait for each. Shards without a live, fit owner all move at once.
+	WillingMost, DrainedMost int
 }
 
-// DefaultConfig moves one shard at a time, to nodes that are up for 10 s.
-func DefaultConfig() Config { return Config{HoldDown: 10 * time.Second, WillingMost: 1} }
+// DefaultConfig moves to nodes that are up for 10 s, one shard at a time; off a draining
+// node, which is waited for, an eighth of all.
+func DefaultConfig() Config {
+	return Config{HoldDown: 10 * time.Second, WillingMost: 1, DrainedMost: 10}
+}
 
 // Cause is why a shard moves.
 type Cause byte
@@ -115,7 +119,20 @@ func Decide(cfg Config, nodes []Node, shards []Shard, now time.Time) []Move {
 	slices.SortFunc(moves, func(a, b Move) int {
 		return cmp.Or(cmp.Compare(a.Cause, b.Cause), cmp.Compare(a.Shard, b.Shard))
 	})
-	willing, _ := slices.BinarySearchFunc(moves, Drained, func(m Move, c Cause) int { return cmp.Compare(m.Cause, c) })
+	return cut(cfg, moves)
+}
+
+// cut leaves as many of the sorted moves as may be made at once: willing ones only where
+// nothing more pressing is left for later.
+func cut(cfg Config, moves []Move) []Move {
+	begin := func(c Cause) int {
+		i, _ := slices.BinarySearchFunc(moves, c, func(m Move, c Cause) int { return cmp.Compare(m.Cause, c) })
+		return i
+	}
+	drained, willing := begin(Drained), begin(Rebalanced)
+	if drained < willing {
+		return moves[:min(willing, drained+cfg.DrainedMost)]
+	}
 	return moves[:min(len(moves), willing+cfg.WillingMost)]
 }
 

@@ -5,7 +5,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
 	"github.com/the-block/bursar/cluster/placement"
@@ -131,19 +130,21 @@ func TestANodeWithAWrongClockOwnsNothingTimed(t *testing.T) {
 	}
 }
 
-func TestADrainingNodeHandsOverOneShardAtATime(t *testing.T) {
-	list := shards(16)
+func TestADrainingNodeHandsOverInPortions(t *testing.T) {
+	list := shards(64)
 	all := nodes(placement.Primary, placement.Replica)
 	settle(t, all, list, later)
 	all[0].Draining = true
-	for left := held(list)["n1"]; left > 0; left-- {
-		moves := placement.Decide(placement.DefaultConfig(), all, list, later)
-		want := []placement.Move{{From: "n1", To: "n2", Cause: placement.Drained}}
-		if len(moves) == 1 {
-			want[0].Shard = moves[0].Shard
+	cfg := placement.DefaultConfig()
+	for left := held(list)["n1"]; left > 0; left = held(list)["n1"] {
+		moves := placement.Decide(cfg, all, list, later)
+		if len(moves) != min(left, cfg.DrainedMost) {
+			t.Fatalf("%d moves with %d left, want at most %d", len(moves), left, cfg.DrainedMost)
 		}
-		if diff := cmp.Diff(moves, want); diff != "" {
-			t.Fatal(diff)
+		for _, m := range moves {
+			if want := (placement.Move{Shard: m.Shard, From: "n1", To: "n2", Cause: placement.Drained}); m != want {
+				t.Fatalf("move %+v, want %+v", m, want)
+			}
 		}
 		carryOut(moves, list)
 	}

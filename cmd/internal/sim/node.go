@@ -318,7 +318,7 @@ func (n *node) keep() {
 	n.journal.own(d.Txn(state, now), func(persistence.Outcome) { n.keeping = false })
 }
 
-var placementConfig = placement.Config{HoldDown: 200 * time.Millisecond, WillingMost: 1}
+var placementConfig = placement.Config{HoldDown: 200 * time.Millisecond, WillingMost: 1, DrainedMost: 1}
 
 // live lists the nodes that the leader has heard of lately, and itself.
 func (n *node) live() []ownership.Live {

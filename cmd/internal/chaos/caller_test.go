@@ -84,7 +84,7 @@ func (c *caller) call(method string, params messages.Params, result messages.Res
 			return attempts, err
 		}
 		c.avoid[k] = time.Now().Add(avoidAfter)
-		if time.Since(begun) > callPatience {
+		if time.Since(begun) > callPatience || c.fleet.over.Load() {
 			return attempts, fmt.Errorf("%s has no outcome after %s and %d attempts: %w", method, callPatience, attempts, err)
 		}
 		time.Sleep(pause)

@@ -119,7 +119,7 @@ func (l *load) plan(c *caller, n int) {
 	l.mu.Unlock()
 	var result messages.SubmitPlanResult
 	if err := l.call(c, messages.MethodSubmitPlan, params, &result); err != nil {
-		l.fleet.Errorf("plan %d: %v", n, err)
+		l.fault("plan %d: %v", n, err)
 		return
 	}
 	for _, id := range result.IDs {

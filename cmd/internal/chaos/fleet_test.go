@@ -14,6 +14,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -36,6 +37,8 @@ type fleet struct {
 	cables *cables     // nil where the nodes share the loopback device
 	secure *tls.Config // of the test's own calls; nil without TLS
 	begun  time.Time
+	load   *load       // the one under way; nil without
+	over   atomic.Bool // nobody waits for outcomes any more
 	// attempt bounds one attempt of a client.
 	attempt time.Duration
 }
@@ -156,6 +159,10 @@ func (f *fleet) launch() {
 // close ends what still runs. What a failed scenario leaves is kept, and the output says
 // where it is and how to repeat it.
 func (f *fleet) close() {
+	f.over.Store(true)
+	if f.load != nil {
+		f.load.abandon()
+	}
 	for _, n := range f.nodes {
 		n.kill()
 	}

@@ -68,6 +68,7 @@ func (f *fleet) startLoad() *load {
 	}
 	c := newCaller(f, f.nodes...)
 	defer c.close()
+	f.load = l
 	l.accrue(c, 0, firstIncome)
 	for i := range l.ballots {
 		l.openBallot(c, i)
@@ -83,12 +84,27 @@ func (f *fleet) startLoad() *load {
 
 // stop ends the clients once the calls they are at have an outcome.
 func (l *load) stop() {
+	l.fleet.Helper()
+	l.fleet.load = nil
 	close(l.over)
 	l.all.Wait()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.fleet.say("the clients: %d payments acknowledged, %d calls in the history, calls by attempts %v, the slowest call %s",
 		len(l.acked), len(l.history), l.attempts, l.slowest.Round(time.Millisecond))
+}
+
+// abandon ends the clients of a scenario that has failed.
+func (l *load) abandon() {
+	close(l.over)
+	l.all.Wait()
+}
+
+// fault fails the test.
+func (l *load) fault(format string, args ...any) {
+	if !l.fleet.over.Load() {
+		l.fleet.Errorf(format, args...)
+	}
 }
 
 // pause returns false when the load is over.
@@ -130,7 +146,7 @@ func (l *load) mustTake(attempts int, during string) {
 	l.fleet.say("%s: calls by attempts %v, the slowest took %s", during, l.attempts, l.slowest.Round(time.Millisecond))
 	for n, calls := range l.attempts {
 		if n > attempts {
-			l.fleet.Errorf("%s: %d calls took %d attempts, the bar is %d", during, calls, n, attempts)
+			l.fault("%s: %d calls took %d attempts, the bar is %d", during, calls, n, attempts)
 		}
 	}
 }
@@ -149,7 +165,7 @@ func (l *load) pay(client int) {
 			return l.call(c, messages.MethodSubmitDisbursement, params, result)
 		})
 		if err != nil {
-			l.fleet.Errorf("%s: %v", p.requestID, err)
+			l.fault("%s: %v", p.requestID, err)
 		}
 	}
 }
@@ -177,7 +193,7 @@ func (l *load) acknowledge(id messages.DisbursementID, p payment) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if other, taken := l.acked[id]; taken {
-		l.fleet.Errorf("id %d was given to %s and to %s", id, other.requestID, p.requestID)
+		l.fault("id %d was given to %s and to %s", id, other.requestID, p.requestID)
 	}
 	l.acked[id] = p
 }
@@ -217,7 +233,7 @@ func (l *load) accrue(c *caller, client int, amount messages.Amount) {
 	params.RequestID = l.requestID("accrue", client)
 	var result messages.AccrueResult
 	if err := l.call(c, messages.MethodAccrue, params, &result); err != nil {
-		l.fleet.Errorf("%s: %v", params.RequestID, err)
+		l.fault("%s: %v", params.RequestID, err)
 		return
 	}
 	l.note(client, begun, moneyAccrue{int64(amount)}, moneyIs{int64(result.Balance)})
@@ -232,7 +248,7 @@ func (l *load) balance(c *caller, client int) {
 	begun := time.Now()
 	var result messages.BalanceResult
 	if err := l.call(c, messages.MethodBalance, nil, &result); err != nil {
-		l.fleet.Errorf("balance: %v", err)
+		l.fault("balance: %v", err)
 		return
 	}
 	l.note(client, begun, moneyLook{}, moneyIs{int64(result.Balance)})
@@ -250,14 +266,14 @@ func (l *load) openBallot(c *caller, i int) {
 	params.RequestID = l.requestID("ballot", i)
 	var result messages.SubmitDisbursementResult
 	if err := l.call(c, messages.MethodSubmitDisbursement, params, &result); err != nil {
-		l.fleet.Errorf("%s: %v", params.RequestID, err)
+		l.fault("%s: %v", params.RequestID, err)
 		return
 	}
 	queue := &messages.IDParams{ID: result.ID}
 	queue.RequestID = l.requestID("queue", i)
 	err := l.call(c, messages.MethodQueueDisbursement, queue, new(messages.TransitionResult))
 	if err != nil && !errors.Is(err, &messages.Error{Code: messages.CodeInvalidTransition}) { // an epoch was quicker
-		l.fleet.Errorf("%s: %v", queue.RequestID, err)
+		l.fault("%s: %v", queue.RequestID, err)
 		return
 	}
 	l.ballots[i].Store(&ballot{id: result.ID})
@@ -272,7 +288,7 @@ func (l *load) vote(c *caller, client int) {
 		params := &messages.RollbackParams{ID: b.id, Reason: "it has been voted on enough"}
 		params.RequestID = l.requestID("end", client)
 		if err := l.call(c, messages.MethodRollbackDisbursement, params, new(messages.TransitionResult)); err != nil {
-			l.fleet.Errorf("%s of %s: %v", params.RequestID, key, err)
+			l.fault("%s of %s: %v", params.RequestID, key, err)
 			return
 		}
 		l.note(client, begun, ballotEnd{key}, ballotIs{ended: true})
@@ -290,7 +306,7 @@ func (l *load) vote(c *caller, client int) {
 	case errors.Is(err, &messages.Error{Code: messages.CodeInvalidTransition}):
 		l.note(client, begun, ballotVote{key, weight}, ballotIs{ended: true})
 	default:
-		l.fleet.Errorf("%s on %s: %v", params.RequestID, key, err)
+		l.fault("%s on %s: %v", params.RequestID, key, err)
 	}
 }
 
@@ -300,7 +316,7 @@ func (l *load) look(c *caller, client int) {
 	begun, key := time.Now(), strconv.FormatUint(uint64(b.id), 10)
 	var result messages.GetDisbursementResult
 	if err := l.call(c, messages.MethodGetDisbursement, &messages.IDParams{ID: b.id}, &result); err != nil {
-		l.fleet.Errorf("look at %s: %v", key, err)
+		l.fault("look at %s: %v", key, err)
 		return
 	}
 	status := result.Disbursement.Status

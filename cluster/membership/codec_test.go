@@ -73,14 +73,16 @@ func TestNewerMetaIsUnderstood(t *testing.T) {
 	}
 }
 
-// golden is what a node of this format tells; it must stay readable.
-const golden = "\x01\x01\x01\x02\x02\x0810.0.0.2\x03\x02\x23\x28\x04\x08\x00\x00\x00\x00\x00\x00\x00\x2a\x05\x031.2\x06\x04\x00\x01\x00\x02" +
+// golden is what a node of this format tells, and goldenFirst what one told before levels
+// were; both must stay readable.
+const goldenFirst = "\x01\x01\x01\x02\x02\x0810.0.0.2\x03\x02\x23\x28\x04\x08\x00\x00\x00\x00\x00\x00\x00\x2a\x05\x031.2\x06\x04\x00\x01\x00\x02" +
 	"\x07\x03abc\x08\x02\x00\x03\x09\x01\x02"
+const golden = goldenFirst + "\x0a\x02\x00\x07"
 
 func TestGoldenMetaStaysReadable(t *testing.T) {
 	want := membership.Meta{
 		Name: "n2", Role: membership.Replica, Host: "10.0.0.2", BasePort: 9000, Boot: 42, Version: "1.2",
-		ProtocolMin: 1, ProtocolMax: 2, Cluster: "abc", BootstrapExpect: 3, Draining: true,
+		ProtocolMin: 1, ProtocolMax: 2, Cluster: "abc", BootstrapExpect: 3, Draining: true, Level: 7,
 	}
 	got, err := membership.DecodeMeta("n2", []byte(golden))
 	if diff := cmp.Diff(got, want); err != nil || diff != "" {
@@ -88,6 +90,11 @@ func TestGoldenMetaStaysReadable(t *testing.T) {
 	}
 	if again := membership.AppendMeta(nil, want); string(again) != golden {
 		t.Errorf("it is written as %q", again)
+	}
+	want.Level = 0
+	got, err = membership.DecodeMeta("n2", []byte(goldenFirst))
+	if diff := cmp.Diff(got, want); err != nil || diff != "" {
+		t.Errorf("the first form: %v (-got +want):\n%s", err, diff)
 	}
 }
 

@@ -58,6 +58,8 @@ type Meta struct {
 	ProtocolMin, ProtocolMax uint16
 	// Cluster is the id of the cluster the node belongs to, "" as long as it has none.
 	Cluster string
+	// Level is the newest feature level of the log that the node's program knows.
+	Level uint16
 	// BootstrapExpect is how many voters the node wants to form a cluster with.
 	BootstrapExpect uint16
 	// Fresh says that the node has no log.
@@ -141,6 +143,7 @@ const (
 	tagCluster             // text
 	tagExpect              // 2 bytes
 	tagFlags               // 1 byte
+	tagLevel               // 2 bytes
 )
 
 // The flags.
@@ -173,6 +176,7 @@ func appendMeta(b []byte, m Meta) []byte {
 	field(tagCluster, []byte(m.Cluster))
 	field(tagExpect, be.AppendUint16(nil, m.BootstrapExpect))
 	field(tagFlags, []byte{flags})
+	field(tagLevel, be.AppendUint16(nil, m.Level))
 	return b
 }
 
@@ -226,6 +230,8 @@ func (m *Meta) read(tag byte, value []byte) bool {
 		m.Cluster = string(value)
 	case tagExpect:
 		m.BootstrapExpect = be.Uint16(value)
+	case tagLevel:
+		m.Level = be.Uint16(value)
 	case tagFlags:
 		m.Fresh, m.Draining = value[0]&flagFresh != 0, value[0]&flagDraining != 0
 	}
@@ -233,7 +239,7 @@ func (m *Meta) read(tag byte, value []byte) bool {
 }
 
 // fieldSizes are the least sizes of the fields that are no texts.
-var fieldSizes = map[byte]int{tagRole: 1, tagBasePort: 2, tagBoot: 8, tagProtocol: 4, tagExpect: 2, tagFlags: 1}
+var fieldSizes = map[byte]int{tagRole: 1, tagBasePort: 2, tagBoot: 8, tagProtocol: 4, tagExpect: 2, tagFlags: 1, tagLevel: 2}
 
 // clip shortens what a stranger sent for an error.
 func clip(s string) string { return s[:min(len(s), nameMax)] }

@@ -43,7 +43,7 @@ func (n *Node) openMembership(context.Context) error {
 	n.membership, err = membership.Open(cfg, membership.Meta{
 		Name: n.cfg.Name, Role: role, Host: n.cfg.Listen, BasePort: uint16(n.cfg.BasePort), Boot: n.boot,
 		Version: Version, ProtocolMin: peers.ProtocolMin, ProtocolMax: peers.Protocol,
-		Cluster: n.consensus.ClusterID(), BootstrapExpect: uint16(n.cfg.BootstrapExpect), Fresh: !n.consensus.Formed(),
+		Cluster: n.consensus.ClusterID(), Level: persistence.LevelMax, BootstrapExpect: uint16(n.cfg.BootstrapExpect), Fresh: !n.consensus.Formed(),
 	}, n.gossip, n.parts.fail, n.log)
 	if err != nil {
 		return err

@@ -261,6 +261,8 @@ func (n *Node) runParts() {
 	n.parts.run("ownership", n.followOwners)
 	n.parts.run("placement", n.whileLeading(n.place))
 	n.parts.run("roster", n.whileLeading(n.keep))
+	n.parts.run("feature level", n.whileLeading(n.raiseLevel))
+	n.parts.run("clock watch", n.watchClock)
 	n.parts.run("forming", n.settle)
 	n.parts.onStop("calls", n.service.drain)
 	n.parts.run("wire", func(ctx context.Context) error { return n.wire.Serve(ctx, n.listener) })

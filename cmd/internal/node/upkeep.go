@@ -1,0 +1,83 @@
+package node
+
+import (
+	"context"
+	"time"
+
+	"github.com/the-block/bursar/cluster/ownership"
+	"github.com/the-block/bursar/messages"
+	"github.com/the-block/bursar/persistence"
+)
+
+const (
+	// levelEvery is how often the leader looks whether all nodes know a newer level.
+	levelEvery = time.Second
+	// clockEvery is how often a node looks at its clock, and clockWarnEvery how often it
+	// warns that it is off.
+	clockEvery     = time.Second
+	clockWarnEvery = time.Minute
+)
+
+// raiseLevel raises the log's feature level, while this node leads, to what every node
+// of the group knows: from then on an older program cannot follow the log.
+func (n *Node) raiseLevel(ctx context.Context) error {
+	tick := time.NewTicker(levelEvery)
+	defer tick.Stop()
+	for {
+		if level := n.levelOfAll(); level > n.store.Level() {
+			ctx, cancel := context.WithTimeout(ctx, levelEvery)
+			result, err := ownership.Propose(ctx, n.journal, &persistence.Txn{Level: level})
+			cancel()
+			if err == nil && result.Status == persistence.Committed {
+				n.log.Info("feature level raised", "component", "level", "to", level)
+			}
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// levelOfAll is the newest level that every node of the group knows, 0 while one of them
+// was not met.
+func (n *Node) levelOfAll() uint16 {
+	known := make(map[messages.NodeID]uint16)
+	for _, m := range n.membership.Members() {
+		known[m.Name] = m.Level
+	}
+	lowest := persistence.LevelMax
+	for _, m := range n.consensus.Configuration() {
+		lowest = min(lowest, known[m.Node])
+	}
+	return lowest
+}
+
+// watchClock warns while this node's clock is off the leader's: it owns nothing that
+// needs the right time then.
+func (n *Node) watchClock(ctx context.Context) error {
+	tick := time.NewTicker(clockEvery)
+	defer tick.Stop()
+	var warned time.Time
+	for {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return nil
+		}
+		leader, _ := n.consensus.Leader()
+		s, known := n.peers.Status(leader)
+		off := s.ClockOffset.Abs()-s.RTT/2 > clockOffsetMax
+		switch {
+		case !known || !s.Up || !off && warned.IsZero():
+		case !off:
+			warned = time.Time{}
+			n.log.Info("clock is right again", "component", "clock", "member", string(leader))
+		case time.Since(warned) >= clockWarnEvery:
+			warned = time.Now()
+			n.log.Warn("this node's clock is off the leader's: it owns no clock, executor or energy shard; set it right, with NTP for good",
+				"component", "clock", "member", string(leader), "took", -s.ClockOffset)
+		}
+	}
+}

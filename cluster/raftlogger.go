@@ -2,8 +2,10 @@ package cluster
 
 import (
 	"context"
+	"errors"
 	"io"
 	"log/slog"
+	"net"
 	"sync"
 	"time"
 
@@ -55,10 +57,20 @@ var raftKeys = map[string]string{
 	"to":        "to",
 }
 
+// ending reports whether a line tells of a stream that this node has closed itself.
+func ending(args []any) bool {
+	for _, arg := range args {
+		if err, ok := arg.(error); ok && errors.Is(err, net.ErrClosed) {
+			return true
+		}
+	}
+	return false
+}
+
 // Accept takes one line. args alternate keys and values.
 func (s *raftSink) Accept(_ string, level hclog.Level, msg string, args ...any) {
 	at := slog.LevelDebug
-	if level >= hclog.Error && s.due(msg, time.Now()) {
+	if level >= hclog.Error && !ending(args) && s.due(msg, time.Now()) {
 		at = slog.LevelWarn
 	}
 	ctx := context.Background()

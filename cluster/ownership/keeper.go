@@ -42,13 +42,20 @@ type Keeper struct {
 	log     *slog.Logger
 	poked   chan struct{} // of capacity 1
 	moves   [placement.Rebalanced + 1]atomic.Uint64
+	untold  map[way]int // committed moves, told together; Run's own
+}
+
+// way is what moves of shards have in common.
+type way struct {
+	from, to messages.NodeID
+	cause    placement.Cause
 }
 
 // New gives a Keeper that has nothing to do until Run.
 func New(cfg Config, store *persistence.Store, journal Journal, log *slog.Logger) *Keeper {
 	return &Keeper{
 		cfg: cfg, store: store, journal: journal, log: log.With("component", "placement"),
-		poked: make(chan struct{}, 1),
+		poked: make(chan struct{}, 1), untold: make(map[way]int),
 	}
 }
 
@@ -96,6 +103,7 @@ func (k *Keeper) look(ctx context.Context, live []Live) (more bool, err error) {
 	now := time.Now()
 	d := Decide(k.cfg.Placement, k.cfg.Layout, s, live, now)
 	if d.Empty() {
+		k.tell()
 		return false, nil
 	}
 	result, err := Propose(ctx, k.journal, d.Txn(s, now))
@@ -105,27 +113,28 @@ func (k *Keeper) look(ctx context.Context, live []Live) (more bool, err error) {
 	case err != nil || result.Status != persistence.Committed:
 		return false, nil // the next look sees why
 	}
-	k.tell(&d)
+	k.note(&d)
 	return true, nil
 }
 
-// tell logs what was committed and counts it.
-func (k *Keeper) tell(d *Decision) {
+// note counts what was committed, and logs starts at once: moves of the same kind come
+// one after the other and are told together.
+func (k *Keeper) note(d *Decision) {
 	for _, l := range d.Started {
-		k.log.Info("node has started", "node", string(l.ID), "role", l.Role.String())
+		k.log.Info("node has started", "member", string(l.ID), "role", l.Role.String())
 	}
-	type way struct {
-		from, to messages.NodeID
-		cause    placement.Cause
-	}
-	counts := make(map[way]int)
 	for _, m := range d.Moves {
 		k.moves[m.Cause].Add(1)
-		counts[way{m.From, m.To, m.Cause}]++
+		k.untold[way{m.From, m.To, m.Cause}]++
 	}
-	for w, n := range counts {
+}
+
+// tell logs the moves since the last time, once there is a pause.
+func (k *Keeper) tell() {
+	for w, n := range k.untold {
 		k.log.Info("shards moved", "from", string(w.from), "to", string(w.to), "cause", w.cause.String(), "shards", n)
 	}
+	clear(k.untold)
 }
 
 // Propose has one transaction committed and waits for its outcome. The error is the

@@ -215,7 +215,7 @@ func (l *link) up(client *wire.Client, hello *messages.Hello) {
 	l.client.Store(client)
 	l.mu.Unlock()
 	if changed {
-		l.peers.log.Info("linked to a node", "node", l.node, "boot", hello.Boot, "version", hello.Version)
+		l.peers.log.Info("linked to a node", "member", l.node, "boot", hello.Boot, "version", hello.Version)
 	}
 	l.peers.tell()
 }
@@ -243,7 +243,9 @@ func (l *link) down(err error) {
 	l.status.Err = err
 	l.mu.Unlock()
 	if changed {
-		l.peers.log.Warn("lost a node", "node", l.node, "err", err)
+		if !errors.Is(err, errStopping) {
+			l.peers.log.Warn("lost a node", "member", l.node, "err", err)
+		}
 		l.peers.tell()
 	}
 }

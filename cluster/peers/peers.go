@@ -334,6 +334,6 @@ func (p *Peers) hello() *messages.Hello {
 // same subject.
 func (p *Peers) complain(about string, node messages.NodeID, addr string, err error) {
 	if p.grumble.due(about, time.Now(), p.cfg.ComplainEvery) {
-		p.log.Warn("no link with a node", "node", node, "addr", addr, "err", err)
+		p.log.Warn("no link with a node", "member", node, "addr", addr, "err", err)
 	}
 }

@@ -153,13 +153,19 @@ func (c *Client) Call(ctx context.Context, method string, params messages.Params
 	return c.await(ctx, c.mutates(method, params), start, func(r Reply) error { return r.Decode(result) })
 }
 
-// remaining is the time ctx leaves in milliseconds, at least 1; 0 for no deadline.
+// answerTime is what is left for the way of an answer that the node gives at the
+// deadline, at most; it is a tenth of a shorter one.
+const answerTime = 100 * time.Millisecond
+
+// remaining is the deadline to send, in milliseconds: the time ctx leaves, less what the
+// answer needs to come back, at least 1; 0 for no deadline.
 func remaining(ctx context.Context) uint64 {
 	deadline, ok := ctx.Deadline()
 	if !ok {
 		return 0
 	}
-	return uint64(max(time.Until(deadline).Milliseconds(), 1))
+	left := time.Until(deadline)
+	return uint64(max((left - min(left/10, answerTime)).Milliseconds(), 1))
 }
 
 // CallJSON makes one call with parameters given as a JSON object and returns the

@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"errors"
+	"net"
 	"slices"
 	"strings"
 	"time"
@@ -88,6 +89,15 @@ func (n *Node) members() (*messages.ClusterMembersResult, *messages.Error) {
 			RPC: m.RPCAddr(), HTTP: m.HTTPAddr(), Voter: voters[m.Name], Leader: m.Name == leader,
 			Shards: uint64(state.Count(m.Name)), Version: m.Version,
 		})
+	}
+	for _, m := range n.consensus.Configuration() { // gossip has forgotten it, the group has not
+		known := slices.ContainsFunc(result.Members, func(have messages.Member) bool { return have.Name == string(m.Node) })
+		if !known {
+			host, _, _ := net.SplitHostPort(m.Addr)
+			result.Members = append(result.Members, messages.Member{
+				Name: string(m.Node), State: membership.Dead.String(), Address: host, Voter: m.Voter, Shards: uint64(state.Count(m.Node)),
+			})
+		}
 	}
 	slices.SortFunc(result.Members, func(a, b messages.Member) int { return strings.Compare(a.Name, b.Name) })
 	return result, nil

@@ -96,12 +96,12 @@ func refuses(t *testing.T, n1 *member, node messages.NodeID, why string) {
 	if s.Up || s.Err == nil || !strings.Contains(s.Err.Error(), why) {
 		t.Errorf("up %v, %v, want %q", s.Up, s.Err, why)
 	}
-	lines := n1.log.count("node=" + string(node) + " ")
+	lines := n1.log.count("member=" + string(node) + " ")
 	if lines < 1 || lines > 2 { // of the link to it, and of its own calls
 		t.Errorf("%d lines in half a minute:\n%s", lines, n1.log.text.String())
 	}
 	time.Sleep(2 * time.Minute)
-	if more := n1.log.count("node=" + string(node) + " "); more < lines+1 || more > 3*lines {
+	if more := n1.log.count("member=" + string(node) + " "); more < lines+1 || more > 3*lines {
 		t.Errorf("%d lines after 2.5 minutes, %d after half of one", more, lines)
 	}
 }

@@ -16,7 +16,7 @@ RACE = ./actors ./actors/treasury ./cluster ./persistence ./supervision/... ./me
 LINT = $(GO) tool -modfile=.tools/go.mod golangci-lint
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test check fmt vet lint cross docs race fuzz bench soak sim chaos chaos-short
+.PHONY: help run build test check fmt vet lint cross docs race fuzz bench bench-three soak sim chaos chaos-short
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -75,6 +75,9 @@ chaos-short: ## ten kills of the node that leads and pays, in less than a minute
 
 bench: ## run the benchmarks: make bench PKG=./persistence BENCH=Apply
 	$(GO) test -run '^$$' -bench '$(BENCH)' -benchtime $(BENCHTIME) -benchmem $(PKG)
+
+bench-three: ## measure three nodes, and three of etcd if it is installed: make bench-three PART=submissions
+	$(GO) test ./bench -run '^$$' -bench 'Three$(if $(PART),/$(PART))' -benchtime 3x -timeout 2h $(ARGS)
 
 soak: ## repeat tests to find flakes: make soak COUNT=1000 PKG=./actors; ARGS='-run Killed -kills 200'
 	$(GO) test -count $(COUNT) -timeout 120m -failfast $(PKG) $(ARGS)

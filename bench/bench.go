@@ -16,11 +16,11 @@ import (
 
 // Config says what load to make.
 type Config struct {
-	// Addr is the node's MessagePack-RPC address.
-	Addr string
-	// TLS is the caller's, nil for a node without TLS.
+	// Addrs are the MessagePack-RPC addresses of the nodes that take the load.
+	Addrs []string
+	// TLS is the caller's, nil for nodes without TLS.
 	TLS *tls.Config
-	// Connections share the load evenly.
+	// Connections share the load evenly, and the nodes share the connections.
 	Connections int
 	// InFlight is how many calls wait for an answer at the same time, over all
 	// connections. In the open loop it is the most; calls that are due beyond it wait,
@@ -40,14 +40,16 @@ type Config struct {
 // DefaultConfig keeps 256 calls in flight over one connection for ten seconds.
 func DefaultConfig() Config {
 	return Config{
-		Addr: "127.0.0.1:9000", Connections: 1, InFlight: 256, Warmup: time.Second, Duration: 10 * time.Second,
+		Addrs: []string{"127.0.0.1:9000"}, Connections: 1, InFlight: 256, Warmup: time.Second, Duration: 10 * time.Second,
 	}
 }
 
 func (c Config) validate() error {
 	switch {
-	case c.Connections < 1:
-		return errors.New("bench: at least one connection is needed")
+	case len(c.Addrs) == 0:
+		return errors.New("bench: no node to measure")
+	case c.Connections < len(c.Addrs):
+		return fmt.Errorf("bench: %d connections do not reach %d nodes", c.Connections, len(c.Addrs))
 	case c.InFlight < c.Connections:
 		return fmt.Errorf("bench: %d in flight do not keep %d connections busy", c.InFlight, c.Connections)
 	case c.Rate < 0:
@@ -114,8 +116,8 @@ func Run(ctx context.Context, cfg Config) (*Result, error) {
 
 func connect(ctx context.Context, cfg Config) ([]*wire.Client, error) {
 	var clients []*wire.Client
-	for range cfg.Connections {
-		client, err := dial(ctx, cfg)
+	for i := range cfg.Connections {
+		client, err := dial(ctx, cfg.Addrs[i%len(cfg.Addrs)], cfg.TLS)
 		if err != nil {
 			closeAll(clients)
 			return nil, fmt.Errorf("bench: %w", err)
@@ -125,11 +127,11 @@ func connect(ctx context.Context, cfg Config) ([]*wire.Client, error) {
 	return clients, nil
 }
 
-func dial(ctx context.Context, cfg Config) (*wire.Client, error) {
-	if cfg.TLS != nil {
-		return wire.DialTLS(ctx, cfg.Addr, cfg.TLS)
+func dial(ctx context.Context, addr string, secure *tls.Config) (*wire.Client, error) {
+	if secure != nil {
+		return wire.DialTLS(ctx, addr, secure)
 	}
-	return wire.Dial(ctx, cfg.Addr)
+	return wire.Dial(ctx, addr)
 }
 
 func closeAll(clients []*wire.Client) {

@@ -54,7 +54,7 @@ func TestEveryAnswerIsCountedOnce(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			node := new(counter)
 			cfg := bench.Submissions(bench.Config{
-				Addr: serve(t, node), Connections: 2, InFlight: 8, Rate: rate, Duration: 300 * time.Millisecond,
+				Addrs: []string{serve(t, node), serve(t, node)}, Connections: 2, InFlight: 8, Rate: rate, Duration: 300 * time.Millisecond,
 			}, "test")
 			result, err := bench.Run(t.Context(), cfg)
 			if err != nil {
@@ -88,7 +88,7 @@ func (silent) Serve(calls []*wire.Call) {
 
 func TestARunThatEndsLateCountsItsRefusals(t *testing.T) {
 	cfg := bench.Submissions(bench.Config{
-		Addr: serve(t, silent{}), Connections: 1, InFlight: 4, Duration: 10 * time.Millisecond,
+		Addrs: []string{serve(t, silent{})}, Connections: 1, InFlight: 4, Duration: 10 * time.Millisecond,
 	}, "test")
 	call := cfg.Call
 	cfg.Call = func(n uint64) messages.Params {
@@ -105,11 +105,12 @@ func TestARunThatEndsLateCountsItsRefusals(t *testing.T) {
 func TestAConfigThatCannotRunIsRefused(t *testing.T) {
 	good := bench.Submissions(bench.DefaultConfig(), "test")
 	for want, spoil := range map[string]func(*bench.Config){
-		"at least one connection": func(c *bench.Config) { c.Connections = 0 },
-		"do not keep":             func(c *bench.Config) { c.Connections = c.InFlight + 1 },
-		"rate":                    func(c *bench.Config) { c.Rate = -1 },
-		"duration":                func(c *bench.Config) { c.Duration = 0 },
-		"no method":               func(c *bench.Config) { c.Method = "gov.nothing" },
+		"no node":      func(c *bench.Config) { c.Addrs = nil },
+		"do not reach": func(c *bench.Config) { c.Addrs = append(c.Addrs, "127.0.0.1:9010") },
+		"do not keep":  func(c *bench.Config) { c.Connections = c.InFlight + 1 },
+		"rate":         func(c *bench.Config) { c.Rate = -1 },
+		"duration":     func(c *bench.Config) { c.Duration = 0 },
+		"no method":    func(c *bench.Config) { c.Method = "gov.nothing" },
 	} {
 		cfg := good
 		spoil(&cfg)

@@ -1,8 +1,16 @@
-// Package bench measures a running node from another process, over the wire, as
-// clients see it. Run is the engine: it keeps a number of submissions in flight
+// Package bench measures a running node, or the nodes of a cluster, from another process,
+// over the wire, as clients see them. Run is the engine: it keeps a number of submissions in flight
 // (closed loop) or starts them at a fixed rate whatever the answers do (open loop),
 // and returns rates and latencies. Latencies of the open loop count from when a
 // submission was due, not from when it could be sent, so that a stall is not hidden.
+//
+// Three processes that make one cluster, beside three of etcd where it is installed, are
+// measured by
+//
+//	go test ./bench -run xxx -bench Three -benchtime 3x -timeout 1h
+//
+// which takes about ten minutes; one of its parts by -bench Three/steady, say. The client
+// of etcd is a module of its own in the folder etcd.
 //
 // Results that count stand in results, each with the machine and the command.
 package bench

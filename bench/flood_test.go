@@ -121,7 +121,7 @@ func BenchmarkFlood(b *testing.B) {
 	addr := serve(b, &teller{journal: journal})
 	run := func(inFlight, connections, rate int, duration time.Duration) *bench.Result {
 		result, err := bench.Run(b.Context(), bench.Submissions(bench.Config{
-			Addr: addr, Connections: connections, InFlight: inFlight, Rate: rate,
+			Addrs: []string{addr}, Connections: connections, InFlight: inFlight, Rate: rate,
 			Warmup: time.Second, Duration: duration,
 		}, "flood"))
 		if err != nil {

@@ -6,16 +6,9 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"log/slog"
-	"net"
-	"net/http"
-	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
-	"strconv"
-	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -28,126 +21,10 @@ import (
 )
 
 var (
-	nodeProgram  = flag.String("node", "", "the bursar program to measure; built from ./cmd/bursar if empty")
 	epochRecords = flag.Int("epoch-records", 100_000, "how many open disbursements BenchmarkEpoch goes up to")
 	soakFor      = flag.Duration("soak", 0, "how long TestSoak loads a node; 0 skips it")
 	soakNew      = flag.Int("soak-new", 200, "how many disbursements a second TestSoak creates")
 )
-
-// node is a `bursar node` of its own, in a process of its own.
-type node struct {
-	tb        testing.TB
-	rpc, http string
-	pid       int
-}
-
-// startNode starts a node on an empty directory, until the test ends.
-func startNode(tb testing.TB, flags ...string) *node {
-	tb.Helper()
-	program := *nodeProgram
-	if program == "" {
-		program = filepath.Join(tb.TempDir(), "bursar")
-		if out, err := exec.CommandContext(tb.Context(), "go", "build", "-o", program, "../cmd/bursar").CombinedOutput(); err != nil {
-			tb.Fatalf("%v\n%s", err, out)
-		}
-	}
-	base := freePorts(tb, 5)
-	args := append([]string{"node", "--data", tb.TempDir(), "--base-port", strconv.Itoa(base)}, flags...)
-	command := exec.Command(program, args...)
-	log, err := os.Create(filepath.Join(tb.TempDir(), "log"))
-	if err != nil {
-		tb.Fatal(err)
-	}
-	command.Stderr = log
-	if err := command.Start(); err != nil {
-		tb.Fatal(err)
-	}
-	tb.Cleanup(func() {
-		_ = command.Process.Signal(os.Interrupt)
-		if err := command.Wait(); err != nil {
-			text, _ := os.ReadFile(log.Name())
-			tb.Errorf("node: %v\n%s", err, text)
-		}
-	})
-	n := &node{tb: tb, rpc: fmt.Sprintf("127.0.0.1:%d", base), http: fmt.Sprintf("http://127.0.0.1:%d", base+3), pid: command.Process.Pid}
-	for deadline := time.Now().Add(30 * time.Second); ; {
-		if _, err := n.get("/readyz"); err == nil {
-			return n
-		} else if time.Now().After(deadline) {
-			tb.Fatalf("the node is not ready: %v", err)
-		}
-		time.Sleep(20 * time.Millisecond)
-	}
-}
-
-// freePorts finds n neighbouring ports that nobody listens on.
-func freePorts(tb testing.TB, n int) int {
-	tb.Helper()
-	for base := 20_000 + os.Getpid()%10_000; base < 60_000; base += n {
-		free := true
-		for port := base; port < base+n && free; port++ {
-			l, err := new(net.ListenConfig).Listen(tb.Context(), "tcp", fmt.Sprintf("127.0.0.1:%d", port))
-			if free = err == nil; free {
-				_ = l.Close()
-			}
-		}
-		if free {
-			return base
-		}
-	}
-	tb.Fatal("no ports are free")
-	return 0
-}
-
-func (n *node) get(path string) (string, error) {
-	request, err := http.NewRequestWithContext(n.tb.Context(), http.MethodGet, n.http+path, http.NoBody)
-	if err != nil {
-		return "", err
-	}
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return "", err
-	}
-	defer func() { _ = response.Body.Close() }()
-	body, err := io.ReadAll(response.Body)
-	if err == nil && response.StatusCode != http.StatusOK {
-		err = errors.New(response.Status)
-	}
-	return string(body), err
-}
-
-// metric gives a metric's value, 0 if there is none.
-func (n *node) metric(name string) float64 {
-	n.tb.Helper()
-	page, err := n.get("/metrics")
-	if err != nil {
-		n.tb.Fatal(err)
-	}
-	for line := range strings.Lines(page) {
-		if rest, ok := strings.CutPrefix(line, name+" "); ok {
-			value, _ := strconv.ParseFloat(strings.TrimSpace(rest), 64)
-			return value
-		}
-	}
-	return 0
-}
-
-// resident is the process's memory in MiB, and processor the time it has used.
-func (n *node) resident() float64 { return n.metric("process_resident_memory_bytes") / (1 << 20) }
-func (n *node) processor() time.Duration {
-	return time.Duration(n.metric("process_cpu_seconds_total") * float64(time.Second))
-}
-
-// run makes a load and fails the test if it cannot.
-func (n *node) run(cfg bench.Config) *bench.Result {
-	n.tb.Helper()
-	cfg.Addr = n.rpc
-	result, err := bench.Run(n.tb.Context(), cfg)
-	if err != nil {
-		n.tb.Fatal(err)
-	}
-	return result
-}
 
 // bareJournal is log, Store and journal in this process, without wire and actors.
 type bareJournal struct {
@@ -251,7 +128,7 @@ func BenchmarkShareOfTheJournal(b *testing.B) {
 			for b.Loop() {
 				cfg := bench.Config{Connections: 1, InFlight: inFlight, Warmup: time.Second / 2, Duration: turn}
 				run := fmt.Sprintf("share-%d", len(bare))
-				submissions = append(submissions, n.run(bench.Submissions(cfg, run)).PerSecond)
+				submissions = append(submissions, n.run(b, bench.Submissions(cfg, run)).PerSecond)
 				bare = append(bare, journal.perSecond(b, inFlight, turn))
 			}
 			slices.Sort(submissions)
@@ -268,18 +145,18 @@ func BenchmarkShareOfTheJournal(b *testing.B) {
 // then ever more of them: what an epoch takes the caller, and the node's processors.
 func BenchmarkEpoch(b *testing.B) {
 	n := startNode(b, "--epoch-interval", "1h")
-	client, err := wire.Dial(b.Context(), n.rpc)
+	client, err := wire.Dial(b.Context(), n.rpc())
 	if err != nil {
 		b.Fatal(err)
 	}
 	defer func() { _ = client.Close() }()
 	held := 0
 	for records := 1000; records <= *epochRecords; records *= 10 {
-		n.submit(client, held, records)
+		submit(b, client, held, records)
 		held = records
 		b.Run(fmt.Sprintf("open=%d", records), func(b *testing.B) {
 			var took []time.Duration
-			cpu := n.processor()
+			cpu := n.processor(b)
 			for b.Loop() {
 				asked := time.Now()
 				if err := client.Call(b.Context(), messages.MethodEpochAdvance, new(messages.NoParams), nil); err != nil {
@@ -287,7 +164,7 @@ func BenchmarkEpoch(b *testing.B) {
 				}
 				took = append(took, time.Since(asked))
 			}
-			cpu = n.processor() - cpu
+			cpu = n.processor(b) - cpu
 			slices.Sort(took)
 			b.ReportMetric(float64(took[len(took)/2].Microseconds()), "p50-us")
 			b.ReportMetric(float64(took[len(took)*99/100].Microseconds()), "p99-us")
@@ -297,15 +174,15 @@ func BenchmarkEpoch(b *testing.B) {
 }
 
 // submit makes disbursements from, to of them that do not fall due.
-func (n *node) submit(client *wire.Client, from, to int) {
-	n.tb.Helper()
+func submit(tb testing.TB, client *wire.Client, from, to int) {
+	tb.Helper()
 	cfg := bench.Submissions(bench.Config{}, "records")
 	answers := make(chan error, 1024)
 	waiting := 0
 	await := func(most int) {
 		for ; waiting > most; waiting-- {
 			if err := <-answers; err != nil {
-				n.tb.Fatal(err)
+				tb.Fatal(err)
 			}
 		}
 	}
@@ -342,7 +219,7 @@ func TestSoak(t *testing.T) {
 		}
 		answered := make(chan *bench.Result, len(loads))
 		for _, load := range loads {
-			go func() { answered <- n.run(load) }()
+			go func() { answered <- n.run(t, load) }()
 		}
 		for range loads {
 			result := <-answered
@@ -351,8 +228,8 @@ func TestSoak(t *testing.T) {
 			}
 		}
 		t.Logf("minute %2d: %6d records, resident %5.0f MiB, heap in use %5.0f MiB, %3.0f goroutines, %3.0f files",
-			minute+1, records, n.resident(), n.metric("go_memstats_heap_inuse_bytes")/(1<<20),
-			n.metric("go_goroutines"), n.metric("process_open_fds"))
+			minute+1, records, n.resident(t), n.metric(t, "go_memstats_heap_inuse_bytes")/(1<<20),
+			n.metric(t, "go_goroutines"), n.metric(t, "process_open_fds"))
 	}
 }
 

@@ -16,21 +16,24 @@ func newBench(std streams) *cobra.Command {
 	var to target
 	var form format
 	var scenario string
+	var also []string
 	command := &cobra.Command{
 		Use:   "bench",
-		Short: "Measure a node from outside, over the wire",
-		Long: `Measures a running node as its clients see it. Scenarios:
+		Short: "Measure nodes from outside, over the wire",
+		Long: `Measures a running node, or several of one cluster, as clients see them. Scenarios:
 
   submissions  durable submissions that do not fall due: the way to the disk and back
   payments     whole lives, accrued, submitted, executed and finalized
   reads        linearizable reads of one disbursement
 
-It leaves its payments in the node's books: measure a node that you can throw away.`,
+It leaves its payments in the books: measure a cluster that you can throw away.`,
 		Example: `  bursar bench --in-flight 1
   bursar bench --in-flight 256 --duration 30s
-  bursar bench --scenario payments --rate 5000`,
+  bursar bench --scenario payments --rate 5000
+  bursar bench --addr 127.0.0.1:9000 --also 127.0.0.1:9010,127.0.0.1:9020 --in-flight 4096`,
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
-			cfg.Addr = to.addr
+			cfg.Addrs = append([]string{to.addr}, also...)
+			cfg.Connections = max(cfg.Connections, len(cfg.Addrs))
 			if cfg.TLS, err = to.secure(); err != nil {
 				return err
 			}
@@ -53,6 +56,7 @@ It leaves its payments in the node's books: measure a node that you can throw aw
 	form.flag(command)
 	flags := command.Flags()
 	flags.StringVar(&scenario, "scenario", "submissions", "submissions, payments or reads")
+	flags.StringSliceVar(&also, "also", nil, "addresses of further nodes that share the connections, host:port,...")
 	flags.IntVar(&cfg.Connections, "connections", cfg.Connections, "connections that share the load")
 	flags.IntVar(&cfg.InFlight, "in-flight", cfg.InFlight, "calls that wait for an answer at the same time")
 	flags.IntVar(&cfg.Rate, "rate", 0, "calls a second, whatever the answers do (default: one for each answer)")

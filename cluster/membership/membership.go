@@ -30,10 +30,17 @@ type Membership struct {
 	// dirty holds one when the node's Meta has changed and was not told yet.
 	dirty chan struct{}
 
-	calls  sync.Mutex // held while the node speaks about itself; guards what follows
+	calls  turn // held while the node speaks about itself; guards what follows
 	left   bool
 	closed bool
 }
+
+// turn is a lock that is waited for no longer than the waiter likes: who holds it may
+// talk to others for a second.
+type turn chan struct{}
+
+func (t turn) take() { t <- struct{}{} }
+func (t turn) give() { <-t }
 
 // resolveTimeout bounds the look-up of a host's name.
 const resolveTimeout = 2 * time.Second
@@ -45,7 +52,7 @@ func Open(cfg Config, self Meta, network Network, fatal func(error), log *slog.L
 	if err := errors.Join(cfg.validate(), self.validate()); err != nil {
 		return nil, err
 	}
-	m := &Membership{cfg: cfg, fatal: fatal, log: log, dirty: make(chan struct{}, 1)}
+	m := &Membership{cfg: cfg, fatal: fatal, log: log, dirty: make(chan struct{}, 1), calls: make(turn, 1)}
 	if cfg.KeyFile != "" {
 		m.keysAt = stampOf(cfg.KeyFile)
 		keys, err := loadKeys(cfg.KeyFile)
@@ -161,8 +168,8 @@ func (m *Membership) announce(ctx context.Context) {
 const announceTimeout = time.Second
 
 func (m *Membership) tellMeta(ctx context.Context) {
-	m.calls.Lock()
-	defer m.calls.Unlock()
+	m.calls.take()
+	defer m.calls.give()
 	if m.left || m.closed {
 		return
 	}
@@ -205,8 +212,8 @@ func (m *Membership) Reload() error {
 	if err != nil {
 		return err
 	}
-	m.calls.Lock()
-	defer m.calls.Unlock()
+	m.calls.take()
+	defer m.calls.give()
 	return rotate(m.keyring, keys)
 }
 
@@ -216,8 +223,12 @@ const leaveTimeout = time.Second
 // Leave says good-bye, so that the others see the node as Left at once. It returns when
 // they were told, or when ctx or a second is over. Afterwards only Close makes sense.
 func (m *Membership) Leave(ctx context.Context) error {
-	m.calls.Lock()
-	defer m.calls.Unlock()
+	select {
+	case m.calls <- struct{}{}:
+		defer m.calls.give()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 	if m.left || m.closed {
 		return ErrLeft
 	}
@@ -241,8 +252,8 @@ func (m *Membership) Leave(ctx context.Context) error {
 // Close ends the gossip. Without Leave before it the others see the node as Dead. It must
 // follow the end of Run.
 func (m *Membership) Close() error {
-	m.calls.Lock()
-	defer m.calls.Unlock()
+	m.calls.take()
+	defer m.calls.give()
 	m.closed = true
 	return m.list.Shutdown()
 }

@@ -267,6 +267,27 @@ func TestLeavingIsNotDying(t *testing.T) {
 	})
 }
 
+// TestLeavingWaitsNoLongerThanAsked: the node is telling the others of a change then.
+func TestLeavingWaitsNoLongerThanAsked(t *testing.T) {
+	inWorld(t, func(w *world) {
+		_, _, n3 := w.three()
+		if err := n3.Update(func(m *membership.Meta) { m.Draining = true }); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		const most = time.Millisecond
+		ctx, cancel := context.WithTimeout(context.Background(), most)
+		defer cancel()
+		began := time.Now()
+		if err := n3.Leave(ctx); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("error = %v, want the deadline", err)
+		}
+		if took := time.Since(began); took > most {
+			t.Errorf("returned after %s, want %s", took, most)
+		}
+	})
+}
+
 func TestQuickRestartIsSeenByItsBoot(t *testing.T) {
 	inWorld(t, func(w *world) {
 		n1, _, n3 := w.three()

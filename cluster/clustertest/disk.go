@@ -11,5 +11,8 @@ type Disk = raftlogtest.Disk
 // Op is a call that changes a Disk.
 type Op = raftlogtest.Op
 
+// Sync is the kind of an Op that makes a file durable.
+const Sync = raftlogtest.Sync
+
 // NewDisk gives an empty disk.
 func NewDisk() *Disk { return raftlogtest.New() }

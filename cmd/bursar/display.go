@@ -3,9 +3,12 @@ package main
 import (
 	"fmt"
 	"io"
+	"os"
 	"strings"
 	"sync"
 	"time"
+
+	"golang.org/x/term"
 )
 
 // display shows events, which stay, and below them a panel of a few lines that
@@ -16,6 +19,8 @@ type display struct {
 	live bool
 
 	mu    sync.Mutex
+	raw   bool      // the terminal goes to a new line only, not back to its left
+	panel []string  // last shown
 	lines int       // of the panel now on the terminal
 	last  string    // plain summary last printed
 	at    time.Time // when
@@ -23,12 +28,18 @@ type display struct {
 
 func newDisplay(out io.Writer) *display { return &display{out: out, live: terminal(out)} }
 
-// event prints lines that stay.
+// event prints lines that stay, above the panel.
 func (d *display) event(format string, args ...any) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.erase()
-	fmt.Fprintf(d.out, format+"\n", args...)
+	var b strings.Builder
+	shown := d.lines > 0
+	d.erase(&b)
+	fmt.Fprintf(&b, format+"\n", args...)
+	if shown {
+		d.draw(&b)
+	}
+	d.write(b.String())
 }
 
 // show draws the panel, or prints the summary behind its prefix if it is new and a
@@ -37,9 +48,11 @@ func (d *display) show(panel []string, prefix, summary string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.live {
-		d.erase()
-		fmt.Fprintln(d.out, strings.Join(panel, "\n"))
-		d.lines = len(panel)
+		var b strings.Builder
+		d.erase(&b)
+		d.panel = panel
+		d.draw(&b)
+		d.write(b.String())
 		return
 	}
 	if now := time.Now(); summary != d.last && now.Sub(d.at) >= time.Second {
@@ -48,17 +61,57 @@ func (d *display) show(panel []string, prefix, summary string) {
 	}
 }
 
+// setRaw says whether the terminal is in raw mode.
+func (d *display) setRaw(raw bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.raw = raw
+}
+
 // keep leaves the panel where it is; the next one begins below it.
 func (d *display) keep() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.lines = 0
+	d.lines, d.panel = 0, nil
 }
 
 // erase takes the panel off the terminal. The caller holds mu.
-func (d *display) erase() {
+func (d *display) erase(b *strings.Builder) {
 	if d.lines > 0 {
-		fmt.Fprintf(d.out, "\x1b[%dA\x1b[J", d.lines)
+		fmt.Fprintf(b, "\x1b[%dA\x1b[J", d.lines)
 		d.lines = 0
 	}
+}
+
+// draw writes the panel, each line cut to the terminal's width: a line that wraps would
+// be two to erase. The caller holds mu.
+func (d *display) draw(b *strings.Builder) {
+	width := d.width()
+	for _, line := range d.panel {
+		if runes := []rune(line); len(runes) > width {
+			line = string(runes[:width])
+		}
+		b.WriteString(line + "\n")
+	}
+	d.lines = len(d.panel)
+}
+
+// widthDefault is the width of a terminal that does not tell.
+const widthDefault = 120
+
+func (d *display) width() int {
+	if file, ok := d.out.(*os.File); ok {
+		if width, _, err := term.GetSize(int(file.Fd())); err == nil && width > 0 {
+			return width
+		}
+	}
+	return widthDefault
+}
+
+// write sends all at once, so that nothing flickers. The caller holds mu.
+func (d *display) write(text string) {
+	if d.raw {
+		text = strings.ReplaceAll(text, "\n", "\r\n")
+	}
+	_, _ = io.WriteString(d.out, text) // a terminal that is gone sees nothing
 }

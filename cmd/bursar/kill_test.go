@@ -29,7 +29,7 @@ func TestNothingIsLostWhenTheNodeIsKilled(t *testing.T) {
 	m := testMember(t)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute+time.Duration(*kills)*5*time.Second)
 	defer cancel()
-	link := &link{addr: m.cfg.Address(node.PortRPC)}
+	link := (&target{addr: m.cfg.Address(node.PortRPC)}).link()
 	defer link.Close()
 
 	var done sync.WaitGroup

@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -19,38 +21,50 @@ import (
 
 // The patience of the cluster on this machine.
 const (
-	startTimeout = 20 * time.Second // from a process's start to its node being ready
+	startTimeout = time.Minute      // from the first start to the node being ready
+	startTell    = 5 * time.Second  // between two words about why a node is not ready yet
 	stopTimeout  = 15 * time.Second // from SIGTERM to SIGKILL
 	pollEvery    = 25 * time.Millisecond
 	restartPause = 100 * time.Millisecond
 	deathsMax    = 5
 )
 
-// member is one node of the cluster on this machine: a process of this program.
+// member is one node of the cluster on this machine: a process of this program. Its
+// methods may be called from any goroutine.
 type member struct {
 	program string // the file to run
 	cfg     node.Config
 	logPath string
 	events  func(format string, args ...any)
-	pid     atomic.Int64 // of the process that runs now
+	// fell is told when the node falls out, by an order or by itself; it may be nil.
+	fell func(m *member, how fate, at time.Time)
+	pid  atomic.Int64 // of the process that runs now, or ran last
+
+	mu      sync.Mutex
+	process *process // nil before the first start
+	fate    fate
+	back    chan struct{} // closed when a node that was ended on purpose is to run again
 }
 
-// run keeps the node's process going until ctx ends, then ends it. A process that
-// dies is started again; one that does not get ready the first time, or deathsMax
-// times in a row, is an error.
+// run keeps the node's process going until ctx ends, then ends it. A process that dies
+// by itself is started again, one that was ended on purpose when it is brought back.
+// One that does not get ready the first time, or dies deathsMax times before it is, is
+// an error.
 func (m *member) run(ctx context.Context, ready func()) error {
-	began, again := time.Now(), ""
+	again := ""
 	for deaths := 0; ; {
+		began := time.Now()
 		process, err := m.start()
 		if err != nil {
 			return err
 		}
-		err = m.awaitReady(ctx, process)
+		err = m.awaitReady(ctx, process, again == "")
+		back := m.ended() // nil unless it was ended on purpose
 		switch deaths++; {
 		case ctx.Err() != nil:
 			m.stop(process)
 			return nil
-		case err != nil && (again == "" || deaths == deathsMax):
+		case err != nil && back == nil && (again == "" || deaths == deathsMax):
 			m.stop(process)
 			return fmt.Errorf("node %s did not get ready: %w\n%s", m.cfg.Name, err, m.lastLog())
 		case err == nil:
@@ -63,14 +77,31 @@ func (m *member) run(ctx context.Context, ready func()) error {
 			err = process.wait(ctx)
 		}
 		m.stop(process)
-		if ctx.Err() != nil {
+		if ctx.Err() != nil || !m.comeBack(ctx, err) {
 			return nil
 		}
-		m.events("%s died: %v; starting it again", m.cfg.Name, err)
-		began = time.Now()
-		if !wait(ctx, restartPause) {
-			return nil
+	}
+}
+
+// comeBack waits after the end of the process until it is to be started again, and
+// returns false if ctx ends first.
+func (m *member) comeBack(ctx context.Context, err error) bool {
+	if back := m.ended(); back != nil {
+		select {
+		case <-back:
+			return true
+		case <-ctx.Done():
+			return false
 		}
+	}
+	m.events("%s died: %v; starting it again", m.cfg.Name, err)
+	m.tell(died, time.Now())
+	return wait(ctx, restartPause)
+}
+
+func (m *member) tell(how fate, at time.Time) {
+	if m.fell != nil {
+		m.fell(m, how, at)
 	}
 }
 
@@ -114,10 +145,14 @@ func checkPort(ctx context.Context, addr string, packets bool) error {
 	return conn.Close()
 }
 
-// process is a started node. ended is closed when it is over, err says how.
+// process is a started node. ended is closed when it is over, end
+// says when and err how.
 type process struct {
 	pid   int
+	self  *os.Process
+	leash io.WriteCloser // its end ends the node
 	ended chan struct{}
+	end   time.Time
 	err   error
 }
 
@@ -143,13 +178,20 @@ func (m *member) start() (*process, error) {
 	command.Env = withoutSettings(os.Environ())
 	command.Stdout, command.Stderr = logFile, logFile
 	command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	leash, err := command.StdinPipe()
+	if err != nil {
+		return nil, err
+	}
 	if err := command.Start(); err != nil {
 		return nil, err
 	}
 	m.pid.Store(int64(command.Process.Pid))
-	p := &process{pid: command.Process.Pid, ended: make(chan struct{})}
+	p := &process{pid: command.Process.Pid, self: command.Process, leash: leash, ended: make(chan struct{})}
+	m.mu.Lock()
+	m.process, m.fate = p, alone
+	m.mu.Unlock()
 	go func() {
-		p.err = command.Wait()
+		p.err, p.end = command.Wait(), time.Now()
 		if p.err == nil {
 			p.err = errors.New("it ended by itself")
 		}
@@ -160,8 +202,9 @@ func (m *member) start() (*process, error) {
 
 func (m *member) args() []string {
 	return []string{
-		"node", "--name", string(m.cfg.Name), "--role", string(m.cfg.Role), "--listen", m.cfg.Listen,
+		"node", "--leash", "--name", string(m.cfg.Name), "--role", string(m.cfg.Role), "--listen", m.cfg.Listen,
 		"--base-port", fmt.Sprint(m.cfg.BasePort), "--bootstrap-expect", fmt.Sprint(m.cfg.BootstrapExpect),
+		"--join", strings.Join(m.cfg.Join, ","),
 		"--data", m.cfg.DataDir, "--epoch-interval", m.cfg.EpochInterval.String(), "--timing", m.cfg.Timing,
 		fmt.Sprintf("--fault-injection=%t", m.cfg.FaultInjection),
 	}
@@ -174,37 +217,45 @@ func withoutSettings(environ []string) []string {
 	})
 }
 
-// stop ends the process by its id unless it has ended: first asked, then killed.
+// stop ends the process unless it has ended: first asked, then killed.
 func (m *member) stop(p *process) {
 	select {
 	case <-p.ended:
 		return
 	default:
 	}
-	_ = syscall.Kill(p.pid, syscall.SIGTERM) // it may be ending by itself
+	_ = p.self.Signal(syscall.SIGTERM) // it may be ending by itself
+	_ = p.self.Signal(syscall.SIGCONT) // a paused one hears nothing
 	select {
 	case <-p.ended:
 	case <-time.After(stopTimeout):
 		m.events("%s did not end within %s and is killed", m.cfg.Name, stopTimeout)
-		_ = syscall.Kill(p.pid, syscall.SIGKILL)
+		_ = p.self.Signal(syscall.SIGKILL)
 		<-p.ended
 	}
 }
 
-// awaitReady returns when the node serves, or the reason it does not.
-func (m *member) awaitReady(ctx context.Context, p *process) error {
-	ctx, cancel := context.WithTimeout(ctx, startTimeout)
-	defer cancel()
-	var last error
+// awaitReady returns when the node serves, or the reason it does not. Only the first
+// start is limited in time: later a node may have to wait for others to come back.
+func (m *member) awaitReady(ctx context.Context, p *process, first bool) error {
+	if first {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, startTimeout)
+		defer cancel()
+	}
+	began, told := time.Now(), time.Now()
+	last := errors.New("it does not answer")
 	for {
 		ready, reason, err := readiness(ctx, m.cfg.Address(node.PortHTTP))
 		switch {
 		case err == nil && ready:
 			return nil
-		case err != nil && last == nil:
-			last = err
 		case err == nil:
 			last = errors.New(reason)
+		}
+		if first && time.Since(told) >= startTell {
+			m.events("%s is not ready after %s: %v", m.cfg.Name, time.Since(began).Round(time.Second), last)
+			told = time.Now()
 		}
 		select {
 		case <-p.ended:

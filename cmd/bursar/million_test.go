@@ -61,7 +61,7 @@ func measureStart(t *testing.T, m *member) {
 		_ = syscall.Kill(p.pid, syscall.SIGKILL)
 		<-p.ended
 	}()
-	link := &link{addr: m.cfg.Address(node.PortRPC)}
+	link := (&target{addr: m.cfg.Address(node.PortRPC)}).link()
 	defer link.Close()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()

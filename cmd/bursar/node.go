@@ -18,7 +18,7 @@ func newNode(std streams) *cobra.Command {
 	cfg := node.DefaultConfig()
 	set := nodeSettings(&cfg)
 	var file string
-	var check bool
+	var check, leashed bool
 	var form format
 	command := &cobra.Command{
 		Use:   "node",
@@ -45,12 +45,15 @@ A key that is not known is an error.`,
 			if check {
 				return printSettings(std.out, form, effective.effective())
 			}
+			cfg.Severable = leashed
 			return runNode(cmd.Context(), std, cfg, effective)
 		},
 	}
 	command.Flags().AddFlagSet(set)
 	command.Flags().StringVar(&file, "config", "", "TOML file with settings")
 	command.Flags().BoolVar(&check, "check-config", false, "print the effective settings and where each comes from, and end")
+	command.Flags().BoolVar(&leashed, "leash", false, "standard input is the leash of bursar dev: end with it")
+	_ = command.Flags().MarkHidden("leash") // the flag is there
 	form.flag(command)
 	command.Flags().Lookup("output").Usage = "with --check-config: text for people or json for programs"
 	return command
@@ -103,6 +106,12 @@ func runNode(ctx context.Context, std streams, cfg node.Config, effective *setti
 	member, err := node.Open(ctx, cfg, log)
 	if err != nil {
 		return fmt.Errorf("start node %s: %w", cfg.Name, err)
+	}
+	if cfg.Severable {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithCancel(ctx)
+		defer cancel()
+		go obey(std.in, member, cancel) // until the leash ends, or the process
 	}
 	return member.Run(ctx)
 }

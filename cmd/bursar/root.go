@@ -66,7 +66,7 @@ func newRoot(std streams) *cobra.Command {
 actor, every change goes through a replicated log and is on disk before it is acknowledged.
 
 New here? 'bursar dev' starts a treasury on this machine and pays a real DAO's grants.`,
-		Example: `  bursar dev                      try it: a node, a demo, a live summary
+		Example: `  bursar dev                      try it: three nodes, a demo, a live summary
   bursar node --data /var/lib/bursar
   bursar submit --destination tb1payee --amount 5000 --memo 'first payment'
   bursar submit payments.csv      resumable: run it twice, nothing is paid twice
@@ -86,7 +86,7 @@ New here? 'bursar dev' starts a treasury on this machine and pays a real DAO's g
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{flagError(err)} })
 	root.SetHelpCommand(newHelp(root))
 	root.AddCommand(
-		newNode(std), newDev(std), newSubmit(std), newCall(std), newStatus(std), newHealth(std),
+		newNode(std), newDev(std), newSubmit(std), newCall(std), newStatus(std), newHealth(std), newDrain(std),
 		newGraph(std), newTree(std), newTop(std),
 		newBench(std), newMetrics(std), newJournal(std), newVerify(std), newCert(std), newVersion(std),
 	)

@@ -15,7 +15,7 @@ func TestMain(m *testing.M) {
 }
 
 // TestScripts runs the scripts of testdata/script against the real program. A script
-// that starts a node finds five free ports from $PORT on, and the node's addresses in
+// that starts a node finds the free ports of three nodes from $PORT on, and the node's addresses in
 // $BURSAR_ADDR and $HTTP.
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
@@ -55,15 +55,15 @@ func await(ts *testscript.TestScript, negated bool, args []string) {
 	ts.Fatalf("%s never matched %q; at last it was:\n%s%s", args[1], args[0], out, ts.ReadFile("stderr"))
 }
 
-// freePorts finds the first of five consecutive ports that nobody listens on. They
+// freePorts finds the first of the ports of three nodes that nobody listens on. They
 // lie below the range from which the system takes ports of its own for connections.
 func freePorts(t testing.TB) int {
 	t.Helper()
-	for base := 20000 + portSpread(); base < 32000; base += 10 {
+	for base := 20000 + portSpread(); base < 32000; base += 3 * portStep {
 		if allFree(base) {
 			return base
 		}
 	}
-	t.Fatal("no five consecutive ports are free")
+	t.Fatal("no ports for three nodes are free")
 	return 0
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -17,42 +18,86 @@ import (
 	"github.com/the-block/bursar/messages"
 )
 
-// showEvery is how often the summary is drawn anew.
-const showEvery = 200 * time.Millisecond
-
-// show runs the demo against a node and tells how it goes.
+// show runs the demo against a cluster and tells how it goes.
 type show struct {
-	screen *display
-	member *member
-	link   *link
-	load   int
-	began  time.Time
+	screen  *display
+	crew    crew
+	lookout *lookout
+	client  *roamer
+	load    int
+	calm    bool
+	keys    bool // somebody can press some
+	began   time.Time
+	fell    chan outage
 
-	mu     sync.Mutex
-	tally  *demo.Tally
-	loaded uint64 // payments of --load that were taken
-	first  bool   // firstText was told
-	rate   rate
+	served  atomic.Bool   // a node was ready once
+	touched atomic.Bool   // somebody gave an order
+	chosen  atomic.Int32  // place of the node that orders are for
+	paid    chan struct{} // closed at the first payment
+
+	mu        sync.Mutex
+	tally     *demo.Tally
+	loaded    uint64 // payments of --load that were taken
+	first     bool   // firstText was told
+	rate      rate
+	perSecond uint64
+	failovers int
+	lastCost  time.Duration
+	nodes     string // the nodes as last told in a line
 }
 
-func newShow(screen *display, m *member, load int, began time.Time) *show {
-	return &show{
-		screen: screen, member: m, load: load, began: began, tally: new(demo.Tally),
-		link: &link{addr: m.cfg.Address(node.PortRPC)},
+// outagesMax bounds the outages that wait to be measured; of more the cost is not told.
+const outagesMax = 16
+
+func newShow(screen *display, crew crew, d *dev, began time.Time) *show {
+	s := &show{
+		screen: screen, crew: crew, load: d.load, calm: d.calm || len(crew) == 1, began: began, tally: new(demo.Tally),
+		lookout: newLookout(crew), client: newRoamer(crew.rpc(), newLedger()),
+		fell: make(chan outage, outagesMax), paid: make(chan struct{}),
+	}
+	for _, m := range crew {
+		m.fell = s.noteOutage
+	}
+	return s
+}
+
+// noteOutage has the cost of an outage measured.
+func (s *show) noteOutage(m *member, how fate, at time.Time) {
+	last, name := s.lookout.last.Load(), string(m.cfg.Name)
+	select {
+	case s.fell <- outage{member: m, how: how, at: at, leader: last.leader == name, executor: last.executor == name}:
+	default:
 	}
 }
 
-// run tells the story, then keeps the load up, and watches until ctx ends.
-func (s *show) run(ctx context.Context) error {
-	defer s.link.Close()
+// run watches the nodes, tells the story once one of them serves, then keeps the load
+// up until ctx ends.
+func (s *show) run(ctx context.Context, serving <-chan struct{}) error {
+	defer s.client.Close()
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return s.play(ctx) })
-	group.Go(func() error { return s.watch(ctx) })
+	group.Go(func() error { return s.lookout.run(ctx, s.saw) })
+	group.Go(func() error { return s.measure(ctx) })
+	if !s.calm {
+		group.Go(func() error { return s.drill(ctx) })
+	}
+	group.Go(func() error {
+		select {
+		case <-serving:
+			s.served.Store(true)
+			return s.play(ctx)
+		case <-ctx.Done():
+			return nil
+		}
+	})
 	if err := group.Wait(); err != nil && !ended(err) {
 		return err
 	}
 	return nil
 }
+
+// patience is how long one call is tried while the nodes are away: whoever keeps two of
+// three away for a day has made a point.
+const patience = 24 * time.Hour
 
 func (s *show) play(ctx context.Context) error {
 	book, err := demo.Load()
@@ -60,18 +105,55 @@ func (s *show) play(ctx context.Context) error {
 		return err
 	}
 	cfg := batch.DefaultConfig()
-	if _, err = demo.Run(ctx, s.link, book, cfg, s.note); err != nil {
+	cfg.Patience = patience
+	if _, err = demo.Run(ctx, s.client, book, cfg, s.note); err != nil {
 		return fmt.Errorf("the demo: %w", err)
 	}
 	if s.load == 0 {
 		return nil
 	}
-	l := load{link: s.link, cfg: cfg, run: fmt.Sprintf("load-%x", s.began.UnixNano()), payees: book.Payees(), perSecond: s.load}
+	l := load{link: s.client, cfg: cfg, run: fmt.Sprintf("load-%x", s.began.UnixNano()), payees: book.Payees(), perSecond: s.load}
 	return l.keep(ctx, func() {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.loaded++
 	})
+}
+
+// measure tells what each outage costs, until ctx ends.
+func (s *show) measure(ctx context.Context) error {
+	var all sync.WaitGroup
+	defer all.Wait()
+	for {
+		select {
+		case o := <-s.fell:
+			all.Go(func() { s.measureOne(ctx, &o) })
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+func (s *show) measureOne(ctx context.Context, o *outage) {
+	cost, ok := o.measure(ctx, func(ctx context.Context) (uint64, error) {
+		var links []*link
+		for i, m := range s.crew {
+			if m.now() == alone && (m != o.member || len(s.crew) == 1) {
+				links = append(links, s.lookout.links[i])
+			}
+		}
+		return newestPayment(ctx, links)
+	})
+	if !ok {
+		return
+	}
+	if o.failover() {
+		s.mu.Lock()
+		s.failovers++
+		s.lastCost = cost
+		s.mu.Unlock()
+	}
+	s.screen.event("%s", o.text(cost, s.lookout.last.Load()))
 }
 
 // note takes the story's newest tally and tells what is news in it.
@@ -87,51 +169,95 @@ func (s *show) note(t *demo.Tally) {
 	s.tally = t
 }
 
-// watch draws the summary until ctx ends. While the node is not ready it says so.
-func (s *show) watch(ctx context.Context) error {
-	for wait(ctx, showEvery) {
-		f, err := readFigures(ctx, s.member.cfg.Address(node.PortHTTP))
-		if err != nil || f["bursar_ready"] != 1 { // while it recovers, its books are not whole
-			away := string(s.member.cfg.Name) + " is not ready"
-			s.screen.show([]string{"", "  " + away}, "", away)
-			continue
-		}
-		s.draw(f, time.Now())
-	}
-	return nil
-}
-
-func (s *show) draw(f figures, now time.Time) {
+// saw takes the newest sight of the cluster and draws it.
+func (s *show) saw(now *sight) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.first && f.paid() > 0 && s.tally.Submitted() > 0 {
-		s.first = true
-		s.screen.event("%s", s.firstText(f, now))
+	if f := now.figures; f != nil {
+		if !s.first && f.paid() > 0 && s.tally.Submitted() > 0 {
+			s.first = true
+			close(s.paid)
+			s.screen.event("%s", s.firstText(f, now.at))
+		}
+		s.perSecond = s.rate.add(now.at, f.paid())
 	}
-	perSecond := s.rate.add(now, f.paid())
+	if line := nodesLine(now); !s.screen.live && line != s.nodes {
+		s.nodes = line
+		s.screen.event("%s", line)
+	}
+	s.draw(now)
+}
+
+// redraw draws what was seen last.
+func (s *show) redraw() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.draw(s.lookout.last.Load())
+}
+
+// draw shows the panel. The caller holds mu.
+func (s *show) draw(now *sight) {
+	chosen := -1
+	if s.keys {
+		chosen = int(s.chosen.Load())
+	}
+	panel := append([]string{""}, nodesTable(now, chosen)...)
+	panel = append(panel, "", "  "+s.failoverText())
+	prefix, summary := "", "no node is ready"
+	if f := now.figures; f != nil {
+		panel = append(panel, s.story(f)...)
+		prefix, summary = fmt.Sprintf("epoch %d: ", f.count("bursar_epoch")), s.summary(f)
+	} else {
+		panel = append(panel, "", "  "+summary)
+	}
+	if s.keys {
+		panel = append(panel, "", "  "+keysHelp)
+	}
+	s.screen.show(panel, prefix, summary)
+}
+
+func (s *show) failoverText() string {
+	text := fmt.Sprintf("%d payments/s   failovers %d", s.perSecond, s.failovers)
+	if s.failovers > 0 {
+		text += fmt.Sprintf(", the last one took %s to the next executed payment", s.lastCost.Round(10*time.Millisecond))
+	}
+	if retried := s.client.retried.Load(); retried > 0 {
+		text += fmt.Sprintf("   calls made again elsewhere %s", group(retried))
+	}
+	return text
+}
+
+// story is how the money is, for the panel.
+func (s *show) story(f figures) []string {
 	taken := uint64(s.tally.Submitted()) + s.loaded
-	refused := refusedText(s.tally.Refused)
 	votes := group(uint64(s.tally.Votes))
 	if s.tally.Late > 0 {
 		votes += fmt.Sprintf(" (and %d too late)", s.tally.Late)
 	}
-	s.screen.show([]string{
+	return []string{
 		"",
 		fmt.Sprintf("  epoch %-10s %-28s balance %s",
 			group(f.count("bursar_epoch")), s.chapter(), group(f.count("treasury_balance"))),
 		fmt.Sprintf("  submitted %-6s acknowledged: committed and on disk   (in the books: %s)", group(taken), group(f.all())),
-		fmt.Sprintf("  refused   %s", refused),
+		fmt.Sprintf("  refused   %s", refusedText(s.tally.Refused)),
 		fmt.Sprintf("  votes     %s", votes),
 		fmt.Sprintf("  on the way: draft %-5s voting %-4s queued %-4s timelocked %-4s executed %s", group(f.in(messages.Draft)),
 			group(f.in(messages.Voting)), group(f.in(messages.Queued)), group(f.in(messages.Timelocked)), group(f.in(messages.Executed))),
 		fmt.Sprintf("  at the end: finalized %-8s rolled back %s", group(f.in(messages.Finalized)), group(f.in(messages.RolledBack))),
-		fmt.Sprintf("  %s payments/s", group(perSecond)),
-	}, fmt.Sprintf("epoch %d: ", f.count("bursar_epoch")),
-		fmt.Sprintf("%s, submitted %d, refused %s, draft %d, voting %d, queued %d, timelocked %d, executed %d, finalized %d, "+
-			"rolled back %d, balance %d, %d payments/s",
-			s.chapter(), taken, refused, f.in(messages.Draft), f.in(messages.Voting), f.in(messages.Queued),
-			f.in(messages.Timelocked), f.in(messages.Executed), f.in(messages.Finalized), f.in(messages.RolledBack),
-			f.count("treasury_balance"), perSecond))
+	}
+}
+
+// summary is the panel in a line, for a pipe.
+func (s *show) summary(f figures) string {
+	text := fmt.Sprintf("%s, submitted %d, refused %s, draft %d, voting %d, queued %d, timelocked %d, executed %d, finalized %d, "+
+		"rolled back %d, balance %d, %d payments/s",
+		s.chapter(), uint64(s.tally.Submitted())+s.loaded, refusedText(s.tally.Refused), f.in(messages.Draft), f.in(messages.Voting),
+		f.in(messages.Queued), f.in(messages.Timelocked), f.in(messages.Executed), f.in(messages.Finalized), f.in(messages.RolledBack),
+		f.count("treasury_balance"), s.perSecond)
+	if retried := s.client.retried.Load(); retried > 0 {
+		text += fmt.Sprintf(", calls made again elsewhere %d", retried)
+	}
+	return text
 }
 
 // firstText tells of the first payment, or of those of an earlier run.
@@ -160,19 +286,11 @@ func (s *show) chapter() string {
 func cascadeText(c *demo.Cascade) string {
 	return fmt.Sprintf(`rollback of disbursement %d, %q: %s returned to the treasury
   %d expenses over %s waited for it and are rolled back with it, each with the reason
-  %q`, c.Root, shortened(c.Title), group(uint64(c.Returned)), c.Failed, group(uint64(c.Amount)), c.Reason)
+  %q`, c.Root, clipped(c.Title, titleMax), group(uint64(c.Returned)), c.Failed, group(uint64(c.Amount)), c.Reason)
 }
 
 // titleMax is how much of a title is shown, in characters.
 const titleMax = 48
-
-func shortened(title string) string {
-	runes := []rune(strings.TrimSpace(title))
-	if len(runes) <= titleMax {
-		return string(runes)
-	}
-	return string(runes[:titleMax-1]) + "…"
-}
 
 // endText sums the story up.
 func endText(e *demo.End, took time.Duration) string {
@@ -196,9 +314,9 @@ func refusedText(refused map[messages.Code]int) string {
 	return fmt.Sprintf("%d (%s)", total, strings.Join(parts, ", "))
 }
 
-// hints is what to try while the node runs.
+// hints is what to try while the nodes run.
 func (s *show) hints(t *demo.Tally) string {
-	rpc, pages := s.member.cfg.Address(node.PortRPC), s.member.cfg.Address(node.PortHTTP)
+	first, last := s.crew[0], s.crew[len(s.crew)-1]
 	root := messages.DisbursementID(1)
 	if t.Cascade != nil {
 		root = t.Cascade.Root
@@ -207,20 +325,22 @@ func (s *show) hints(t *demo.Tally) string {
 	if s.load > 0 {
 		more = fmt.Sprintf("\nFrom now on %d small payments a second go to the same payees, funded by accruals (--load 0: none).\n", s.load)
 	}
-	return fmt.Sprintf(`%[5]s
-What to try next, in another terminal:
+	return fmt.Sprintf(`%[6]s
+What to try next, in another terminal; any node takes any call:
 
-  bin/bursar status --addr %[1]s
-  bin/bursar call --addr %[1]s gov.treasury.statement '{"id": %[4]d}'    the life of what was rolled back
-  bin/bursar graph --addr %[1]s --around %[4]d --hops 1 --svg cascade.svg    a picture of what went down with it
+  bin/bursar status --addr %[2]s
+  bin/bursar call --addr %[1]s gov.treasury.statement '{"id": %[5]d}'    the life of what was rolled back
+  bin/bursar graph --addr %[1]s --around %[5]d --hops 1 --svg cascade.svg    a picture of what went down with it
   bin/bursar tree --addr %[1]s    the actors and their supervisors
-  bin/bursar submit --addr %[1]s --destination tb1me --amount 42 --memo 'my first payment'
-  curl -s http://%[2]s/metrics | grep -E 'treasury|governance'
-  open http://%[2]s/ in a browser
-  kill -9 %[3]d    the node: nothing is lost, it comes back here
+  bin/bursar submit --addr %[2]s --destination tb1me --amount 42 --memo 'my first payment'
+  bin/bursar drain --addr %[2]s %[7]s    hand over what a node has; --off ends it
+  curl -s http://%[3]s/metrics | grep -E 'treasury|governance'
+  open http://%[3]s/ in a browser
+  kill -9 %[4]d    %[7]s: nothing is lost, it comes back here
 
 Ctrl-C ends it.
-`, rpc, pages, s.member.pid.Load(), root, more)
+`, first.cfg.Address(node.PortRPC), last.cfg.Address(node.PortRPC), first.cfg.Address(node.PortHTTP), first.pid.Load(), root, more,
+		first.cfg.Name)
 }
 
 // rate is the growth of a counter over the last second or so.

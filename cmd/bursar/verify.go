@@ -72,20 +72,33 @@ type rebuild struct {
 }
 
 // audit rebuilds the Store in dir, checks it, and tells what it saw.
-func (r *rebuild) audit(ctx context.Context, dir string) ([]fact, error) {
+func (r *rebuild) audit(ctx context.Context, dir string) (facts []fact, err error) {
+	err = r.inspect(ctx, dir, func(store *persistence.Store) error {
+		facts = r.facts(store)
+		return nil
+	})
+	return facts, err
+}
+
+// inspect rebuilds the Store in dir, checks its books, and shows it to look.
+func (r *rebuild) inspect(ctx context.Context, dir string, look func(*persistence.Store) error) error {
 	cfg := persistence.DefaultStoreConfig()
 	cfg.Columns = treasury.Columns()
 	store, err := persistence.Open(dir, cfg)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer func() { _ = store.Close() }() // its file goes with dir
 	if err := r.fill(ctx, persistence.NewFSM(store)); err != nil {
-		return nil, err
+		return err
 	}
 	if r.books, err = treasury.Audit(ctx, store); err != nil {
-		return nil, err
+		return err
 	}
+	return look(store)
+}
+
+func (r *rebuild) facts(store *persistence.Store) []fact {
 	sum, applied := store.Checksum()
 	b := &r.books
 	return []fact{
@@ -94,7 +107,7 @@ func (r *rebuild) audit(ctx context.Context, dir string) ([]fact, error) {
 		{"disbursements", b.Disbursements}, {"payments", b.Payments}, {"history_rows", b.Rows},
 		{"treasury", uint64(b.Treasury)}, {"accounts", uint64(b.Accounts)}, {"accruals", uint64(b.Accruals)},
 		{"unfinished", b.Unfinished}, {"faults", b.FaultCount},
-	}, nil
+	}
 }
 
 // verdict is nil if nothing is wrong.

@@ -1,0 +1,261 @@
+package main
+
+import (
+	"context"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/the-block/bursar/cmd/internal/node"
+	"github.com/the-block/bursar/messages"
+)
+
+const (
+	// sightEvery is how often the nodes are asked how they are.
+	sightEvery = 250 * time.Millisecond
+	// detailEvery is how many looks share one at what costs more: figures, placement.
+	detailEvery = 2
+)
+
+// sight is the cluster as it was seen at one moment. It does not change.
+type sight struct {
+	at       time.Time
+	nodes    []nodeSight // in the order of the crew
+	leader   string      // "" while there is none
+	executor string
+	clock    string
+	figures  figures // of a node that is ready; nil if none is
+}
+
+// nodeSight is one node.
+type nodeSight struct {
+	name, role string
+	state      string // as people read it
+	ready      bool
+	shards     uint64
+	applied    uint64
+	pid        int64
+	cpu        float64 // of a core, since the sight before; below 0 if it is not known
+}
+
+// ready counts the nodes that serve.
+func (s *sight) ready() (count int) {
+	for i := range s.nodes {
+		if s.nodes[i].ready {
+			count++
+		}
+	}
+	return count
+}
+
+// lookout asks the nodes of a crew how they are.
+type lookout struct {
+	crew  crew
+	links []*link
+	last  atomic.Pointer[sight]
+
+	looks   int
+	members []messages.Member
+	places  messages.PlacementResult
+	figures figures
+	used    []cpuUse
+}
+
+// cpuUse is the time a process has had of all cores.
+type cpuUse struct {
+	pid  int64
+	at   time.Time
+	time time.Duration
+}
+
+func newLookout(c crew) *lookout {
+	l := &lookout{crew: c, used: make([]cpuUse, len(c))}
+	for _, addr := range c.rpc() {
+		l.links = append(l.links, (&target{addr: addr}).link())
+	}
+	l.last.Store(&sight{nodes: make([]nodeSight, len(c))})
+	return l
+}
+
+// run looks again and again until ctx ends, and hands over what it saw.
+func (l *lookout) run(ctx context.Context, saw func(*sight)) error {
+	defer func() {
+		for _, link := range l.links {
+			link.Close()
+		}
+	}()
+	for {
+		s := l.look(ctx)
+		if ctx.Err() != nil {
+			return nil
+		}
+		l.last.Store(s)
+		saw(s)
+		if !wait(ctx, sightEvery) {
+			return nil
+		}
+	}
+}
+
+// look asks all nodes at the same time how they are, and one of those that are ready
+// about the cluster.
+func (l *lookout) look(ctx context.Context) *sight {
+	statuses := make([]*messages.ClusterStatusResult, len(l.crew))
+	var all sync.WaitGroup
+	for i, m := range l.crew {
+		if f := m.now(); f == alone || f == cutOff {
+			all.Go(func() {
+				if status, err := statusOf(ctx, l.links[i]); err == nil {
+					statuses[i] = status
+				}
+			})
+		}
+	}
+	all.Wait()
+	s := &sight{at: time.Now(), nodes: make([]nodeSight, len(l.crew))}
+	speaker := -1 // the one that knows the cluster best
+	var term uint64
+	for i, status := range statuses {
+		s.nodes[i] = l.describe(i, status)
+		if status != nil && status.Ready && status.Term >= term && l.crew[i].now() == alone {
+			if status.Term > term || status.Leader == status.Node || speaker < 0 {
+				speaker, term, s.leader = i, status.Term, status.Leader
+			}
+		}
+	}
+	if speaker < 0 {
+		l.members, l.figures, l.looks = nil, nil, 0
+	} else {
+		l.ask(ctx, speaker)
+	}
+	l.complete(s)
+	return s
+}
+
+// ask asks one node about the cluster.
+func (l *lookout) ask(ctx context.Context, speaker int) {
+	ctx, cancel := context.WithTimeout(ctx, statusTimeout)
+	defer cancel()
+	link, local := l.links[speaker], messages.Options{Consistency: messages.Local}
+	group, ctx := errgroup.WithContext(ctx)
+	var members messages.ClusterMembersResult
+	group.Go(func() error {
+		return link.Call(ctx, messages.MethodClusterMembers, &messages.NoParams{Options: local}, &members)
+	})
+	var places messages.PlacementResult
+	var fresh figures
+	if l.looks%detailEvery == 0 {
+		group.Go(func() error {
+			return link.Call(ctx, messages.MethodClusterPlacement, &messages.NoParams{Options: local}, &places)
+		})
+		group.Go(func() (err error) {
+			fresh, err = readFigures(ctx, l.crew[speaker].cfg.Address(node.PortHTTP))
+			return err
+		})
+	}
+	if group.Wait() != nil {
+		return // the next look may do better
+	}
+	l.members = members.Members
+	if l.looks++; fresh != nil {
+		l.places, l.figures = places, fresh
+	}
+}
+
+// complete adds what one node told about all. What a node does that something was done
+// to, the others only believe.
+func (l *lookout) complete(s *sight) {
+	s.figures = l.figures
+	for _, shard := range l.places.Shards {
+		switch shard.Part {
+		case "executor":
+			s.executor = shard.Owner
+		case "clock":
+			s.clock = shard.Owner
+		}
+	}
+	for _, m := range l.crew {
+		if name := string(m.cfg.Name); m.now() != alone {
+			for _, part := range []*string{&s.leader, &s.executor, &s.clock} {
+				if *part == name {
+					*part = ""
+				}
+			}
+		}
+	}
+	for _, m := range l.members {
+		for i := range s.nodes {
+			n := &s.nodes[i]
+			if n.name == m.Name {
+				n.shards = m.Shards
+			}
+			if n.name == m.Name && m.State == "draining" && n.ready {
+				n.state = m.State
+			}
+		}
+	}
+}
+
+// describe says how a node is: what was done to it, and what it says itself.
+func (l *lookout) describe(i int, status *messages.ClusterStatusResult) nodeSight {
+	m := l.crew[i]
+	n := nodeSight{name: string(m.cfg.Name), role: string(m.cfg.Role), pid: m.pid.Load(), cpu: l.cpu(i)}
+	before := &l.last.Load().nodes[i]
+	n.applied = before.applied
+	switch f := m.now(); {
+	case f != alone && status == nil:
+		n.state = f.String()
+	case f != alone:
+		n.state = f.String() + ": " + status.Reason
+		if status.Ready {
+			n.state = f.String() + ": has not noticed yet"
+		}
+	case status == nil:
+		n.state = "starting"
+	case status.Ready:
+		n.ready, n.state = true, "ready"
+	default:
+		n.state = status.Reason
+	}
+	if status != nil {
+		n.applied = status.AppliedIndex
+	}
+	return n
+}
+
+// clockTick is the unit of times in /proc, the same on every Linux that Go runs on.
+const clockTick = 10 * time.Millisecond
+
+// cpu is the share of a core that a node's process has used since the last look, below
+// 0 where the system does not tell.
+func (l *lookout) cpu(i int) float64 {
+	pid, now := l.crew[i].pid.Load(), time.Now()
+	text, err := os.ReadFile("/proc/" + strconv.FormatInt(pid, 10) + "/stat")
+	if err != nil {
+		return -1
+	}
+	// The second field, the program's name, may hold spaces; it ends with ")".
+	fields := strings.Fields(string(text[strings.LastIndexByte(string(text), ')')+1:]))
+	if len(fields) < 13 {
+		return -1
+	}
+	var ticks int64
+	for _, field := range fields[11:13] { // utime, stime
+		n, _ := strconv.ParseInt(field, 10, 64)
+		ticks += n
+	}
+	before := l.used[i]
+	if elapsed := now.Sub(before.at); before.pid == pid && elapsed < time.Second {
+		return l.last.Load().nodes[i].cpu // ticks are too coarse for less
+	}
+	l.used[i] = cpuUse{pid, now, time.Duration(ticks) * clockTick}
+	if before.pid != pid {
+		return -1
+	}
+	return float64(l.used[i].time-before.time) / float64(now.Sub(before.at))
+}

@@ -85,3 +85,6 @@ func (c *Confirmations) Confirmed(group []Member, self messages.NodeID, asked, t
 	yes, _ := c.c.confirmed(servers, raft.ServerID(self), confirmation{asked: asked, term: term})
 	return yes
 }
+
+// NewPipeline is what a transport makes of Raft's own pipeline.
+func NewPipeline(inner raft.AppendPipeline) raft.AppendPipeline { return newPipeline(inner) }

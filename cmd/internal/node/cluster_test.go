@@ -21,7 +21,7 @@ func startThree(t *testing.T) []*member {
 }
 
 // startThreeWith is startThree with actors that may say what is registered in codecs.
-func startThreeWith(t *testing.T, codecs *actors.Codecs) []*member {
+func startThreeWith(t testing.TB, codecs *actors.Codecs) []*member {
 	t.Helper()
 	dir := t.TempDir()
 	roles := []node.Role{node.RolePrimary, node.RoleReplica, node.RoleObserver}
@@ -60,13 +60,13 @@ func startThreeWith(t *testing.T, codecs *actors.Codecs) []*member {
 	return members
 }
 
-func (m *member) awaitReady(t *testing.T) {
+func (m *member) awaitReady(t testing.TB) {
 	t.Helper()
 	awaited(t, func() error { return m.node.Ready() })
 }
 
 // awaited asks until there is no error.
-func awaited(t *testing.T, ask func() error) {
+func awaited(t testing.TB, ask func() error) {
 	t.Helper()
 	for deadline := time.Now().Add(patience); ; {
 		err := ask()

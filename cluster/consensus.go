@@ -45,6 +45,7 @@ type Consensus struct {
 	inFlight  inFlight
 	forming   sync.Mutex // one call of Form at a time
 	calls     gate
+	retired   chan struct{} // closed by Retire
 	closing   chan struct{}
 }
 
@@ -66,7 +67,7 @@ func OpenConsensus(cfg Config, state StateMachine, network Network, fatal func(e
 	}
 	c := &Consensus{
 		cfg: cfg, fatal: fatal, log: log.With("component", "consensus"),
-		observed: make(chan raft.Observation, 1), closing: make(chan struct{}),
+		observed: make(chan raft.Observation, 1), retired: make(chan struct{}), closing: make(chan struct{}),
 	}
 	c.reads.ask, c.served.ask = c.askLeader, c.askLeadership
 	c.machine = newMachine(state, c.fail, c.log)
@@ -205,6 +206,12 @@ func (c *Consensus) Run(ctx context.Context) error {
 	group.Go(func() error { return c.syncWitness(ctx) })
 	return group.Wait()
 }
+
+// Retire tells that this node is about to stop. What a leader elsewhere has decided for it
+// is then waited for no longer than LeaderWait without anything being applied: where all
+// stop together, nobody is left to say that it is committed. It is called at most once,
+// before Close.
+func (c *Consensus) Retire() { close(c.retired) }
 
 // Close ends the calls under way, then Raft, then the log, and gives the data
 // directory back. If ctx ends first, what hangs is left behind. It is called once,

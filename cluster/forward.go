@@ -176,8 +176,26 @@ func (c *Consensus) untilApplied(index uint64) {
 		case <-advanced:
 		case <-c.closing:
 			return
+		case <-c.retired:
+			if !c.advances(advanced) {
+				return
+			}
 		}
 	}
+}
+
+// advances waits until something is applied, and reports false if nothing is for so long
+// that nothing will be.
+func (c *Consensus) advances(advanced <-chan struct{}) bool {
+	timer := time.NewTimer(c.cfg.LeaderWait)
+	defer timer.Stop()
+	select {
+	case <-advanced:
+		return true
+	case <-c.closing:
+	case <-timer.C:
+	}
+	return false
 }
 
 // endForward settles an entry of another node's, or nobody's, leadership.

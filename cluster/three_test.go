@@ -213,3 +213,38 @@ func TestAVoterThatMissedTheLogIsSentARaftSnapshot(t *testing.T) {
 		tr.agree(t, numbered(1, 610))
 	})
 }
+
+func TestAnEntryThatNobodySpeaksOfAnyMoreKeepsNoNodeFromStopping(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		tr := startTrio(t)
+		leader := tr.leader(t, "")
+		follower := tr.other(leader)
+		leader.apply(t, numbered(1, 5)...)
+		tr.agree(t, numbered(1, 5))
+		f := follower.Apply([]byte("committed by the leader"))
+		<-f.Done()
+		if _, err := f.Results(); err != nil {
+			t.Fatal(err)
+		}
+		tr.fabric.isolate(addrOf(follower.State().Node), true) // before it hears of the commit
+		time.Sleep(time.Minute)
+		if isClosed(f.Applied()) {
+			t.Fatal("the follower heard of the commit")
+		}
+		follower.Retire()
+		time.Sleep(testConfig("").LeaderWait + time.Millisecond)
+		synctest.Wait()
+		if !isClosed(f.Applied()) {
+			t.Error("a node that is about to stop still waits for an entry that it will not hear of")
+		}
+	})
+}
+
+func isClosed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
+}

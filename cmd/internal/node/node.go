@@ -235,6 +235,7 @@ func (n *Node) Run(ctx context.Context) error {
 		n.log.ErrorContext(ctx, "the node cannot go on", "err", cause)
 	}
 	n.stopping.Store(true)
+	n.consensus.Retire()
 	err := errors.Join(cause, n.parts.stop())
 	if err == nil {
 		n.log.InfoContext(ctx, "stopped")

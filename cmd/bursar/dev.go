@@ -185,10 +185,12 @@ func (d *dev) keys(ctx context.Context, show *show, quit context.CancelFunc) (hu
 		show.screen.setRaw(true)
 		show.keys = true
 	}
-	again := func() { // the first time it only quits
-		if ctx.Err() != nil {
+	asked := false
+	again := func() { // the first time it only quits, unless the time was over anyway
+		if asked || errors.Is(ctx.Err(), context.DeadlineExceeded) {
 			cancel()
 		}
+		asked = true
 		quit()
 	}
 	over := make(chan struct{})

@@ -11,9 +11,10 @@ import (
 )
 
 const (
-	// tryTimeout is how long one node is waited for before another is asked: longer
-	// than a failover takes, so that a node that waits one out can answer.
-	tryTimeout = 2 * time.Second
+	// tryTimeout is how long one node is waited for before another is asked. Lowered,
+	// a node that stands still costs less; raised, one that waits out a failover or works
+	// on a slow machine is asked fewer times.
+	tryTimeout = time.Second
 	// roamPause is the pause before the next node is asked, at most.
 	roamPause = 100 * time.Millisecond
 	// roamFor is how long a call roams until its caller hears why it has no answer.

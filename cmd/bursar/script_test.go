@@ -15,8 +15,8 @@ func TestMain(m *testing.M) {
 }
 
 // TestScripts runs the scripts of testdata/script against the real program. A script
-// that starts a node finds the free ports of three nodes from $PORT on, and the node's addresses in
-// $BURSAR_ADDR and $HTTP.
+// that starts nodes finds their free ports from $PORT, $PORT2 and $PORT3 on, and the
+// addresses of the first in $BURSAR_ADDR and $HTTP.
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
@@ -26,6 +26,8 @@ func TestScripts(t *testing.T) {
 		Setup: func(env *testscript.Env) error {
 			port := freePorts(t)
 			env.Setenv("PORT", strconv.Itoa(port))
+			env.Setenv("PORT2", strconv.Itoa(port+portStep))
+			env.Setenv("PORT3", strconv.Itoa(port+2*portStep))
 			env.Setenv("BURSAR_ADDR", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
 			env.Setenv("HTTP", net.JoinHostPort("127.0.0.1", strconv.Itoa(port+3)))
 			env.Setenv("TMPDIR", env.WorkDir)

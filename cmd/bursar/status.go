@@ -16,8 +16,8 @@ func newStatus(std streams) *cobra.Command {
 	command := &cobra.Command{
 		Use:   "status",
 		Short: "Show how a node, its cluster and the money are",
-		Long: `Shows how a node, its cluster and the money are, as the node itself sees them. It answers
-without quorum too; then the figures may lag. The exit code is 1 if the node is not ready.`,
+		Long: `Shows how a node, its cluster and the money are, as the node itself sees them: who leads, whether
+there is a quorum, who executes, and each node with the shards it owns. It answers without quorum too; then the figures may lag. The exit code is 1 if the node is not ready.`,
 		Example: `  bursar status
   bursar status --addr 10.0.0.2:9000 --output json`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -47,6 +47,10 @@ func status(ctx context.Context, std streams, link *link, form format) error {
 	if err := link.Call(ctx, messages.MethodGraph, &messages.NoParams{Options: local}, &graph); err != nil {
 		return err
 	}
+	var members messages.ClusterMembersResult
+	if err := link.Call(ctx, messages.MethodClusterMembers, &messages.NoParams{Options: local}, &members); err != nil {
+		return err
+	}
 	title := fmt.Sprintf("%s is ready", cluster.Node)
 	if !cluster.Ready {
 		title = fmt.Sprintf("%s is NOT ready: %s", cluster.Node, cluster.Reason)
@@ -55,18 +59,55 @@ func status(ctx context.Context, std streams, link *link, form format) error {
 		[]fact{{"node", cluster.Node}, {"ready", cluster.Ready}},
 		reason(cluster.Reason),
 		[]fact{
-			{"leader", cluster.Leader}, {"term", cluster.Term}, {"applied_index", cluster.AppliedIndex},
+			{"leader", cluster.Leader}, {"term", cluster.Term}, {"quorum", cluster.Quorum}, {"voters", cluster.Voters},
+			{"applied_index", cluster.AppliedIndex},
 			{"epoch", uint64(cluster.Epoch)}, {"balance", uint64(balance.Balance)}, {"disbursements", graph.Nodes},
 			{"executor", executorFacts(balance.Executor)}, {"version", cluster.Version},
 		},
 	)
+	if form.json() {
+		facts = append(facts, fact{"members", memberFacts(members.Members)})
+	}
 	if err := printFacts(std.out, form, title, facts); err != nil {
 		return err
+	}
+	if !form.json() {
+		membersTable(members.Members).print(std.out)
 	}
 	if !cluster.Ready {
 		return fmt.Errorf("%s is not ready: %s", cluster.Node, cluster.Reason)
 	}
 	return nil
+}
+
+// memberFacts lists the nodes for programs.
+func memberFacts(members []messages.Member) []object {
+	list := make([]object, 0, len(members))
+	for i := range members {
+		m := &members[i]
+		list = append(list, object{
+			{"name", m.Name}, {"role", m.Role}, {"state", m.State}, {"leader", m.Leader}, {"voter", m.Voter},
+			{"shards", m.Shards}, {"rpc", m.RPC}, {"version", m.Version},
+		})
+	}
+	return list
+}
+
+// membersTable lists the nodes for people.
+func membersTable(members []messages.Member) table {
+	rows := table{{"node", "role", "state", "shards", "rpc", ""}}
+	for i := range members {
+		m := &members[i]
+		note := ""
+		switch {
+		case m.Leader:
+			note = "leader"
+		case !m.Voter:
+			note = "does not vote"
+		}
+		rows = append(rows, []string{m.Name, m.Role, m.State, fmt.Sprint(m.Shards), m.RPC, note})
+	}
+	return rows
 }
 
 func reason(text string) []fact {

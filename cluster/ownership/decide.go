@@ -62,7 +62,22 @@ func Decide(cfg placement.Config, layout Layout, s *State, live []Live, now time
 		}
 	}
 	d.Moves = placement.Decide(cfg, nodes, shards, now)
+	d.renew(s, restarted)
 	return d
+}
+
+// renew adds new fences for what nobody is fit to own: it stays with the node that owned
+// it, whose earlier start is not to write any more.
+func (d *Decision) renew(s *State, restarted map[messages.NodeID]bool) {
+	moved := make(map[messages.ShardID]bool, len(d.Moves))
+	for _, m := range d.Moves {
+		moved[m.Shard] = true
+	}
+	for i, o := range s.Shards {
+		if shard := messages.ShardID(i); restarted[o.Owner] && !moved[shard] {
+			d.Moves = append(d.Moves, placement.Move{Shard: shard, From: o.Owner, To: o.Owner, Cause: placement.Orphaned})
+		}
+	}
 }
 
 // Txn is the change that carries the decision out, all or nothing. It holds for the

@@ -60,3 +60,6 @@ func (n *Node) Actors() *actors.System { return n.system }
 
 // Votes reports whether the node takes part in elections.
 func (n *Node) Votes() bool { return n.consensus.Voting() }
+
+// DrainCalls has a node take no more calls, as it does when it stops.
+func DrainCalls(ctx context.Context, n *Node) error { return n.service.drain(ctx) }

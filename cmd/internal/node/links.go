@@ -65,9 +65,9 @@ func (n *Node) ServePeer(from messages.NodeID, calls []*wire.Call) {
 			}
 			c.Reply(&messages.NoResult{})
 		case *messages.NodeFormParams:
-			work(n.service, []*wire.Call{c}, n.servePromise)
+			n.service.attend(c, n.servePromise)
 		case *messages.NoParams: // the only question without any is node.read_index
-			work(n.service, []*wire.Call{c}, n.serveReadIndex)
+			n.service.attend(c, n.serveReadIndex)
 		default:
 			c.Fail(messages.Errorf(messages.CodeMethodNotFound, "no such method: %s", c.Method.Name))
 		}

@@ -212,6 +212,16 @@ func work[T asked](s *service, list []T, do func([]T)) {
 	})
 }
 
+// attend has a worker answer what another node asks.
+func (s *service) attend(c *wire.Call, do func([]*wire.Call)) {
+	if !s.enter() {
+		c.Fail(s.node.unavailable())
+		return
+	}
+	defer s.running.Done()
+	work(s, []*wire.Call{c}, do)
+}
+
 // survive answers what a worker has left unanswered by a panic. Workers change
 // nothing themselves, so that the node may go on.
 func survive[T asked](s *service, list []T) {

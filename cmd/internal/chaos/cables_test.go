@@ -66,12 +66,15 @@ func (c *cables) hardware(n *node) string {
 	return fmt.Sprintf("02:00:00:00:%02x:0%s", c.subnet, n.name[1:])
 }
 
+// plugOf names the switch's end of a node's cable.
+func (c *cables) plugOf(n *node) string { return c.prefix + n.name[1:] }
+
 // plug gives a node a namespace and a cable to the switch.
 func (c *cables) plug(n *node) {
 	f := c.fleet
 	f.Helper()
 	n.inside = c.prefix + n.name
-	outer := c.prefix + n.name[1:]
+	outer := c.plugOf(n)
 	for _, words := range []string{
 		"netns add " + n.inside,
 		"link add " + outer + " type veth peer name eth0 netns " + n.inside,
@@ -89,7 +92,8 @@ func (c *cables) plug(n *node) {
 func (c *cables) remove() {
 	for _, n := range c.fleet.nodes {
 		if n.inside != "" {
-			_ = ip("netns", "del", n.inside) // and its cable with it
+			_ = ip("link", "del", c.plugOf(n)) // with the namespace it would go at some time later
+			_ = ip("netns", "del", n.inside)
 		}
 	}
 	_ = ip("link", "del", c.switched)

@@ -25,7 +25,7 @@ import (
 
 const (
 	startPatience = 30 * time.Second // until a node that was started serves
-	stopPatience  = 40 * time.Second // until a node that was asked to stop has ended
+	stopPatience  = 12 * time.Second // until a node that was asked to stop has ended
 	pollEvery     = 10 * time.Millisecond
 )
 

@@ -1,7 +1,9 @@
 package chaos_test
 
 import (
+	"flag"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -11,6 +13,8 @@ import (
 
 	"github.com/the-block/bursar/messages"
 )
+
+var together = flag.Int("together", 40, "how often TestStopTogether stops all nodes")
 
 const (
 	handoverMost = time.Second            // of an orderly stop
@@ -78,6 +82,31 @@ func (f *fleet) leave(n *node) (took time.Duration, owner bool) {
 	time.Sleep(500 * time.Millisecond)
 	n.start()
 	return took, owner
+}
+
+// TestStopTogether stops all nodes at the same moment, again and again: nobody is left to
+// hand anything over to, and each must end in order all the same.
+func TestStopTogether(t *testing.T) {
+	needs(t, "full")
+	f := newFleet(t)
+	f.launch()
+	l := f.startLoad()
+	var took []time.Duration
+	for range *together {
+		f.awaitWhole()
+		time.Sleep(rand.N(300 * time.Millisecond))
+		begun := time.Now()
+		f.stopAll()
+		took = append(took, time.Since(begun))
+		if t.Failed() {
+			t.FailNow()
+		}
+		for _, n := range f.nodes {
+			n.start()
+		}
+	}
+	f.check(l)
+	f.distribution("three nodes that stop together", took, 0, stopPatience)
 }
 
 // TestRollingUpgrade restarts each node with a newer program, one after the other, while

@@ -110,7 +110,7 @@ func (a *aftercheck) compare(k *kept, store *persistence.Store) error {
 		if err != nil {
 			return err
 		}
-		fault := ""
+		var fault string
 		switch {
 		case !ok:
 			fault = "is not there"

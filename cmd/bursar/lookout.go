@@ -29,7 +29,7 @@ type sight struct {
 	leader   string      // "" while there is none
 	executor string
 	clock    string
-	figures  figures // of a node that is ready; nil if none is
+	figures  figures // of a node that was ready, the newest there are; nil before the first
 }
 
 // nodeSight is one node.
@@ -62,7 +62,7 @@ type lookout struct {
 	looks   int
 	members []messages.Member
 	places  messages.PlacementResult
-	figures figures
+	figures figures // newest
 	used    []cpuUse
 }
 
@@ -129,7 +129,7 @@ func (l *lookout) look(ctx context.Context) *sight {
 		}
 	}
 	if speaker < 0 {
-		l.members, l.figures, l.looks = nil, nil, 0
+		l.members, l.looks = nil, 0
 	} else {
 		l.ask(ctx, speaker)
 	}

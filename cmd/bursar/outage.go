@@ -58,7 +58,7 @@ func (o *outage) text(cost time.Duration, now *sight) string {
 		return fmt.Sprintf("FAILOVER: %s, %s, was %s; %s leads; the next payment was executed %s after it",
 			name, o.was(), o.how, cmp.Or(now.leader, "nobody"), took)
 	}
-	return fmt.Sprintf("%s, %s, was %s: payments go on, the next one was executed %s after it", name, o.was(), o.how, took)
+	return fmt.Sprintf("%s, %s, was %s: the next payment was executed %s after it", name, o.was(), o.how, took)
 }
 
 // measure waits until payments go on and returns how long there were none: from the

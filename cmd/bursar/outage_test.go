@@ -51,7 +51,7 @@ func TestOnlyWhoLedOrPaidIsFailedOver(t *testing.T) {
 	}{
 		{outage{member: m, how: killed, leader: true, executor: true}, "FAILOVER: n1, leader and executor, was killed; n2 leads;"},
 		{outage{member: m, how: cutOff, executor: true}, "FAILOVER: n1, the executor, was cut off;"},
-		{outage{member: m, how: paused}, "n1, neither leader nor executor, was paused: payments go on"},
+		{outage{member: m, how: paused}, "n1, neither leader nor executor, was paused: the next payment was executed 1s after it"},
 		{outage{member: m, how: stopped, leader: true}, "n1, the leader, left in order: the longest pause"},
 	} {
 		if got := c.o.text(time.Second, &sight{leader: "n2"}); !strings.HasPrefix(got, c.want) {

@@ -202,13 +202,18 @@ func (s *show) draw(now *sight) {
 		chosen = int(s.chosen.Load())
 	}
 	panel := append([]string{""}, nodesTable(now, chosen)...)
-	panel = append(panel, "", "  "+s.failoverText())
 	prefix, summary := "", "no node is ready"
-	if f := now.figures; f != nil {
-		panel = append(panel, s.story(f)...)
+	switch f := now.figures; {
+	case now.ready() == 0:
+		panel = append(panel, "", "  "+summary+": nothing is acknowledged, nothing is paid")
+	case f != nil:
 		prefix, summary = fmt.Sprintf("epoch %d: ", f.count("bursar_epoch")), s.summary(f)
-	} else {
-		panel = append(panel, "", "  "+summary)
+		fallthrough
+	default:
+		panel = append(panel, "", "  "+s.failoverText())
+	}
+	if now.figures != nil {
+		panel = append(panel, s.story(now.figures)...)
 	}
 	if s.keys {
 		panel = append(panel, "", "  "+keysHelp)

@@ -111,12 +111,14 @@ func (c *Consensus) watchLeadership(ctx context.Context) error {
 	tick := time.NewTicker(barrierRetry)
 	defer tick.Stop()
 	caughtUp := make(chan uint64, 1) // a term whose barrier is applied, 0 for none
-	asking := false
+	// refused says that the last question came to nothing: the next one waits for a change
+	// or a tick, for Raft refuses at once while it hands leadership over.
+	asking, refused := false, false
 	var term uint64 // newest caught-up term
 	for {
 		next := c.observe(term)
 		c.publish(next)
-		if next.Leading && !next.Ready && !asking {
+		if next.Leading && !next.Ready && !asking && !refused {
 			asking = true
 			go func() { caughtUp <- c.catchUp(ctx, next.Term) }()
 		}
@@ -127,9 +129,11 @@ func (c *Consensus) watchLeadership(ctx context.Context) error {
 			}
 			return nil
 		case <-c.observed:
+			refused = false
 		case <-tick.C:
+			refused = false
 		case done := <-caughtUp:
-			asking, term = false, max(term, done)
+			asking, refused, term = false, done == 0, max(term, done)
 		}
 	}
 }

@@ -40,21 +40,27 @@ func (w *simWorld) unsettled() string {
 	if waiting := w.clients.waiting.Load(); waiting > 0 {
 		return fmt.Sprintf("%d calls wait for their answers", waiting)
 	}
-	index := w.members[0].node.Store().Applied()
 	for _, m := range w.members {
-		if err := m.node.Ready(); err != nil {
+		if m.node.Load() == nil {
+			return fmt.Sprintf("%s is down", m.name)
+		}
+	}
+	index := w.members[0].node.Load().Store().Applied()
+	for _, m := range w.members {
+		n := m.node.Load()
+		if err := n.Ready(); err != nil {
 			return fmt.Sprintf("%s: %v", m.name, err)
 		}
-		if voting, voters := m.node.Voting(); !voting || voters != len(w.members) {
+		if voting, voters := n.Voting(); !voting || voters != len(w.members) {
 			return fmt.Sprintf("%s votes: %t; it knows of %d voters", m.name, voting, voters)
 		}
-		if applied := m.node.Store().Applied(); applied != index {
+		if applied := n.Store().Applied(); applied != index {
 			return fmt.Sprintf("%s has applied %d, n1 %d", m.name, applied, index)
 		}
-		if wrong := m.node.Misowned(); wrong != "" {
+		if wrong := n.Misowned(); wrong != "" {
 			return wrong
 		}
-		if paths := m.node.NotClosed(); len(paths) > 0 {
+		if paths := n.NotClosed(); len(paths) > 0 {
 			return fmt.Sprintf("%s: breakers %v", m.name, paths)
 		}
 	}
@@ -87,7 +93,7 @@ func (w *simWorld) records(store *persistence.Store) []disbursement.Record {
 
 // unpaid says what is due and not done; "" if nothing is.
 func (w *simWorld) unpaid() string {
-	store := w.members[0].node.Store()
+	store := w.members[0].node.Load().Store()
 	epoch, epochErr := store.Counter(treasury.CounterEpoch)
 	balance, err := store.Counter(treasury.CounterTreasury)
 	if err != nil || epochErr != nil {
@@ -117,7 +123,7 @@ func (w *simWorld) unpaid() string {
 
 // check holds the end of a run against the promises.
 func (w *simWorld) check() {
-	store := w.members[0].node.Store()
+	store := w.members[0].node.Load().Store()
 	report, err := treasury.Audit(context.Background(), store)
 	if err == nil {
 		err = report.Err()
@@ -127,7 +133,7 @@ func (w *simWorld) check() {
 	}
 	sum, at, err := store.Digest()
 	for _, m := range w.members[1:] {
-		if s, a, otherErr := m.node.Store().Digest(); err != nil || otherErr != nil || a != at || s != sum {
+		if s, a, otherErr := m.node.Load().Store().Digest(); err != nil || otherErr != nil || a != at || s != sum {
 			w.problem("I6: the Stores of n1 at %d and %s at %d differ (%v, %v)", at, m.name, a, err, otherErr)
 		}
 	}

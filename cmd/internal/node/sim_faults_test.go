@@ -64,8 +64,8 @@ func (g *simGremlin) someone() *simMember {
 	if g.rng.IntN(2) == 0 {
 		return m
 	}
-	for _, other := range g.w.running() {
-		if other.node.Leads() {
+	for _, other := range g.w.members {
+		if n := other.node.Load(); n != nil && n.Leads() {
 			m = other
 		}
 	}

@@ -21,9 +21,13 @@ type Candidate struct {
 	Voting  bool
 	Life    string
 	Applied uint64
-	// RecordedLife is the life the log admits under its name, "" for none.
+	// RecordedLife is the life the log admits under its name, "" for none: a first voter's.
 	RecordedLife string
 }
+
+// replaced says that the disk is not the one that was admitted last: one from before that
+// was put back, which lacks what the node has acknowledged since.
+func (c *Candidate) replaced() bool { return c.RecordedLife != "" && c.Life != c.RecordedLife }
 
 // rankObserver is the rank that leads only while nobody else can.
 const rankObserver = 2
@@ -168,9 +172,9 @@ func (r *roster) nextOf(c Candidate, group []Member, now time.Time) change {
 		todo.kind = changeAddress
 	case c.Node == r.self || c.Life == "":
 		// The leader is what it is; of the other nothing is known yet.
-	case todo.voter && !c.Voting && c.Life != c.RecordedLife:
+	case todo.voter && (!c.Voting || c.replaced()):
 		todo.kind = demote // it has lost its disk, and what it had acknowledged
-	case !todo.voter && !c.Voting && c.Life != c.RecordedLife:
+	case !todo.voter && c.Life != c.RecordedLife && (!c.Voting || c.replaced()):
 		todo.kind = admitLife
 	case !todo.voter && c.Voting && r.votersOf(group) < r.cfg.VotersMax && r.caughtUp(c.Node, r.cfg.PromoteAfter, now):
 		todo.kind = promote

@@ -59,13 +59,13 @@ func (a *attempt) Fail(err *messages.Error) {
 
 // goesOn reports whether a refusal leaves something to try.
 func (a *attempt) goesOn(err *messages.Error) bool {
-	switch err.Code {
-	case messages.CodeOutcomeUnknown:
+	switch code := err.Code; {
+	case code == messages.CodeOutcomeUnknown:
 		a.unknown = true
 		return !a.call.Stamped
-	case messages.CodeUnavailable:
+	case code == messages.CodeUnavailable:
 		return true
-	case messages.CodeOverloaded:
+	case code == messages.CodeOverloaded:
 		return a.unknown
 	}
 	return false

@@ -26,10 +26,10 @@ func (n *Node) linkActors(ctx context.Context) error {
 			if !s.Linked {
 				link = 0
 			}
-			switch {
-			case link == told[s.Node]:
+			switch link {
+			case told[s.Node]:
 				continue
-			case link == 0:
+			case 0:
 				n.remote.LinkDown(s.Node)
 			default:
 				if err := n.remote.LinkUp(s.Node); err != nil {

@@ -31,6 +31,7 @@ const (
 type simClients struct {
 	w       *simWorld
 	stopped chan struct{} // closed when no call is begun any more
+	over    chan struct{} // closed when no answer is waited for any more
 	done    sync.WaitGroup
 	waiting atomic.Int64
 	clock   atomic.Int64 // orders the history: what one has ended before another began
@@ -61,7 +62,7 @@ type simCall struct {
 func (c *simCall) String() string { return fmt.Sprintf("%s %s about %d", c.what, c.id, c.about) }
 
 func newSimClients(w *simWorld) *simClients {
-	return &simClients{w: w, stopped: make(chan struct{}), seen: make(map[string]int)}
+	return &simClients{w: w, stopped: make(chan struct{}), over: make(chan struct{}), seen: make(map[string]int)}
 }
 
 // start has clients call until stop.
@@ -130,9 +131,13 @@ func (c *simClient) carryOut(call *simCall) {
 		}
 		call.unknown = call.unknown || call.err.Code == messages.CodeOutcomeUnknown
 		c.hangUp()
-		time.Sleep(time.Duration(c.rng.Int64N(int64(simRetryMax))))
+		select {
+		case <-c.all.over:
+			return
+		case <-time.After(time.Duration(c.rng.Int64N(int64(simRetryMax)))):
+		}
 	}
-	if !reads && c.rng.Float64() < simReplay {
+	if !reads && call.err == nil && c.rng.Float64() < simReplay {
 		replay := *call
 		replay.result = nil
 		_ = c.try(&replay)
@@ -254,12 +259,6 @@ func (c *simClient) payload(id string) messages.Payload {
 		VoteWindowEpochs: 2, TimelockEpochs: messages.Epoch(1 + c.rng.IntN(2)), RollbackWindowEpochs: messages.Epoch(1 + c.rng.IntN(2)),
 	}
 	return p
-}
-
-// stop ends the clients once their calls have answers.
-func (s *simClients) stop() {
-	close(s.stopped)
-	s.done.Wait()
 }
 
 // linearizable holds the history against two small models: what was accrued is a

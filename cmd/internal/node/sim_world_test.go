@@ -299,31 +299,77 @@ func (m *simMember) machine(sm cluster.StateMachine) cluster.StateMachine { retu
 // Apply implements cluster.StateMachine.
 func (s simMachine) Apply(index uint64, data []byte) ([]persistence.Result, error) {
 	sum := crc32.ChecksumIEEE(data)
+	txns := decodeEntry(data)
+	fences := s.fences(txns)
 	if s.m.w.mutant == simNoFencing {
-		data = withoutFences(data)
+		data = withoutFences(txns)
 	}
 	results, err := s.StateMachine.Apply(index, data)
 	if err == nil {
+		s.checkFences(index, txns, fences, results)
 		s.m.w.note(s.m.name, index, sum, crc32.ChecksumIEEE(persistence.AppendResults(nil, results)))
 	}
 	return results, err
 }
 
-// withoutFences is an entry whose transactions may be anybody's.
-func withoutFences(data []byte) []byte {
-	txns, err := persistence.DecodeBatch(data)
+// decodeEntry gives the transactions of an entry, nil where it is none.
+func decodeEntry(data []byte) []*persistence.Txn {
+	encoded, err := persistence.DecodeBatch(data)
 	if err != nil {
-		return data
+		return nil
 	}
-	for i := range txns {
-		txn, err := persistence.DecodeTxn(txns[i])
-		if err != nil {
-			return data
-		}
-		txn.Fences = nil
-		if txns[i], err = persistence.AppendTxn(nil, txn); err != nil {
-			return data
+	txns := make([]*persistence.Txn, len(encoded))
+	for i := range encoded {
+		if txns[i], err = persistence.DecodeTxn(encoded[i]); err != nil {
+			return nil
 		}
 	}
-	return persistence.AppendBatch(nil, txns...)
+	return txns
+}
+
+// fences are those of the shards that transactions speak for, before they are applied.
+func (s simMachine) fences(txns []*persistence.Txn) map[messages.ShardID]messages.Fence {
+	n := s.m.node.Load()
+	if n == nil {
+		return nil
+	}
+	fences := make(map[messages.ShardID]messages.Fence)
+	for _, txn := range txns {
+		for _, f := range txn.Fences {
+			fences[f.Shard] = n.Store().Owner(f.Shard).Fence
+		}
+	}
+	return fences
+}
+
+// checkFences holds that nothing was carried out but under the newest fence of its
+// shards (I4).
+func (s simMachine) checkFences(index uint64, txns []*persistence.Txn, newest map[messages.ShardID]messages.Fence, results []persistence.Result) {
+	for i, txn := range txns {
+		if newest == nil || i >= len(results) || results[i].Status != persistence.Committed {
+			continue
+		}
+		for _, f := range txn.Fences {
+			if f.Fence < newest[f.Shard] {
+				s.m.w.problem("I4: entry %d changes shard %d under %d, after %d", index, f.Shard, f.Fence, newest[f.Shard])
+			}
+		}
+		for _, a := range txn.Assigns {
+			newest[a.Shard] = a.From + 1
+		}
+	}
+}
+
+// withoutFences is an entry whose transactions may be anybody's.
+func withoutFences(txns []*persistence.Txn) []byte {
+	encoded := make([][]byte, len(txns))
+	for i, txn := range txns {
+		anybodys := *txn
+		anybodys.Fences = nil
+		var err error
+		if encoded[i], err = persistence.AppendTxn(nil, &anybodys); err != nil {
+			panic(err) // it was encoded with them
+		}
+	}
+	return persistence.AppendBatch(nil, encoded...)
 }

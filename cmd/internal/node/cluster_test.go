@@ -233,6 +233,16 @@ func TestLeadershipGoesWhereItIsSent(t *testing.T) {
 	must(t, l, "gov.treasury.accrue", object{"amount": 1})
 }
 
+func TestLeadershipGoesToTheNodeThatIsNamed(t *testing.T) {
+	l := dial(t, startThree(t)[2])
+	refused(t, l, -34007, "invalid_transition", "cluster.transfer_leader", object{"node": "n9"}, "n9")
+	for _, name := range []string{"n2", "n1", "n1"} { // it may lead already
+		if got := must(t, l, "cluster.transfer_leader", object{"node": name})["leader"]; got != name {
+			t.Errorf("leadership goes to %v, want %s", got, name)
+		}
+	}
+}
+
 // voterOf reports whether the cluster counts on a node, as another one sees it.
 func voterOf(t *testing.T, c caller, name string) bool {
 	t.Helper()

@@ -145,9 +145,16 @@ func (n *Node) ownership() (*ownership.State, error) {
 // transferLeader answers cluster.transfer_leader.
 func (n *Node) transferLeader(ctx context.Context, _ operations.Caller, p *messages.TransferParams) (*messages.TransferResult, *messages.Error) {
 	before := n.consensus.State()
-	switch err := n.consensus.TransferLeadership(ctx); {
+	if before.Leading && messages.NodeID(p.Node) == before.Node {
+		return &messages.TransferResult{Leader: p.Node, Term: before.Term}, nil
+	}
+	switch err := n.handOver(ctx, messages.NodeID(p.Node)); {
+	case errors.Is(err, cluster.ErrNoSuccessor) && p.Node != "":
+		return nil, messages.Errorf(messages.CodeInvalidTransition, "%q is no voter: it cannot lead", p.Node)
 	case errors.Is(err, cluster.ErrNoSuccessor):
 		return nil, messages.Errorf(messages.CodeInvalidTransition, "%s is the only voter: there is nobody to hand leadership to", before.Node)
+	case errors.Is(err, context.DeadlineExceeded):
+		return nil, messages.Errorf(messages.CodeOutcomeUnknown, "leadership is being handed over; cluster.status tells who leads")
 	case err != nil:
 		return nil, messages.Errorf(messages.CodeUnavailable, "not done: %v", err)
 	}
@@ -159,9 +166,17 @@ func (n *Node) transferLeader(ctx context.Context, _ operations.Caller, p *messa
 		select {
 		case <-changed:
 		case <-ctx.Done():
-			return nil, n.unavailable()
+			return nil, messages.Errorf(messages.CodeOutcomeUnknown, "leadership was handed over, and nobody leads yet; cluster.status tells who does")
 		}
 	}
+}
+
+// handOver hands leadership to a voter, "" for any.
+func (n *Node) handOver(ctx context.Context, to messages.NodeID) error {
+	if to == "" {
+		return n.consensus.TransferLeadership(ctx)
+	}
+	return n.consensus.TransferLeadershipTo(ctx, to)
 }
 
 // placementOf answers cluster.placement.

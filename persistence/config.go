@@ -68,7 +68,7 @@ type JournalConfig struct {
 	// is further behind keeps proposing, and holds more memory (about 200 B each).
 	LagTxns int
 	// StallAfter and StuckAfter are the ages of the oldest entry in flight at which the
-	// Watch is told.
+	// Watch is told; between the two alarms lies at least their difference.
 	StallAfter time.Duration
 	StuckAfter time.Duration
 }

@@ -121,8 +121,8 @@ type entry struct {
 	items   []queued
 	future  Future
 	since   time.Time
-	backlog bool // more was waiting than fitted
-	stalled bool
+	backlog bool      // more was waiting than fitted
+	stalled time.Time // when the watch was told so; zero for not yet
 	stuck   bool
 }
 
@@ -293,22 +293,24 @@ func (j *Journal) untilAlarm(e *entry) time.Duration {
 	switch {
 	case j.watch == nil || e.stuck:
 		return time.Hour
-	case e.stalled:
-		return time.Until(e.since.Add(j.cfg.StuckAfter))
-	default:
+	case e.stalled.IsZero():
 		return time.Until(e.since.Add(j.cfg.StallAfter))
+	default:
+		return time.Until(e.stalled.Add(j.cfg.StuckAfter - j.cfg.StallAfter))
 	}
 }
 
+// alarm tells the watch that an entry is old. It is stuck only when what the watch does
+// about a stalled one had its time to help: after the whole process stood still for a
+// while, every entry is old.
 func (j *Journal) alarm(e *entry) {
-	age := time.Since(e.since)
 	switch {
-	case j.watch == nil:
-	case !e.stuck && age >= j.cfg.StuckAfter:
-		e.stalled, e.stuck = true, true
-		j.watch.Stuck(age)
-	case !e.stalled && age >= j.cfg.StallAfter:
-		e.stalled = true
-		j.watch.Stalled(age)
+	case j.untilAlarm(e) > 0:
+	case e.stalled.IsZero():
+		e.stalled = time.Now()
+		j.watch.Stalled(time.Since(e.since))
+	default:
+		e.stuck = true
+		j.watch.Stuck(time.Since(e.since))
 	}
 }

@@ -323,8 +323,44 @@ func TestJournalWatchdog(t *testing.T) {
 			t.Errorf("alarms of the first entry (-got +want):\n%s", diff)
 		}
 		j.settle((*slowEntry).commit)
+		if len(j.alarms.stalled) != 2 || len(j.alarms.stuck) != 1 {
+			t.Errorf("alarms %+v, want the second entry told at once to be stalled", j.alarms)
+		}
+		time.Sleep(7 * second)
+		synctest.Wait()
 		if len(j.alarms.stuck) != 2 {
-			t.Errorf("%d stuck entries, want the second told at once", len(j.alarms.stuck))
+			t.Errorf("%d stuck entries, want the second told when the first alarm did not help", len(j.alarms.stuck))
+		}
+	})
+}
+
+// halting is a sink that stands still, and the journal with it, as the whole process does
+// when its machine sleeps.
+type halting struct {
+	box
+	still time.Duration
+}
+
+func (h *halting) Committed(outcomes []persistence.Outcome) {
+	h.box.Committed(outcomes)
+	time.Sleep(h.still)
+}
+
+func TestJournalWatchdogGivesTheLogItsTimeAfterAStandstill(t *testing.T) {
+	runJournal(t, persistence.DefaultJournalConfig(), func(j *journalTest) {
+		sink := &halting{still: 20 * time.Second}
+		j.propose(sink, persistence.High, 1, 1)
+		j.propose(new(box), persistence.High, 2, 2) // is in flight meanwhile
+		j.settle((*slowEntry).commit)
+		time.Sleep(21 * time.Second)
+		synctest.Wait()
+		if len(j.alarms.stalled) != 1 || len(j.alarms.stuck) != 0 {
+			t.Errorf("alarms %+v after the standstill, want stalled only", j.alarms)
+		}
+		j.settle((*slowEntry).commit)
+		time.Sleep(time.Minute)
+		if len(j.alarms.stuck) != 0 {
+			t.Errorf("alarms %+v, and the log has answered", j.alarms)
 		}
 	})
 }

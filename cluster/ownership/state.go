@@ -67,12 +67,16 @@ func (s *State) Count(node messages.NodeID) (count int) {
 	return count
 }
 
-// Drain is the change that drains a node, or ends that. ok is false if nothing is to
-// change. A node without a record cannot be drained: it owns nothing.
-func (s *State) Drain(node messages.NodeID, on bool) (txn *persistence.Txn, ok bool) {
+// Drain is the change that drains a node, or ends that; changes is false if that is so
+// already, and the Txn only holds it to be. It is nil for a node without a record, which
+// owns nothing.
+func (s *State) Drain(node messages.NodeID, on bool) (txn *persistence.Txn, changes bool) {
 	record, known := s.Nodes[node]
-	if !known || record.Drained == on {
+	if !known {
 		return nil, false
+	}
+	if record.Drained == on {
+		return &persistence.Txn{Conditions: []persistence.Condition{record.unchanged(node)}}, false
 	}
 	return s.change(node, func(r *Record) { r.Drained = on }), true
 }

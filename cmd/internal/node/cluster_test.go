@@ -198,6 +198,24 @@ func TestADrainFailsNoCall(t *testing.T) {
 	}
 }
 
+func TestARepeatedDrainDrainsNothing(t *testing.T) {
+	l := dial(t, startThree(t)[2])
+	must(t, l, "cluster.drain", object{"node": "n1", "request_id": "first"})
+	must(t, l, "cluster.drain", object{"node": "n1", "request_id": "second"}) // it is drained already
+	must(t, l, "cluster.drain", object{"node": "n1", "off": true})
+	for _, id := range []string{"first", "second"} {
+		if again := must(t, l, "cluster.drain", object{"node": "n1", "request_id": id}); again["duplicate"] != true {
+			t.Errorf("the repeat of %s: %v, want a duplicate", id, again)
+		}
+	}
+	refused(t, l, -34013, "request_id_conflict", "cluster.drain", object{"node": "n2", "request_id": "second"})
+	for _, row := range must(t, l, "cluster.members", object{})["members"].([]any) {
+		if m := row.(object); m["state"] != "alive" {
+			t.Errorf("after the repeats: %v", m)
+		}
+	}
+}
+
 func TestANodeThatLeavesFailsNoCallOfTheOthers(t *testing.T) {
 	members := startThree(t)
 	var submitted atomic.Int64

@@ -25,7 +25,7 @@ func (n *Node) drain(ctx context.Context, c operations.Caller, p *messages.Drain
 		return nil, refusal
 	}
 	result := &messages.DrainResult{Node: p.Node, Draining: !p.Off, Duplicate: duplicate}
-	left, err := n.awaitDrained(ctx, node, !p.Off)
+	left, err := n.awaitDrained(ctx, node)
 	if err != nil {
 		return nil, messages.Errorf(messages.CodeInternal, "%v", err)
 	}
@@ -33,8 +33,8 @@ func (n *Node) drain(ctx context.Context, c operations.Caller, p *messages.Drain
 	return result, nil
 }
 
-// setDrained has the log say whether a node is drained. A repeat, and what is so
-// already, changes nothing.
+// setDrained has the log say whether a node is drained. A repeat changes nothing, and
+// what is so already is only remembered, so that a repeat does not either.
 func (n *Node) setDrained(ctx context.Context, c operations.Caller, node messages.NodeID, on bool) (duplicate bool, refusal *messages.Error) {
 	for {
 		if err := n.service.reach(ctx); err != nil {
@@ -44,18 +44,19 @@ func (n *Node) setDrained(ctx context.Context, c operations.Caller, node message
 		if err != nil {
 			return false, messages.Errorf(messages.CodeInternal, "%v", err)
 		}
-		if _, known := state.Nodes[node]; !known {
+		txn, changes := state.Drain(node, on)
+		switch {
+		case txn == nil:
 			return false, messages.Errorf(messages.CodeNotFound, "there is no node %q; cluster.members lists those there are", string(node))
-		}
-		txn, ok := state.Drain(node, on)
-		if !ok {
-			return true, nil
-		}
-		if !c.Stamped {
+		case c.Stamped && !changes:
+			return false, nil
+		case !c.Stamped:
 			txn.RequestID, txn.PayloadHash, txn.Keep = c.RequestID, c.Hash, persistence.KeepRecent
 		}
 		switch result, err := ownership.Propose(ctx, n.journal, txn); {
-		case errors.Is(err, persistence.ErrUnavailable):
+		case errors.Is(err, persistence.ErrOverloaded):
+			return false, overloaded(err)
+		case errors.Is(err, persistence.ErrUnavailable), errors.Is(err, persistence.ErrClosed):
 			return false, n.unavailable()
 		case err != nil:
 			return false, messages.Errorf(messages.CodeOutcomeUnknown, "proposed, and the result is not known; ask again with the same request_id")
@@ -69,14 +70,14 @@ func (n *Node) setDrained(ctx context.Context, c operations.Caller, node message
 }
 
 // awaitDrained waits until a node that is drained owns nothing, or nobody can take what
-// it owns, or ctx ends. It gives what is left.
-func (n *Node) awaitDrained(ctx context.Context, node messages.NodeID, on bool) (left int, err error) {
+// it owns, or it is drained no more, or ctx ends. It gives what is left.
+func (n *Node) awaitDrained(ctx context.Context, node messages.NodeID) (left int, err error) {
 	for {
 		state, err := n.ownership()
 		if err != nil {
 			return 0, err
 		}
-		if left = state.Count(node); left == 0 || !on || !n.others(node, state) {
+		if left = state.Count(node); left == 0 || !state.Nodes[node].Drained || !n.others(node, state) {
 			return left, nil
 		}
 		select {
@@ -115,7 +116,7 @@ func (n *Node) leave() {
 			n.log.Warn("shards are not handed over", "component", "leave", "err", refusal)
 			return
 		}
-		if left, err := n.awaitDrained(ctx, n.cfg.Name, true); left > 0 || err != nil {
+		if left, err := n.awaitDrained(ctx, n.cfg.Name); left > 0 || err != nil {
 			n.log.Warn("shards are left", "component", "leave", "shards", left, "err", err)
 		}
 	}

@@ -30,9 +30,10 @@ build: ## build ./bin/bursar
 test: ## run the tests (below five minutes on two cores)
 	$(GO) test -timeout 5m ./...
 
-check: fmt vet lint cross docs ## everything CI runs, `make test` and `make race` included
+check: fmt vet lint cross docs ## everything CI runs, `make test`, `make race` and `make chaos-short` included
 	REQUIRE_PYTHON=1 $(MAKE) --no-print-directory test
 	$(MAKE) --no-print-directory race
+	$(MAKE) --no-print-directory chaos-short
 
 fmt: ## fail if a file is not formatted
 	@files=$$(gofmt -s -l $$(git ls-files -- '*.go')); \
@@ -67,7 +68,7 @@ sim: ## run the model simulation: make sim SIM_SEEDS=1000, or SEED=42 to repeat 
 	$(GO) test ./cmd/internal/sim -run '^TestModel$$' -count=1 -v -timeout 60m \
 		$(if $(SEED),-seed $(SEED),-seeds $(SIM_SEEDS) -progress) $(ARGS)
 
-chaos: ## do to real nodes what happens to machines (30 minutes; root for the cables): make chaos RUN=Kill
+chaos: ## do to real nodes what happens to machines (half an hour; root for the cables): make chaos RUN=Kill
 	$(GO) test ./cmd/internal/chaos -count=1 -v -timeout 120m -live full $(if $(RUN),-run '$(RUN)') $(ARGS)
 
 chaos-short: ## ten kills of the node that leads and pays, in less than a minute

@@ -96,7 +96,7 @@ func (c *caller) call(method string, params messages.Params, result messages.Res
 func (c *caller) pick() int {
 	for range c.nodes {
 		c.next = (c.next + 1) % len(c.nodes)
-		if time.Now().After(c.avoid[c.next]) {
+		if n := c.nodes[c.next]; n != c.fleet.shunned.Load() && time.Now().After(c.avoid[c.next]) {
 			return c.next
 		}
 	}

@@ -1,6 +1,7 @@
 package chaos_test
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -22,6 +23,8 @@ const (
 	serveLeast = 0.7
 	// ratePeriod is how long the throughput is measured.
 	ratePeriod = 10 * time.Second
+	// failoverRest is for the clients to get over the death of a node.
+	failoverRest = 3 * time.Second
 )
 
 // TestLostDisk takes a node's disk away and gives it an empty one.
@@ -33,15 +36,19 @@ func TestLostDisk(t *testing.T) {
 	f.fill(l, *records)
 	for _, n := range []*node{f.nodes[1], f.nodes[0]} { // a replica, then the one that leads and pays
 		f.awaitWhole()
+		f.shunned.Store(n) // it is the others' service that is measured
 		usual := l.rate(ratePeriod)
 		n.kill()
 		f.must(os.RemoveAll(n.data))
-		f.awaitServing(f.others(n))
+		others := f.others(n)
+		f.awaitServing(others)
+		time.Sleep(failoverRest)
 		begun, count := time.Now(), l.done.Load()
 		n.start()
-		f.await(2*catchUpMost, n.name+" has caught up and votes", func() error { return f.wellBy(n) })
-		took := time.Since(begun)
-		meanwhile := float64(l.done.Load()-count) / took.Seconds()
+		took := f.awaitReborn(n, others)
+		time.Sleep(time.Until(begun.Add(ratePeriod / 2))) // for a rate that means something
+		meanwhile := float64(l.done.Load()-count) / time.Since(begun).Seconds()
+		f.shunned.Store(nil)
 		f.say("%s lost its disk: caught up and a voter after %s, meanwhile %.0f calls/s, before %.0f/s",
 			n.name, took.Round(time.Millisecond), meanwhile, usual)
 		if took > catchUpMost {
@@ -53,6 +60,31 @@ func TestLostDisk(t *testing.T) {
 	}
 	f.awaitHealed()
 	f.check(l)
+}
+
+// awaitReborn waits until a node with an empty disk, which counts as a voter still, has
+// lost its vote, has caught up and has been given a vote again.
+func (f *fleet) awaitReborn(n *node, others []*node) time.Duration {
+	f.Helper()
+	begun := time.Now()
+	for _, want := range []uint64{2, 3} {
+		f.await(2*catchUpMost, fmt.Sprintf("%d voters, while %s comes back", want, n.name), func() error {
+			s, err := others[0].status()
+			if err == nil && s.Voters != want {
+				err = fmt.Errorf("%d vote by the word of %s", s.Voters, others[0].name)
+			}
+			return err
+		})
+	}
+	f.await(catchUpMost, n.name+" has caught up", func() error {
+		s, err := n.status()
+		leading, other := others[0].status()
+		if err = errors.Join(err, other); err == nil && s.AppliedIndex+200 < leading.AppliedIndex {
+			err = fmt.Errorf("it has applied %d of %d", s.AppliedIndex, leading.AppliedIndex)
+		}
+		return err
+	})
+	return time.Since(begun)
 }
 
 // awaitServing waits until all of the given nodes serve.

@@ -39,6 +39,8 @@ type fleet struct {
 	begun  time.Time
 	load   *load       // the one under way; nil without
 	over   atomic.Bool // nobody waits for outcomes any more
+	// shunned is a node that no client of the load calls; nil for none.
+	shunned atomic.Pointer[node]
 	// attempt bounds one attempt of a client.
 	attempt time.Duration
 }

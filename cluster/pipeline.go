@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"sync"
+	"time"
 
 	"github.com/hashicorp/raft"
 )
@@ -11,13 +12,26 @@ import (
 // for ever, with the goroutine that brings the voter up to date: for the rest of this
 // leadership the voter gets nothing, and Raft does not shut down. So this one ends with
 // the first answer of that kind.
+//
+// It also leaves out what says nothing new. So that voters show the last commit soon,
+// Raft tells of it, when nothing follows, by repeating itself each commitTimeout; on an
+// idle node that was most of what it did.
 type pipeline struct {
 	raft.AppendPipeline
 	answers chan raft.AppendFuture
 	closed  chan struct{}
 	once    sync.Once
 	ended   sync.WaitGroup
+
+	// Of the sender alone:
+	committed uint64    // by the last request that was sent
+	sent      time.Time // when it was
+	asked     time.Time // when Raft had the last one, sent or not
 }
+
+// repeatAfter is how long after the last request one is sent that says nothing new: a
+// voter that was started again meanwhile learns by it what is committed.
+const repeatAfter = 50 * time.Millisecond
 
 // AppendEntriesPipeline opens a stream of entries to another voter. Raft closes it.
 func (t *transport) AppendEntriesPipeline(id raft.ServerID, target raft.ServerAddress) (raft.AppendPipeline, error) {
@@ -32,6 +46,21 @@ func newPipeline(inner raft.AppendPipeline) *pipeline {
 	p := &pipeline{AppendPipeline: inner, answers: make(chan raft.AppendFuture), closed: make(chan struct{})}
 	p.ended.Go(p.pass)
 	return p
+}
+
+// AppendEntries sends a request, unless it says nothing new and Raft only repeats itself.
+// One that comes sooner after the last than a repetition is sent: who hands leadership
+// over asks again and again until the voter has all, and is to wait for its answers.
+// Raft does not look at the future: it takes answers from Consumer, as many as come.
+func (p *pipeline) AppendEntries(request *raft.AppendEntriesRequest, response *raft.AppendEntriesResponse) (raft.AppendFuture, error) {
+	now := time.Now()
+	repeated := now.Sub(p.asked) >= commitTimeout
+	p.asked = now
+	if repeated && len(request.Entries) == 0 && request.LeaderCommitIndex == p.committed && now.Sub(p.sent) < repeatAfter {
+		return nil, nil
+	}
+	p.committed, p.sent = request.LeaderCommitIndex, now
+	return p.AppendPipeline.AppendEntries(request, response)
 }
 
 // pass hands on answers up to the first that is no success, after which nothing is

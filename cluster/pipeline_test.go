@@ -7,6 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/hashicorp/raft"
 
 	"github.com/the-block/bursar/cluster"
@@ -62,7 +63,7 @@ func TestAPipelineThatIsRefusedTakesNothingMore(t *testing.T) {
 		}
 		p := cluster.NewPipeline(inner)
 		send := func() error {
-			_, err := p.AppendEntries(&raft.AppendEntriesRequest{Term: 1, PrevLogEntry: 1}, new(raft.AppendEntriesResponse))
+			_, err := p.AppendEntries(&raft.AppendEntriesRequest{Term: 1, Entries: []*raft.Log{{Index: 1}}}, new(raft.AppendEntriesResponse))
 			return err
 		}
 		if err := send(); err != nil {
@@ -76,6 +77,54 @@ func TestAPipelineThatIsRefusedTakesNothingMore(t *testing.T) {
 			if sent++; sent > 10 {
 				t.Fatal("requests are taken whose answers nobody hears")
 			}
+		}
+		if err := p.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// sentAppends is a pipeline that notes how many entries it sends and what they commit.
+type sentAppends struct{ sent [][2]uint64 }
+
+func (s *sentAppends) AppendEntries(r *raft.AppendEntriesRequest, _ *raft.AppendEntriesResponse) (raft.AppendFuture, error) {
+	s.sent = append(s.sent, [2]uint64{uint64(len(r.Entries)), r.LeaderCommitIndex})
+	return nil, nil
+}
+
+func (s *sentAppends) Consumer() <-chan raft.AppendFuture { return nil }
+
+func (s *sentAppends) Close() error { return nil }
+
+func TestAVoterIsToldWhatIsNewAndRemindedNowAndThen(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var voter sentAppends
+		p := cluster.NewPipeline(&voter)
+		tell := func(entries int, commit uint64) {
+			t.Helper()
+			request := &raft.AppendEntriesRequest{Entries: make([]*raft.Log, entries), LeaderCommitIndex: commit}
+			if _, err := p.AppendEntries(request, new(raft.AppendEntriesResponse)); err != nil {
+				t.Error(err)
+			}
+		}
+		later := func() { time.Sleep(5 * time.Millisecond) } // when Raft repeats itself
+		tell(0, 0)                                           // the first, whatever it says
+		later()
+		tell(0, 0)
+		tell(2, 0) // entries
+		tell(1, 0)
+		later()
+		tell(0, 3) // a commit
+		for range 19 {
+			later()
+			tell(0, 3) // nothing new: one in 50 ms
+		}
+		tell(0, 3) // at once: somebody waits for an answer
+		later()
+		tell(0, 4)
+		want := [][2]uint64{{0, 0}, {2, 0}, {1, 0}, {0, 3}, {0, 3}, {0, 3}, {0, 4}}
+		if diff := cmp.Diff(voter.sent, want); diff != "" {
+			t.Errorf("sent, entries and commit (-got +want):\n%s", diff)
 		}
 		if err := p.Close(); err != nil {
 			t.Error(err)

@@ -261,6 +261,32 @@ func TestLeadershipGoesToTheNodeThatIsNamed(t *testing.T) {
 	}
 }
 
+// TestMoreNodesThanFormAClusterFormOne: they start one after the other, the first by name
+// last, so that each sees itself as the first for a moment.
+func TestMoreNodesThanFormAClusterFormOne(t *testing.T) {
+	dir := t.TempDir()
+	configs := make([]node.Config, 5)
+	var join []string
+	for i := range configs {
+		configs[i] = config(fmt.Sprintf("%s/%d", dir, i))
+		configs[i].Name, configs[i].BootstrapExpect = messages.NodeID(fmt.Sprintf("n%d", i+1)), 3
+		join = append(join, configs[i].Address(node.PortGossip))
+	}
+	members := make([]*member, len(configs))
+	for i := len(configs) - 1; i >= 0; i-- {
+		configs[i].Join = join
+		m, err := beginWith(new(actors.Codecs), configs[i])
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = m.stop() })
+		members[i] = m
+	}
+	for _, m := range members {
+		m.awaitReady(t)
+	}
+}
+
 // voterOf reports whether the cluster counts on a node, as another one sees it.
 func voterOf(t *testing.T, c caller, name string) bool {
 	t.Helper()

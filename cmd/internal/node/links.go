@@ -110,6 +110,9 @@ func (n *Node) servePromise(calls []*wire.Call) {
 		request.Voters = append(request.Voters, cluster.Voter{Node: v.Node, Addr: v.Addr})
 	}
 	reply, err := n.consensus.Promise(request)
+	if err == nil {
+		err = n.tellPromise()
+	}
 	if err != nil {
 		c.Fail(messages.Errorf(messages.CodeInvalidTransition, "%v", err))
 		return

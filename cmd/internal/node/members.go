@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/the-block/bursar/cluster"
@@ -22,6 +24,10 @@ const (
 	clockOffsetMax = 2 * time.Second
 	// formRetry is the pause between two looks at whether a cluster can be formed.
 	formRetry = 200 * time.Millisecond
+	// crowdSettles is how long more nodes than are to form a cluster must be the same ones
+	// before the first of them begins: a node that is just starting may come before it by
+	// name, and what was promised is promised for good.
+	crowdSettles = 2 * time.Second
 	// formTimeout bounds one attempt to form a cluster.
 	formTimeout = 5 * time.Second
 	// admitRetry is how often a node that does not vote looks whether it was let in.
@@ -81,8 +87,9 @@ func (n *Node) meet(ctx context.Context) error {
 func (n *Node) settle(ctx context.Context) error {
 	tick := time.NewTicker(formRetry)
 	defer tick.Stop()
+	var crowd crowd
 	for !n.consensus.Formed() {
-		n.form(ctx)
+		n.form(ctx, &crowd)
 		_, changed := n.membership.Watch()
 		select {
 		case <-tick.C:
@@ -110,8 +117,27 @@ func (n *Node) settle(ctx context.Context) error {
 	return nil
 }
 
+// crowd is the nodes that a node without a cluster sees.
+type crowd struct {
+	names string
+	since time.Time // they are the same
+}
+
+// settled notes who is seen now, and reports whether they have been the same for a while.
+func (c *crowd) settled(seen []cluster.Seen, now time.Time) bool {
+	var names []string
+	for _, s := range seen {
+		names = append(names, string(s.Node))
+	}
+	slices.Sort(names)
+	if all := strings.Join(names, " "); all != c.names || c.since.IsZero() {
+		c.names, c.since = all, now
+	}
+	return now.Sub(c.since) >= crowdSettles
+}
+
 // form takes the next step towards a cluster, if there is one to take.
-func (n *Node) form(ctx context.Context) {
+func (n *Node) form(ctx context.Context, crowd *crowd) {
 	self := cluster.Seen{Node: n.cfg.Name, RaftAddr: n.consensus.RaftAddr(), Expect: n.cfg.BootstrapExpect}
 	var promised *cluster.FormRequest
 	if p, ok := n.consensus.Promised(); ok {
@@ -125,7 +151,8 @@ func (n *Node) form(ctx context.Context) {
 	}
 	next := cluster.DecideForming(self, promised, seen)
 	n.forming.Store(&next.Why)
-	if !next.Initiate {
+	settled := crowd.settled(seen, time.Now())
+	if !next.Initiate || promised == nil && len(seen) >= self.Expect && !settled {
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, formTimeout)
@@ -139,6 +166,9 @@ func (n *Node) form(ctx context.Context) {
 
 // askPromise asks another node to be a voter of a new cluster.
 func (n *Node) askPromise(ctx context.Context, node messages.NodeID, request cluster.FormRequest) (cluster.FormReply, error) {
+	if err := n.tellPromise(); err != nil {
+		return cluster.FormReply{}, err
+	}
 	params := &messages.NodeFormParams{Cluster: request.Cluster, Initiator: request.Initiator}
 	for _, v := range request.Voters {
 		params.Voters = append(params.Voters, messages.FormVoter{Node: v.Node, Addr: v.Addr})
@@ -159,6 +189,12 @@ func (n *Node) askPromise(ctx context.Context, node messages.NodeID, request clu
 	case <-ctx.Done():
 		return cluster.FormReply{}, ctx.Err()
 	}
+}
+
+// tellPromise tells the others which cluster this node has promised to form, lest one
+// that comes later begins another.
+func (n *Node) tellPromise() error {
+	return n.membership.Update(func(m *membership.Meta) { m.Cluster = n.consensus.ClusterID() })
 }
 
 // tellCluster tells the others which cluster this node belongs to.

@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"log/slog"
+	"time"
 
 	"github.com/the-block/bursar/actors"
 	"github.com/the-block/bursar/messages"
@@ -63,3 +64,6 @@ func (n *Node) Votes() bool { return n.consensus.Voting() }
 
 // DrainCalls has a node take no more calls, as it does when it stops.
 func DrainCalls(ctx context.Context, n *Node) error { return n.service.drain(ctx) }
+
+// Middle is the right time by several clocks' offsets.
+func Middle(offsets ...time.Duration) time.Duration { return middle(offsets) }

@@ -19,7 +19,7 @@ import (
 )
 
 const (
-	// clockOffsetMax is how far a node's clock may be off the leader's before it owns
+	// clockOffsetMax is how far a node's clock may be off the right time before it owns
 	// nothing that needs the right time.
 	clockOffsetMax = 2 * time.Second
 	// formRetry is the pause between two looks at whether a cluster can be formed.
@@ -224,6 +224,8 @@ func (n *Node) live() []ownership.Live {
 	for _, m := range n.consensus.Configuration() {
 		group[m.Node] = true
 	}
+	right := n.rightTime()
+	list[0].ClockOff = right.Abs() > clockOffsetMax
 	applied := n.store.Applied()
 	for _, m := range n.membership.Members() {
 		s, known := n.peers.Status(m.Name)
@@ -232,10 +234,39 @@ func (n *Node) live() []ownership.Live {
 		}
 		list = append(list, ownership.Live{
 			ID: m.Name, Boot: s.Boot, Role: placementRole(Role(m.Role.String())),
-			ClockOff: s.ClockOffset.Abs()-s.RTT/2 > clockOffsetMax, Since: s.Since,
+			ClockOff: wrongTime(s, right), Since: s.Since,
 		})
 	}
 	return list
+}
+
+// rightTime is how far the right time is from this node's clock, as most clocks have it:
+// the one that leads may be the one that is wrong.
+func (n *Node) rightTime() time.Duration {
+	offsets := []time.Duration{0}
+	for _, m := range n.membership.Members() {
+		if s, known := n.peers.Status(m.Name); known && s.Up && s.RTT > 0 && m.Name != n.cfg.Name {
+			offsets = append(offsets, s.ClockOffset)
+		}
+	}
+	return middle(offsets)
+}
+
+// middle is the middle of the offsets of several clocks, of two middles the one closer to
+// this node's.
+func middle(offsets []time.Duration) time.Duration {
+	slices.Sort(offsets)
+	low, high := offsets[(len(offsets)-1)/2], offsets[len(offsets)/2]
+	if low.Abs() < high.Abs() {
+		return low
+	}
+	return high
+}
+
+// wrongTime reports whether a node's clock is off, by more than it takes to ask it; one
+// that has not been asked yet is not.
+func wrongTime(s peers.Status, right time.Duration) bool {
+	return s.RTT > 0 && (s.ClockOffset-right).Abs()-s.RTT/2 > clockOffsetMax
 }
 
 func placementRole(r Role) placement.Role {
@@ -260,6 +291,7 @@ func (n *Node) candidates() []cluster.Candidate {
 	if err != nil {
 		return nil // the Store's own goroutine reports it
 	}
+	right := n.rightTime()
 	var list []cluster.Candidate
 	for _, m := range n.membership.Members() {
 		c := cluster.Candidate{
@@ -273,6 +305,9 @@ func (n *Node) candidates() []cluster.Candidate {
 			c.Live, c.Voting, c.Life, c.Applied = true, n.consensus.Voting(), n.consensus.Life(), n.store.Applied()
 		} else if s, known := n.peers.Status(m.Name); known {
 			c.Live, c.Voting, c.Life, c.Applied = s.Up, s.Voting, s.Life, s.Applied
+			if wrongTime(s, right) {
+				c.Rank = int(membership.Observer)
+			}
 		}
 		list = append(list, c)
 	}

@@ -23,9 +23,9 @@ func (c *counting) Reply(any)                { c.left <- struct{}{} }
 func (c *counting) Fail(err *messages.Error) { c.fail(err); c.left <- struct{}{} }
 
 // bench is a node's treasury in real time, on a log in memory that costs nothing.
-func bench(b *testing.B) *world {
+func bench(b *testing.B, tune ...func(*world)) *world {
 	b.Helper()
-	w := newWorld(b, func(w *world) { w.cfg.GraphShards = 64 })
+	w := newWorld(b, append(tune, func(w *world) { w.cfg.GraphShards = 64 })...)
 	b.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()

@@ -293,38 +293,31 @@ func (h *ByHand) settleClock(list outcomes) error {
 	return err
 }
 
-// Question takes the question that is to be put to the outside chain now, if there is
-// one and the breaker lets it through. Answer is to be called with what came of it,
-// unless the node dies first.
-func (h *ByHand) Question(now time.Time) (payout.Question, bool) {
+// Questions takes the questions that are to be put to the outside chain now, if there
+// are any and the breaker lets them through. Answer is to be called with what came of
+// them, unless the node dies first.
+func (h *ByHand) Questions(now time.Time) []payout.Question {
 	x, s := h.executor, h.executor.outside
 	if s == nil || !s.drawn || s.call != nil || x.broken || x.fence == 0 {
-		return payout.Question{}, false
-	}
-	question, _, ok := s.window.Next(now)
-	if !ok {
-		return payout.Question{}, false
-	}
-	token, ok := x.breaker.Admit()
-	if !ok {
-		return payout.Question{}, false
-	}
-	s.call = &call{Question: question, token: token, cancel: func() {}}
-	return question, true
-}
-
-// Answer brings the answer to the last Question. If that was taken back meanwhile it
-// says nothing. chance, in [0, 1), spreads retries.
-func (h *ByHand) Answer(q payout.Question, a payout.Answer, now time.Time, chance float64) error {
-	x, s := h.executor, h.executor.outside
-	if s.call == nil || s.call.Intent.Hash != q.Intent.Hash || s.call.Ask != q.Ask {
 		return nil
 	}
-	token := s.call.token
-	s.call = nil
-	x.outcome(nil, token, a.Verdict != payout.Unclear)
+	c, _ := s.next(x, now)
+	if c == nil {
+		return nil
+	}
+	c.cancel, s.call = func() {}, c
+	return c.questions
+}
+
+// Answer brings the answers to the last Questions, as Chain.Ask returns them. If those
+// were taken back meanwhile it says nothing. chance, in [0, 1), spreads retries.
+func (h *ByHand) Answer(questions []payout.Question, answers []payout.Answer, now time.Time, chance float64) error {
+	s := h.executor.outside
+	if s.call == nil || &s.call.questions[0] != &questions[0] {
+		return nil
+	}
 	return h.turn(h.settleExecutor, func() error {
-		return s.carry(x, nil, s.window.Answer(q, a, now, chance))
+		return s.decide(h.executor, nil, answers, now, chance)
 	})
 }
 

@@ -16,9 +16,11 @@ import (
 
 // Chain is an outside chain. Its methods may be called from several goroutines.
 type Chain interface {
-	// Ask puts a question about an intent and returns with the answer, in bounded
-	// time. What is not certain is payout.Unclear.
-	Ask(ctx context.Context, q payout.Question) payout.Answer
+	// Ask puts questions about intents, at least one, and returns with the answers in
+	// bounded time: in the order of the questions, one at least. Questions at the end
+	// that it leaves without an answer are certainly not put. What is not certain is
+	// payout.Unclear.
+	Ask(ctx context.Context, questions []payout.Question) []payout.Answer
 	// Transfer looks up a transaction of anybody's. An error says that it could not.
 	Transfer(ctx context.Context, tx disbursement.Hash) (payout.Transfer, error)
 }
@@ -32,8 +34,8 @@ type Outside struct {
 // outside is the executor's side of an outside chain; nil is the embedded ledger.
 //
 // A payment has three commits instead of one. Staging writes the intent and takes the
-// funds out of the balance; then the bytes are sent, by at most one call at a time;
-// then the outcome is recorded and the intent dropped. What is sent and what an answer
+// funds out of the balance; then the bytes are sent, many in one call, but one call
+// at a time; then the outcome is recorded and the intent dropped. What is sent and what an answer
 // means is the window's to say.
 //
 // The window is a copy of what the log holds, and must not go on from a copy that a
@@ -54,17 +56,18 @@ type outside struct {
 	timer          *actors.Timer // wakes the executor when there is something to ask again
 }
 
-// call is one question on its way.
+// call is a round of questions on its way. To the breaker it is one call, which ends as
+// its first question does: that one is judged as if it had been put alone.
 type call struct {
-	payout.Question
-	token  breaker.Token
-	cancel context.CancelFunc
+	questions []payout.Question
+	token     breaker.Token
+	cancel    context.CancelFunc
 }
 
-// answered brings the answer to a call.
+// answered brings the answers to a call.
 type answered struct {
-	call   *call
-	answer payout.Answer
+	call    *call
+	answers []payout.Answer
 }
 
 func newOutside(o *Outside) *outside {
@@ -204,32 +207,45 @@ func (s *outside) condition() persistence.Condition {
 	return persistence.CounterBelow(CounterLine, s.line+1)
 }
 
-// ask puts the next question to the chain, if there is one and the breaker lets it
+// ask puts the next questions to the chain, if there are any and the breaker lets them
 // through.
 func (s *outside) ask(x *executor, ctx *actors.Context) {
 	if s == nil || !s.drawn || s.call != nil || x.broken || x.fence == 0 {
 		return
 	}
 	now := time.Now()
-	question, wait, ok := s.window.Next(now)
-	if !ok {
+	c, wait := s.next(x, now)
+	if c == nil {
 		s.wake(ctx, wait)
 		return
 	}
-	token, ok := x.breaker.Admit()
-	if !ok {
-		s.wake(ctx, min(x.breaker.RetryAfter(now), holdMax))
-		return
-	}
 	asking, cancel := context.WithCancel(context.Background())
-	c := &call{Question: question, token: token, cancel: cancel}
-	s.call = c
+	c.cancel, s.call = cancel, c
 	self, chain := ctx.Self(), s.Chain
 	s.calls.Go(func() {
 		defer cancel()
-		answer := chain.Ask(asking, question)
-		_ = self.TellInternal(answered{c, answer})
+		answers := chain.Ask(asking, c.questions)
+		_ = self.TellInternal(answered{c, answers})
 	})
+}
+
+// next gives the call to make now; nil if there is nothing to ask or the breaker does not
+// let it pass, and then when to look again. A breaker that is not closed learns from one
+// question at a time.
+func (s *outside) next(x *executor, now time.Time) (c *call, wait time.Duration) {
+	most := 1
+	if state := x.breaker.State(); state == breaker.Closed || state == breaker.ForcedClosed {
+		most = payout.RoundMax
+	}
+	questions, wait := s.window.Next(now, most)
+	if len(questions) == 0 {
+		return nil, wait
+	}
+	token, ok := x.breaker.Admit()
+	if !ok {
+		return nil, min(x.breaker.RetryAfter(now), holdMax)
+	}
+	return &call{questions: questions, token: token}, 0
 }
 
 // wake makes the executor look again after d, or only when something happens.
@@ -243,29 +259,38 @@ func (s *outside) wake(ctx *actors.Context, d time.Duration) {
 	}
 }
 
-// answered lets the window decide about an answer. One to a call that was cancelled
-// says nothing.
+// answered takes the answers to a call. Those to a call that was cancelled say nothing.
 func (s *outside) answered(x *executor, ctx *actors.Context, msg answered) error {
 	if s == nil || s.call != msg.call {
 		return nil
 	}
+	return s.decide(x, ctx, msg.answers, time.Now(), rand.Float64())
+}
+
+// decide lets the window decide about the answers to the call, and carries out what it
+// decided.
+func (s *outside) decide(x *executor, ctx *actors.Context, answers []payout.Answer, now time.Time, chance float64) error {
+	c := s.call
 	s.call = nil
-	now := time.Now()
-	clear := msg.answer.Verdict != payout.Unclear
-	x.outcome(ctx, msg.call.token, clear)
-	if clear {
+	if clear := answers[0].Verdict != payout.Unclear; clear {
+		x.outcome(ctx, c.token, true)
 		x.stats.breakerSuccesses.Add(1)
 	} else {
+		x.outcome(ctx, c.token, false)
 		x.stats.breakerFailures.Add(1)
-		x.stats.executionError(messages.Errorf(messages.CodeUnavailable, "%s", msg.answer.Reason), now)
+		x.stats.executionError(messages.Errorf(messages.CodeUnavailable, "%s", answers[0].Reason), now)
 	}
-	d := s.window.Answer(msg.call.Question, msg.answer, now, rand.Float64())
-	if d.Note {
-		if err := s.note(x, d.Intent); err != nil {
+	for _, d := range s.window.Answer(c.questions, answers, now, chance) {
+		if d.Note {
+			if err := s.note(x, d.Intent); err != nil {
+				return err
+			}
+		}
+		if err := s.carry(x, ctx, d); err != nil {
 			return err
 		}
 	}
-	return s.carry(x, ctx, d)
+	return nil
 }
 
 // note keeps an intent's tries in the log. Should that fail, a restart knows of one try

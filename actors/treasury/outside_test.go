@@ -650,7 +650,11 @@ func TestTheBreakerOfTheSubmitter(t *testing.T) {
 				a.ok(err)
 				defer events.Close()
 				var asked []time.Time
-				a.node.Behave(func(string) chaintest.Fault {
+				a.node.Batches(0, chaintest.AsObject)
+				a.node.Behave(func(method string) chaintest.Fault {
+					if method != chain.MethodSubmit {
+						return chaintest.None // a look whether the node takes batches
+					}
 					asked = append(asked, time.Now())
 					if test.fails(len(asked) - 1) {
 						return chaintest.Unavailable

@@ -1,16 +1,13 @@
 package chain
 
 import (
-	"bytes"
 	"context"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
-	"net/url"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -24,6 +21,9 @@ type Client struct {
 	cfg  Config
 	http *http.Client
 	last atomic.Uint64 // id of the newest request
+
+	mu   sync.Mutex
+	form form
 }
 
 // New makes a client that opens connections through transport; nil is one of its
@@ -41,7 +41,7 @@ func New(cfg Config, transport http.RoundTripper) (*Client, error) {
 			ForceAttemptHTTP2:   true,
 		}
 	}
-	return &Client{cfg: cfg, http: &http.Client{
+	return &Client{cfg: cfg, form: form{max: cfg.BatchMax}, http: &http.Client{
 		Transport:     transport,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}, nil
@@ -50,19 +50,90 @@ func New(cfg Config, transport http.RoundTripper) (*Client, error) {
 // Close lets go of idle connections.
 func (c *Client) Close() { c.http.CloseIdleConnections() }
 
-// Ask puts a question about an intent to the chain.
-func (c *Client) Ask(ctx context.Context, q payout.Question) payout.Answer {
+// Ask puts questions about intents to the chain, the first of them at least and as many
+// more as the node takes in one request, and returns the answers to those.
+func (c *Client) Ask(ctx context.Context, questions []payout.Question) []payout.Answer {
+	if len(questions) > 1 && c.due() {
+		c.probe(ctx)
+	}
+	room := min(len(questions), c.room())
+	list := make([]*request, room)
+	for i := range list {
+		list[i] = c.questionRequest(&questions[i])
+	}
+	list, err := c.send(ctx, list)
+	answers := make([]payout.Answer, len(list))
+	for i, r := range list {
+		answers[i] = read(&questions[i], r)
+	}
+	c.learn(len(list), answers[0].Verdict != payout.Unclear, err)
+	return answers
+}
+
+// due reports whether it is time to find out whether the node takes batches.
+func (c *Client) due() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.form.due(time.Now())
+}
+
+// room is how many requests the node is believed to take at a time.
+func (c *Client) room() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.form.room()
+}
+
+func (c *Client) learn(sent int, clear bool, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if errors.Is(err, errForm) {
+		c.form.unknown(time.Now())
+		return
+	}
+	c.form.answered(sent, clear)
+}
+
+// probe finds out whether the node takes batches, by a batch that asks for nothing: so
+// that no payment is in doubt because it does not.
+func (c *Client) probe(ctx context.Context) {
+	list := make([]*request, 2)
+	for i := range list {
+		list[i] = c.request(MethodNonce, NonceParams{Account: c.cfg.Account, Nonce: 1})
+	}
+	_, err := c.send(ctx, list)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err == nil && list[0].err == nil && list[1].err == nil {
+		c.form.known()
+		return
+	}
+	c.form.unknown(time.Now())
+}
+
+func (c *Client) questionRequest(q *payout.Question) *request {
+	switch q.Ask {
+	case payout.Submit:
+		return c.request(MethodSubmit, SubmitParams{RawTx: hex.EncodeToString(q.Intent.Raw)})
+	case payout.Inquire:
+		return c.request(MethodTransaction, TransactionParams{TxHash: hex.EncodeToString(q.Intent.Hash[:])})
+	case payout.Watch:
+		return c.request(MethodNonce, NonceParams{Account: c.cfg.Account, Nonce: Number(q.Intent.Nonce)})
+	}
+	return &request{err: fmt.Errorf("there is no question %s", q.Ask)}
+}
+
+// read makes an answer of what the node said.
+func read(q *payout.Question, r *request) payout.Answer {
 	var answer payout.Answer
 	var err error
 	switch q.Ask {
 	case payout.Submit:
-		answer, err = c.submit(ctx, &q.Intent)
+		answer, err = readSubmit(&q.Intent, r)
 	case payout.Inquire:
-		answer, err = c.inquire(ctx, &q.Intent)
+		answer, err = readInquire(&q.Intent, r)
 	case payout.Watch:
-		answer, err = c.watch(ctx, &q.Intent)
-	default:
-		err = fmt.Errorf("there is no question %s", q.Ask)
+		answer, err = readWatch(&q.Intent, r)
 	}
 	if err != nil {
 		return payout.Answer{Verdict: payout.Unclear, Reason: err.Error()}
@@ -70,9 +141,9 @@ func (c *Client) Ask(ctx context.Context, q payout.Question) payout.Answer {
 	return answer
 }
 
-func (c *Client) submit(ctx context.Context, i *payout.Intent) (payout.Answer, error) {
+func readSubmit(i *payout.Intent, r *request) (payout.Answer, error) {
 	var result SubmitResult
-	err := c.call(ctx, MethodSubmit, SubmitParams{RawTx: hex.EncodeToString(i.Raw)}, &result)
+	err := r.read(&result)
 	var refused *ResponseError
 	switch {
 	case errors.As(err, &refused) && refused.Code == CodeRefused:
@@ -90,8 +161,8 @@ func (c *Client) submit(ctx context.Context, i *payout.Intent) (payout.Answer, e
 	return payout.Answer{Verdict: payout.Accepted}, nil
 }
 
-func (c *Client) inquire(ctx context.Context, i *payout.Intent) (payout.Answer, error) {
-	result, err := c.transaction(ctx, i.Hash)
+func readInquire(i *payout.Intent, r *request) (payout.Answer, error) {
+	result, err := readTransaction(r)
 	switch {
 	case err != nil:
 		return payout.Answer{}, err
@@ -103,9 +174,9 @@ func (c *Client) inquire(ctx context.Context, i *payout.Intent) (payout.Answer, 
 	return payout.Answer{Verdict: payout.Known}, nil
 }
 
-func (c *Client) watch(ctx context.Context, i *payout.Intent) (payout.Answer, error) {
+func readWatch(i *payout.Intent, r *request) (payout.Answer, error) {
 	var result NonceResult
-	if err := c.call(ctx, MethodNonce, NonceParams{Account: c.cfg.Account, Nonce: Number(i.Nonce)}, &result); err != nil {
+	if err := r.read(&result); err != nil {
 		return payout.Answer{}, err
 	}
 	next := uint64(result.Next)
@@ -121,7 +192,11 @@ func (c *Client) watch(ctx context.Context, i *payout.Intent) (payout.Answer, er
 
 // Transfer tells what the chain says about a transaction of anybody's.
 func (c *Client) Transfer(ctx context.Context, hash disbursement.Hash) (payout.Transfer, error) {
-	result, err := c.transaction(ctx, hash)
+	r := c.request(MethodTransaction, TransactionParams{TxHash: hex.EncodeToString(hash[:])})
+	if _, err := c.send(ctx, []*request{r}); err != nil {
+		return payout.Transfer{}, err
+	}
+	result, err := readTransaction(r)
 	if err != nil {
 		return payout.Transfer{}, err
 	}
@@ -132,9 +207,8 @@ func (c *Client) Transfer(ctx context.Context, hash disbursement.Hash) (payout.T
 	}, nil
 }
 
-func (c *Client) transaction(ctx context.Context, hash disbursement.Hash) (result TransactionResult, err error) {
-	err = c.call(ctx, MethodTransaction, TransactionParams{TxHash: hex.EncodeToString(hash[:])}, &result)
-	if err != nil {
+func readTransaction(r *request) (result TransactionResult, err error) {
+	if err := r.read(&result); err != nil {
 		return TransactionResult{}, err
 	}
 	switch result.Status {
@@ -142,70 +216,4 @@ func (c *Client) transaction(ctx context.Context, hash disbursement.Hash) (resul
 		return result, nil
 	}
 	return TransactionResult{}, fmt.Errorf("chain node: a transaction is said to be %q", result.Status)
-}
-
-// Error implements error.
-func (e *ResponseError) Error() string {
-	return fmt.Sprintf("chain node: error %d: %s", e.Code, e.Message)
-}
-
-// call makes one request. A *ResponseError is the node's own.
-func (c *Client) call(ctx context.Context, method string, params, result any) error {
-	ctx, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
-	defer cancel()
-	id := c.last.Add(1)
-	encoded, err := json.Marshal(params)
-	if err != nil {
-		return err
-	}
-	body, err := json.Marshal(Request{Version: "2.0", ID: id, Method: method, Params: encoded})
-	if err != nil {
-		return err
-	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, c.cfg.URL, bytes.NewReader(body))
-	if err != nil {
-		return withoutURL(err)
-	}
-	request.GetBody = nil // the transport shall send nothing twice: only the first try of a payment is beyond doubt
-	request.Header.Set("Content-Type", "application/json")
-	response, err := c.http.Do(request)
-	if err != nil {
-		return fmt.Errorf("chain node: %w", withoutURL(err))
-	}
-	defer func() { _ = response.Body.Close() }()
-	if response.StatusCode != http.StatusOK {
-		return fmt.Errorf("chain node: status %d", response.StatusCode)
-	}
-	return c.read(response.Body, id, result)
-}
-
-// withoutURL leaves out the URL, which may hold a secret.
-func withoutURL(err error) error {
-	if wrapped := new(url.Error); errors.As(err, &wrapped) {
-		return wrapped.Err
-	}
-	return err
-}
-
-// read takes the answer to request id apart.
-func (c *Client) read(body io.Reader, id uint64, result any) error {
-	text, err := io.ReadAll(io.LimitReader(body, c.cfg.AnswerBytesMax+1))
-	if err != nil {
-		return fmt.Errorf("chain node: %w", err)
-	}
-	var response Response
-	switch err := json.Unmarshal(text, &response); {
-	case int64(len(text)) > c.cfg.AnswerBytesMax:
-		return fmt.Errorf("chain node: the answer has more than %d bytes", c.cfg.AnswerBytesMax)
-	case err != nil:
-		return errors.New("chain node: the answer is not JSON-RPC")
-	case response.ID == nil || *response.ID != id:
-		return errors.New("chain node: the answer is to another request")
-	case response.Error != nil:
-		return response.Error
-	}
-	if err := json.Unmarshal(response.Result, result); err != nil {
-		return errors.New("chain node: the result is not what the method returns")
-	}
-	return nil
 }

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net/url"
 	"time"
+
+	"github.com/the-block/bursar/actors/treasury/payout"
 )
 
 // Config says which chain node is asked, and for whom.
@@ -18,11 +20,19 @@ type Config struct {
 	Timeout time.Duration
 	// AnswerBytesMax bounds an answer; a longer one is not understood.
 	AnswerBytesMax int64
+	// BatchMax is how many requests are sent at a time at most; 1 is one by one. More
+	// pay more a round trip, and take the node longer before it answers.
+	BatchMax int
+	// BatchBytesMax bounds a batch, and the answer to one.
+	BatchBytesMax int64
 }
 
 // DefaultConfig leaves URL and Account to the caller.
 func DefaultConfig() Config {
-	return Config{Timeout: 10 * time.Second, AnswerBytesMax: 64 << 10}
+	return Config{
+		Timeout: 10 * time.Second, AnswerBytesMax: 64 << 10,
+		BatchMax: payout.RoundMax, BatchBytesMax: 512 << 10,
+	}
 }
 
 func (c Config) validate() error {
@@ -39,6 +49,12 @@ func (c Config) validate() error {
 	}
 	if c.AnswerBytesMax < 1024 {
 		errs = append(errs, fmt.Errorf("chain: answers of at most %d bytes are too short", c.AnswerBytesMax))
+	}
+	if c.BatchMax < 1 {
+		errs = append(errs, fmt.Errorf("chain: batches of at most %d requests are too short", c.BatchMax))
+	}
+	if c.BatchBytesMax < c.AnswerBytesMax {
+		errs = append(errs, fmt.Errorf("chain: batches of at most %d bytes hold less than an answer", c.BatchBytesMax))
 	}
 	return errors.Join(errs...)
 }

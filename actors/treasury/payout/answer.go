@@ -89,6 +89,18 @@ func (v Verdict) answers(a Ask) bool {
 	return false
 }
 
+// stands reports whether v means the same whatever becomes of the nonces below. A
+// refusal may be for a gap there, and then is one for now only.
+func (v Verdict) stands() bool {
+	switch v {
+	case Accepted, NonceUsed, Known, Taken:
+		return true
+	case Unclear, Refused, Unknown, Free:
+		return false
+	}
+	return false
+}
+
 // Answer is a verdict with its details.
 type Answer struct {
 	Verdict Verdict

@@ -24,7 +24,7 @@ type entry struct {
 // answer decides. The verdict is one that answers e.ask.
 func (e *entry) answer(a Answer, now time.Time, chance float64) Decision {
 	if a.Verdict == Unclear {
-		e.doubtful = e.doubtful || e.ask == Submit
+		e.doubt(a)
 		return e.again(a.Reason, now, chance)
 	}
 	switch e.Kind {
@@ -36,6 +36,11 @@ func (e *entry) answer(a Answer, now time.Time, chance float64) Decision {
 		return e.answerSkip(a, now, chance)
 	}
 	panic("payout: an intent of " + e.Kind.String())
+}
+
+// doubt notes that bytes were sent and what became of them is unclear.
+func (e *entry) doubt(a Answer) {
+	e.doubtful = e.doubtful || a.Verdict == Unclear && e.ask == Submit
 }
 
 // answerPay: accepted is executed; refused is rolled back if the chain cannot have

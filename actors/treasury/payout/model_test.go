@@ -27,6 +27,7 @@ type chain struct {
 	confirmed []payout.Intent // nonce 1 first
 	pending   map[uint64]payout.Intent
 	refuses   bool // payments, whatever it said of them before
+	gapless   bool // refuses what does not follow on what it has
 	replaces  bool
 	// kept are payments whose acceptance the treasury has recorded.
 	kept map[uint64]disbursement.Hash
@@ -41,6 +42,9 @@ func (c *chain) submit(i payout.Intent) payout.Answer {
 			return payout.Answer{Verdict: payout.Accepted}
 		}
 		return payout.Answer{Verdict: payout.NonceUsed}
+	}
+	if _, ok := c.pending[i.Nonce-1]; c.gapless && !ok && i.Nonce != uint64(len(c.confirmed))+1 {
+		return payout.Answer{Verdict: payout.Refused, Reason: "a nonce below is free"}
 	}
 	if i.Kind == payout.Pay && c.refuses {
 		return payout.Answer{Verdict: payout.Refused, Reason: "refused"}
@@ -118,41 +122,94 @@ func (t *treasury) crash() {
 	}
 }
 
-// step puts the next question, under a fault, and records what follows.
-func (t *treasury) step(fault string, fill bool) bool {
-	q, _, ok := t.window.Next(t.now)
-	if !ok {
+// step puts the next questions, at most most of them, under a fault, and records what
+// follows; at bounds what the fault spares or hits.
+func (t *treasury) step(fault string, most, at int, fill bool) bool {
+	questions, _ := t.window.Next(t.now, most)
+	if len(questions) == 0 {
 		return false
 	}
-	if q.Ask == payout.Submit {
-		for nonce := uint64(1); nonce < q.Intent.Nonce; nonce++ {
-			if _, waits := t.chain.pending[nonce]; !waits && nonce > uint64(len(t.chain.confirmed)) {
-				t.Fatalf("nonce %d is sent, and %d is free", q.Intent.Nonce, nonce)
-			}
-		}
-	}
-	answer := payout.Answer{Verdict: payout.Unclear, Reason: fault}
-	switch fault {
-	case "lost":
-	case "answer lost":
-		t.chain.answer(q)
-	case "delayed":
-		if q.Ask == payout.Submit {
-			t.network = append(t.network, q.Intent)
-		}
-	default:
-		answer = t.chain.answer(q)
-	}
-	d := t.window.Answer(q, answer, t.now, 0.5)
+	t.inOrder(questions)
+	decisions := t.window.Answer(questions, t.put(questions, fault, at), t.now, 0.5)
 	if fault == "crash before the commit" {
 		t.crash()
 		return true
 	}
-	t.record(d, fill)
+	for i, d := range decisions {
+		if fault == "crash between commits" && i >= at {
+			t.crash()
+			return true
+		}
+		t.record(d, fill)
+	}
 	if fault == "crash after the commit" {
 		t.crash()
 	}
 	return true
+}
+
+// inOrder holds that nothing is sent past a nonce that is not taken, or sent before it.
+func (t *treasury) inOrder(questions []payout.Question) {
+	sent := make(map[uint64]bool)
+	for _, q := range questions {
+		if q.Ask != payout.Submit {
+			continue
+		}
+		for nonce := uint64(1); nonce < q.Intent.Nonce; nonce++ {
+			if _, waits := t.chain.pending[nonce]; !sent[nonce] && !waits && nonce > uint64(len(t.chain.confirmed)) {
+				t.Fatalf("nonce %d is sent, and %d is free", q.Intent.Nonce, nonce)
+			}
+		}
+		sent[q.Intent.Nonce] = true
+	}
+}
+
+// put puts questions to the chain and gives what is heard of its answers.
+func (t *treasury) put(questions []payout.Question, fault string, at int) []payout.Answer {
+	answers := make([]payout.Answer, len(questions))
+	for i := range answers {
+		answers[i] = payout.Answer{Verdict: payout.Unclear, Reason: fault}
+	}
+	answer := func(i int) { answers[i] = t.chain.answer(questions[i]) }
+	switch fault {
+	case "lost":
+	case "answer lost":
+		for i := range questions {
+			t.chain.answer(questions[i])
+		}
+	case "cut off": // in the middle, by a restart of the chain node
+		for i := range questions[:min(at, len(questions))] {
+			t.chain.answer(questions[i])
+		}
+	case "delayed":
+		for _, q := range questions {
+			if q.Ask == payout.Submit {
+				t.network = append(t.network, q.Intent)
+			}
+		}
+	case "one unanswered":
+		for i, q := range questions {
+			if i == at {
+				t.chain.answer(q)
+				continue
+			}
+			answer(i)
+		}
+	case "backwards":
+		for i := len(questions) - 1; i >= 0; i-- {
+			answer(i)
+		}
+	case "not all put":
+		answers = answers[:min(at+1, len(answers))]
+		for i := range answers {
+			answer(i)
+		}
+	default:
+		for i := range questions {
+			answer(i)
+		}
+	}
+	return answers
 }
 
 // record carries a decision out, all of it in one commit.
@@ -215,7 +272,7 @@ func (t *treasury) check() {
 
 // heal ends all faults and lets everything come to its end.
 func (t *treasury) heal() {
-	t.chain.replaces, t.chain.refuses = true, false
+	t.chain.replaces, t.chain.refuses = true, false // it may mind gaps to the end
 	for _, i := range t.network {
 		t.chain.submit(i)
 	}
@@ -226,7 +283,7 @@ func (t *treasury) heal() {
 		}
 		t.now = t.now.Add(time.Minute)
 		t.window.Retry()
-		for t.step("", false) {
+		for t.step("", 3, 0, false) {
 			t.check()
 		}
 		t.chain.confirm()
@@ -262,7 +319,10 @@ func TestNothingIsPaidTwiceOrPaidAndRolledBack(t *testing.T) {
 				pending: make(map[uint64]payout.Intent), kept: make(map[uint64]disbursement.Hash),
 			},
 		}
-		faults := []string{"", "", "", "lost", "answer lost", "delayed", "crash before the commit", "crash after the commit"}
+		faults := []string{
+			"", "", "", "", "lost", "answer lost", "cut off", "delayed", "one unanswered", "backwards", "not all put",
+			"crash before the commit", "crash between commits", "crash after the commit",
+		}
 		rt.Repeat(map[string]func(*rapid.T){
 			"stage": func(*rapid.T) {
 				if len(w.rows) < 8 {
@@ -272,11 +332,12 @@ func TestNothingIsPaidTwiceOrPaidAndRolledBack(t *testing.T) {
 			},
 			"step": func(rt *rapid.T) {
 				w.now = w.now.Add(time.Duration(rapid.IntRange(0, 60).Draw(rt, "seconds")) * time.Second)
-				w.step(rapid.SampledFrom(faults).Draw(rt, "fault"), rapid.Bool().Draw(rt, "fill"))
+				w.step(rapid.SampledFrom(faults).Draw(rt, "fault"), rapid.IntRange(1, 8).Draw(rt, "most"),
+					rapid.IntRange(0, 7).Draw(rt, "at"), rapid.Bool().Draw(rt, "fill"))
 			},
 			"fail for long": func(*rapid.T) {
 				for range payout.TriesMax {
-					w.step("answer lost", false)
+					w.step("answer lost", 8, 0, false)
 					w.now = w.now.Add(time.Minute)
 				}
 			},
@@ -292,6 +353,7 @@ func TestNothingIsPaidTwiceOrPaidAndRolledBack(t *testing.T) {
 			"confirm": func(*rapid.T) { w.chain.confirm() },
 			"crash":   func(*rapid.T) { w.crash() },
 			"refuse":  func(*rapid.T) { w.chain.refuses = !w.chain.refuses },
+			"gaps":    func(*rapid.T) { w.chain.gapless = !w.chain.gapless },
 			"replace": func(*rapid.T) { w.chain.replaces = !w.chain.replaces },
 			"operate": func(rt *rapid.T) {
 				if _, _, paused := w.window.Paused(); !paused {

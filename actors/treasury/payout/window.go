@@ -7,6 +7,10 @@ import (
 	"time"
 )
 
+// RoundMax is how many questions are put to the chain together at most. More pay more in
+// the time of one answer; each of them has to be asked again where that is lost.
+const RoundMax = 256
+
 // Window holds the intents in flight, ordered by nonce. It belongs to one goroutine.
 type Window struct {
 	entries []*entry
@@ -96,40 +100,81 @@ func (w *Window) Each(fn func(Intent)) {
 	}
 }
 
-// Next gives the question to ask at now. If there is none, wait is how long until
-// there is, or 0 if only a commit, an answer or an operator can bring one.
-func (w *Window) Next(now time.Time) (q Question, wait time.Duration, ok bool) {
+// Next gives the questions to put together at now, most of them at most, in the order
+// of nonces. If there are none, wait is how long until there are, or 0 if only a commit,
+// an answer or an operator can bring one.
+//
+// A nonce is submitted when each below it is taken, or is submitted before it in the
+// same round.
+func (w *Window) Next(now time.Time, most int) (questions []Question, wait time.Duration) {
+	open := false // a nonce is being looked into, and may be free
 	for _, e := range w.entries {
 		switch {
+		case len(questions) == most:
+			return questions, 0
 		case e.recording == Execute || e.recording == Drop:
 			continue // its nonce is taken; those behind it need not wait for the log
-		case e.recording != Wait || e.paused:
-			return Question{}, wait, false
+		case e.recording != Wait || e.paused || open && e.ask == Submit:
+			return questions, wait
 		case !e.due.After(now):
-			return Question{Ask: e.ask, Intent: e.Intent}, 0, true
+			questions = append(questions, Question{Ask: e.ask, Intent: e.Intent})
+			open = open || e.ask != Submit && !e.accepted
+			continue
 		}
 		if left := e.due.Sub(now); wait == 0 || left < wait {
 			wait = left
 		}
 		if !e.accepted {
-			return Question{}, wait, false // nothing is sent past a nonce that is not taken
+			return questions, wait // nothing is sent past a nonce that is not taken
 		}
 	}
-	return Question{}, wait, false
+	return questions, wait
 }
 
-// Answer decides what follows from the answer to a question. chance, in [0, 1),
-// spreads retries. An answer about an intent that is no longer there, or that waits
-// for no answer of its kind, changes nothing.
-func (w *Window) Answer(q Question, a Answer, now time.Time, chance float64) Decision {
+// Answer decides what follows from the answers to questions that Next gave together.
+// They are in the order of the questions; those at the end without an answer were not
+// put at all. What asks for nothing is left out. chance, in [0, 1), spreads retries.
+//
+// The first question is judged as if it had been put alone. The others were put before
+// it was known that the nonces below them are taken: only what does not depend on that
+// counts. For all else they are put again, until they are the first.
+//
+// An answer about an intent that is no longer there, or that waits for no answer of its
+// kind, changes nothing.
+func (w *Window) Answer(questions []Question, answers []Answer, now time.Time, chance float64) []Decision {
+	var decisions []Decision
+	for n, a := range answers[:min(len(answers), len(questions))] {
+		e := w.asked(questions[n], a)
+		if e == nil {
+			continue
+		}
+		var d Decision
+		if n == 0 || a.Verdict.stands() {
+			d = w.decide(e, a, now, chance)
+		} else {
+			e.doubt(a)
+		}
+		if d.Do != Wait || d.Note {
+			decisions = append(decisions, d)
+		}
+	}
+	return decisions
+}
+
+// asked gives the entry that a question is about, if it waits for such an answer.
+func (w *Window) asked(q Question, a Answer) *entry {
 	at, found := w.find(q.Intent.Nonce)
 	if !found {
-		return Decision{}
+		return nil
 	}
 	e := w.entries[at]
 	if e.Hash != q.Intent.Hash || e.ask != q.Ask || e.recording != Wait || e.paused || !a.Verdict.answers(q.Ask) {
-		return Decision{}
+		return nil
 	}
+	return e
+}
+
+func (w *Window) decide(e *entry, a Answer, now time.Time, chance float64) Decision {
 	d := e.answer(a, now, chance)
 	d.Intent = e.Intent
 	switch d.Do {

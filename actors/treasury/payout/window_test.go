@@ -87,7 +87,7 @@ func converse(t *testing.T, w *payout.Window, i payout.Intent, line string, now 
 	t.Helper()
 	asked, want, _ := strings.Cut(line, ": ")
 	ask, said, _ := strings.Cut(asked, " ")
-	q, _, ok := w.Next(now)
+	q, _, ok := alone(w, now)
 	if !ok || q.Ask.String() != ask {
 		t.Fatalf("%s: the question is %v %t", line, q.Ask, ok)
 	}
@@ -102,13 +102,30 @@ func converse(t *testing.T, w *payout.Window, i payout.Intent, line string, now 
 	if !known {
 		t.Fatalf("%s: no such answer", line)
 	}
-	d := w.Answer(q, answer, now, 0.5)
+	d := say(w, q, answer, now)
 	if d.Do.String() != want {
 		t.Fatalf("%s: decided %s (%s)", line, d.Do, d.Reason)
 	}
 	if (d.Do == payout.RollBack || d.Do == payout.Pause || d.Do == payout.GiveUp) && d.Reason == "" {
 		t.Errorf("%s: no reason", line)
 	}
+}
+
+// alone gives the first question alone.
+func alone(w *payout.Window, now time.Time) (q payout.Question, wait time.Duration, ok bool) {
+	questions, wait := w.Next(now, 1)
+	if len(questions) == 0 {
+		return payout.Question{}, wait, false
+	}
+	return questions[0], wait, true
+}
+
+// say answers a question that was put alone, and gives what is decided.
+func say(w *payout.Window, q payout.Question, a payout.Answer, now time.Time) payout.Decision {
+	for _, d := range w.Answer([]payout.Question{q}, []payout.Answer{a}, now, 0.5) {
+		return d
+	}
+	return payout.Decision{}
 }
 
 func three(t *testing.T) *payout.Window {
@@ -121,7 +138,7 @@ func three(t *testing.T) *payout.Window {
 
 func next(t *testing.T, w *payout.Window, now time.Time) payout.Question {
 	t.Helper()
-	q, _, ok := w.Next(now)
+	q, _, ok := alone(w, now)
 	if !ok {
 		t.Fatal("there is no question")
 	}
@@ -135,9 +152,9 @@ func TestANonceIsSentWhenThoseBelowItAreTaken(t *testing.T) {
 		if q.Intent.Nonce != nonce {
 			t.Fatalf("nonce %d, want %d", q.Intent.Nonce, nonce)
 		}
-		w.Answer(q, payout.Answer{Verdict: payout.Accepted}, start, 0.5) // the log has not heard of it yet
+		say(w, q, payout.Answer{Verdict: payout.Accepted}, start) // the log has not heard of it yet
 	}
-	if _, wait, ok := w.Next(start); ok || wait != 0 || w.Len() != 3 {
+	if _, wait, ok := alone(w, start); ok || wait != 0 || w.Len() != 3 {
 		t.Errorf("%d intents, wait %s, a question: %t", w.Len(), wait, ok)
 	}
 	w.Remove(2)
@@ -149,10 +166,10 @@ func TestANonceIsSentWhenThoseBelowItAreTaken(t *testing.T) {
 func TestAFreeNonceHoldsBackThoseAboveItUntilItIsFilled(t *testing.T) {
 	w := three(t)
 	q := next(t, w, start)
-	if d := w.Answer(q, payout.Answer{Verdict: payout.Refused}, start, 0.5); d.Do != payout.RollBack {
+	if d := say(w, q, payout.Answer{Verdict: payout.Refused}, start); d.Do != payout.RollBack {
 		t.Fatalf("decided %s", d.Do)
 	}
-	if q, _, ok := w.Next(start); ok {
+	if q, _, ok := alone(w, start); ok {
 		t.Fatalf("nonce %d is sent while nonce 1 is free", q.Intent.Nonce)
 	}
 	fill := signer(t).Fill(1, 1)
@@ -168,20 +185,20 @@ func TestASkipThatWaitsToBeConfirmedHoldsNobodyBack(t *testing.T) {
 	skip := signer(t).Skip(&first, "no")
 	w.Add(skip, true)
 	q := next(t, w, start)
-	w.Answer(q, payout.Answer{Verdict: payout.Accepted}, start, 0.5)
+	say(w, q, payout.Answer{Verdict: payout.Accepted}, start)
 	q = next(t, w, start)
 	if q.Ask != payout.Watch {
 		t.Fatalf("the question is %s", q.Ask)
 	}
-	w.Answer(q, payout.Answer{Verdict: payout.Free}, start, 0.5)
+	say(w, q, payout.Answer{Verdict: payout.Free}, start)
 	for nonce := uint64(2); nonce <= 3; nonce++ {
 		q := next(t, w, start)
 		if q.Intent.Nonce != nonce {
 			t.Fatalf("nonce %d, want %d", q.Intent.Nonce, nonce)
 		}
-		w.Answer(q, payout.Answer{Verdict: payout.Accepted}, start, 0.5)
+		say(w, q, payout.Answer{Verdict: payout.Accepted}, start)
 	}
-	if _, wait, ok := w.Next(start); ok || wait <= 0 || wait > time.Second {
+	if _, wait, ok := alone(w, start); ok || wait <= 0 || wait > time.Second {
 		t.Errorf("the wait is %s, a question: %t", wait, ok)
 	}
 }
@@ -191,14 +208,14 @@ func TestAnOperatorDecidesAboutAPause(t *testing.T) {
 		w := three(t)
 		now := start
 		for range payout.TriesMax {
-			w.Answer(next(t, w, now), payout.Answer{Verdict: payout.Unclear, Reason: "time-out"}, now, 0.5)
+			say(w, next(t, w, now), payout.Answer{Verdict: payout.Unclear, Reason: "time-out"}, now)
 			now = now.Add(time.Minute)
 		}
 		i, reason, ok := w.Paused()
 		if !ok || i.Nonce != 1 || reason != "time-out" {
 			t.Fatalf("paused at %d because of %q: %t", i.Nonce, reason, ok)
 		}
-		if _, wait, ok := w.Next(now.Add(time.Hour)); ok || wait != 0 {
+		if _, wait, ok := alone(w, now.Add(time.Hour)); ok || wait != 0 {
 			t.Fatalf("a paused window asks, or will in %s", wait)
 		}
 		return w
@@ -219,7 +236,7 @@ func TestAnOperatorDecidesAboutAPause(t *testing.T) {
 	if _, _, paused := w.Paused(); paused {
 		t.Error("it has paused still")
 	}
-	if q, _, ok := w.Next(start.Add(time.Hour)); ok {
+	if q, _, ok := alone(w, start.Add(time.Hour)); ok {
 		t.Errorf("it asks about nonce %d before the log has the decision", q.Intent.Nonce)
 	}
 	if _, ok := three(t).GiveUp("enough"); ok {
@@ -242,7 +259,7 @@ func TestAnswersToNobodyChangeNothing(t *testing.T) {
 		{"a verdict on something else", q, payout.Answer{Verdict: payout.Free}},
 	}
 	for _, s := range strangers {
-		if d := w.Answer(s.q, s.a, start, 0.5); d.Do != payout.Wait {
+		if d := say(w, s.q, s.a, start); d.Do != payout.Wait {
 			t.Errorf("%s: decided %s", s.name, d.Do)
 		}
 	}
@@ -256,12 +273,123 @@ func TestTriesAreSpreadOut(t *testing.T) {
 		w := three(t)
 		now, before := start, time.Duration(0)
 		for try := range payout.TriesMax - 1 {
-			w.Answer(next(t, w, now), payout.Answer{Verdict: payout.Unclear}, now, chance)
-			_, wait, ok := w.Next(now)
+			w.Answer([]payout.Question{next(t, w, now)}, []payout.Answer{{Verdict: payout.Unclear}}, now, chance)
+			_, wait, ok := alone(w, now)
 			if ok || wait < 50*time.Millisecond || wait > 45*time.Second || wait < before {
 				t.Fatalf("chance %v: after try %d the wait is %s, after %s", chance, try+1, wait, before)
 			}
 			now, before = now.Add(wait), wait
 		}
+	}
+}
+
+// TestWhatTheAnswersToARoundMean tells rounds as "answers: decisions", a word for each of
+// three intents; "-" is an intent that is asked nothing about, "none" an answer that there
+// is not. Then come the questions of the next round, a minute later.
+func TestWhatTheAnswersToARoundMean(t *testing.T) {
+	for _, test := range []struct{ name, answers, decisions, then string }{
+		{"all accepted", "accepted accepted accepted", "execute execute execute", "- - -"},
+		{"the first is refused, and so are those behind it", "refused refused refused", "roll_back wait wait", "- - -"},
+		{"the first is refused, those behind it wait for it", "refused accepted accepted", "roll_back execute execute", "- - -"},
+		{"one in the middle is refused", "accepted refused refused", "execute wait wait", "- submit submit"},
+		{"one in the middle is refused, and the one behind it is not", "accepted refused accepted",
+			"execute wait execute", "- submit -"},
+		{"no answer at all", "unclear unclear unclear", "wait wait wait", "submit submit submit"},
+		{"only the first has none", "unclear accepted accepted", "wait execute execute", "submit - -"},
+		{"a refusal behind an unclear one", "unclear refused refused", "wait wait wait", "submit submit submit"},
+		{"only the first was put", "accepted none none", "execute wait wait", "- submit submit"},
+		{"the nonces are used", "nonce_used nonce_used nonce_used", "wait wait wait", "watch watch watch"},
+		{"one nonce is used", "nonce_used unclear unclear", "wait wait wait", "watch - -"},
+		{"a nonce behind a refused one is used", "refused nonce_used unclear", "roll_back wait wait", "- - -"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			w := three(t)
+			questions, _ := w.Next(start, 3)
+			var answers []payout.Answer
+			for _, word := range strings.Fields(test.answers) {
+				if word != "none" {
+					answers = append(answers, said(t, word))
+				}
+			}
+			decided := map[uint64]string{1: "wait", 2: "wait", 3: "wait"}
+			for _, d := range w.Answer(questions, answers, start, 0.5) {
+				decided[d.Intent.Nonce] = d.Do.String()
+			}
+			if got := decided[1] + " " + decided[2] + " " + decided[3]; got != test.decisions {
+				t.Errorf("decided %s, want %s", got, test.decisions)
+			}
+			asked := []string{"-", "-", "-"}
+			questions, _ = w.Next(start.Add(time.Minute), 3)
+			for _, q := range questions {
+				asked[q.Intent.Nonce-1] = q.Ask.String()
+			}
+			if got := strings.Join(asked, " "); got != test.then {
+				t.Errorf("then asks %s, want %s", got, test.then)
+			}
+		})
+	}
+}
+
+func said(t *testing.T, word string) payout.Answer {
+	t.Helper()
+	for v := payout.Unclear; v <= payout.Free; v++ {
+		if v.String() == word {
+			return payout.Answer{Verdict: v, Reason: "why"}
+		}
+	}
+	t.Fatalf("there is no verdict %s", word)
+	return payout.Answer{}
+}
+
+// TestARefusalBehindOthersIsJudgedWhenItIsTheFirst: it was no answer to the bytes, so it
+// leaves no doubt about them; but the lack of one does.
+func TestARefusalBehindOthersIsJudgedWhenItIsTheFirst(t *testing.T) {
+	for before, want := range map[string]string{"refused": "roll_back", "unclear": "wait"} {
+		w := three(t)
+		questions, _ := w.Next(start, 2)
+		w.Answer(questions, []payout.Answer{said(t, "accepted"), said(t, before)}, start, 0.5)
+		q := next(t, w, start)
+		if q.Intent.Nonce != 2 || q.Intent.Tries != 0 {
+			t.Fatalf("the next is nonce %d after %d tries", q.Intent.Nonce, q.Intent.Tries)
+		}
+		if d := say(w, q, said(t, "refused"), start); d.Do.String() != want {
+			t.Errorf("%s before: decided %s, want %s", before, d.Do, want)
+		}
+	}
+}
+
+func TestARoundHasNoMoreQuestionsThanItMayHave(t *testing.T) {
+	w := three(t)
+	for most := 1; most <= 4; most++ {
+		questions, _ := w.Next(start, most)
+		if len(questions) != min(most, 3) {
+			t.Errorf("%d questions, at most %d", len(questions), most)
+		}
+		for i, q := range questions {
+			if q.Intent.Nonce != uint64(i+1) || q.Ask != payout.Submit {
+				t.Errorf("question %d is to %s nonce %d", i, q.Ask, q.Intent.Nonce)
+			}
+		}
+	}
+}
+
+// TestOnlyTheFirstCountsItsTries: what becomes of those behind it says nothing of them.
+func TestOnlyTheFirstCountsItsTries(t *testing.T) {
+	w := three(t)
+	now := start
+	for try := 1; try <= payout.TriesMax; try++ {
+		questions, _ := w.Next(now, 3)
+		decisions := w.Answer(questions, []payout.Answer{said(t, "unclear"), said(t, "unclear"), said(t, "unclear")}, now, 0.5)
+		if len(decisions) != 1 || !decisions[0].Note || decisions[0].Intent.Tries != try || decisions[0].Intent.Nonce != 1 {
+			t.Fatalf("try %d: decided %+v", try, decisions)
+		}
+		now = now.Add(time.Minute)
+	}
+	if i, _, ok := w.Paused(); !ok || i.Nonce != 1 {
+		t.Errorf("paused at %d: %t", i.Nonce, ok)
+	}
+	w.Retry()
+	if questions, _ := w.Next(now, 3); len(questions) != 3 || questions[1].Intent.Tries != 0 {
+		t.Errorf("then asks %+v", questions)
 	}
 }

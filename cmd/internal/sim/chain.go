@@ -24,6 +24,7 @@ type chain struct {
 	down      bool
 	frozen    bool // refuses for a while what it takes later
 	replaces  bool // what waits makes room for another on its nonce
+	gapless   bool // refuses what does not follow on what it has
 }
 
 type transfer struct {
@@ -33,6 +34,39 @@ type transfer struct {
 
 // never marks payees that the chain never pays.
 const never = "tb1-never"
+
+// How often what happens to a round of questions.
+const (
+	partChance      = 0.1  // those at the end are not put
+	brokenChance    = 0.05 // those from one on are put and not done, by a restart of the chain's node
+	backwardsChance = 0.1  // they are done in the opposite order
+	silentChance    = 0.05 // a done one has no answer
+)
+
+// hear is a round of questions that has arrived. nil is no answer to any of them.
+func (c *chain) hear(questions []payout.Question) []payout.Answer {
+	n := len(questions)
+	if c.w.chance(partChance) {
+		n = 1 + c.w.IntN(n)
+	}
+	done, broken, backwards := n, c.w.chance(brokenChance), c.w.chance(backwardsChance)
+	if broken {
+		done = c.w.IntN(n)
+	}
+	answers := make([]payout.Answer, n)
+	for i := range done {
+		if backwards {
+			i = done - 1 - i
+		}
+		if answers[i] = c.ask(questions[i]); n > 1 && c.w.chance(silentChance) {
+			answers[i] = payout.Answer{Verdict: payout.Unclear, Reason: "no answer to this one"}
+		}
+	}
+	if broken {
+		return nil
+	}
+	return answers
+}
 
 // ask is a question that has arrived.
 func (c *chain) ask(q payout.Question) payout.Answer {
@@ -65,9 +99,12 @@ func (c *chain) submit(raw []byte) payout.Answer {
 		return payout.Answer{Verdict: payout.Accepted}
 	}
 	other, waits := c.pending[tx.Nonce]
+	_, follows := c.pending[tx.Nonce-1]
 	switch {
 	case tx.Nonce <= uint64(len(c.confirmed)):
 		return payout.Answer{Verdict: payout.NonceUsed}
+	case c.gapless && !follows && tx.Nonce != uint64(len(c.confirmed))+1:
+		return payout.Answer{Verdict: payout.Refused, Reason: "a nonce below is free"}
 	case tx.Destination == never:
 		return payout.Answer{Verdict: payout.Refused, Reason: "unknown payee"}
 	case c.frozen && !tx.Null():
@@ -112,35 +149,46 @@ func (c *chain) paid() map[messages.DisbursementID][]transfer {
 	return paid
 }
 
-// ask puts the next question of the node's executor to the chain.
+// ask puts the next questions of the node's executor to the chain.
 func (n *node) ask() {
 	w := n.w
 	if w.chain == nil || n.call != 0 {
 		return
 	}
-	q, ok := n.hand.Question(n.steady())
-	if !ok {
+	questions := n.hand.Questions(n.steady())
+	if len(questions) == 0 {
 		return
 	}
 	n.calls++
 	call, boot := n.calls, n.boot
 	n.call = call
-	n.tell("asks the chain to %s nonce %d", q.Ask, q.Intent.Nonce)
-	answer := func(a payout.Answer) {
+	for _, q := range questions {
+		n.tell("asks the chain to %s nonce %d", q.Ask, q.Intent.Nonce)
+	}
+	answer := func(answers []payout.Answer) {
 		n.deliver(func(n *node) {
 			if n.boot != boot || n.call != call {
 				return
 			}
 			n.call = 0
-			n.tell("hears of nonce %d: %s %s", q.Intent.Nonce, a.Verdict, a.Reason)
-			n.check(n.hand.Answer(q, a, n.steady(), w.Float64()))
+			for i, a := range answers {
+				n.tell("hears of nonce %d: %s %s", questions[i].Intent.Nonce, a.Verdict, a.Reason)
+			}
+			n.check(n.hand.Answer(questions, answers, n.steady(), w.Float64()))
 			n.check(n.hand.Turn(false))
 			n.ask()
 		})
 	}
 	w.sendOut(func() {
-		a := w.chain.ask(q)
-		w.sendOut(func() { answer(a) })
+		if answers := w.chain.hear(questions); answers != nil {
+			w.sendOut(func() { answer(answers) })
+		}
 	})
-	w.after(askMax, func() { answer(payout.Answer{Verdict: payout.Unclear, Reason: "no answer"}) })
+	w.after(askMax, func() {
+		unclear := make([]payout.Answer, len(questions))
+		for i := range unclear {
+			unclear[i] = payout.Answer{Verdict: payout.Unclear, Reason: "no answer"}
+		}
+		answer(unclear)
+	})
 }

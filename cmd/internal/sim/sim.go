@@ -82,7 +82,7 @@ func newWorld(cfg Config) *world {
 			w.fail("%w", err)
 		}
 		w.chain = &chain{
-			w: w, signer: signer, replaces: w.chance(0.5),
+			w: w, signer: signer, replaces: w.chance(0.5), gapless: w.chance(0.5),
 			pending: make(map[uint64]transfer), byHash: make(map[disbursement.Hash]bool),
 		}
 	}

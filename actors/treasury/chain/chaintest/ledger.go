@@ -1,6 +1,7 @@
 package chaintest
 
 import (
+	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
 	"maps"
@@ -24,7 +25,8 @@ type transfer struct {
 type account struct {
 	confirmed []*transfer // nonce 1 first
 	pending   map[uint64]*transfer
-	sent      []uint64 // nonces in the order their transactions were first seen
+	sent      []uint64 // nonces in the order their transactions first came
+	came      map[uint64]bool
 }
 
 // ledger is the chain itself. It is not safe for concurrent use; Node locks it.
@@ -32,9 +34,11 @@ type ledger struct {
 	accounts map[string]*account
 	balances map[string]messages.Amount
 	byHash   map[disbursement.Hash]*transfer
+	parsed   map[disbursement.Hash]payout.Transaction // all that ever came
 	block    uint64
 
 	manual   bool // transactions wait for confirm
+	gapless  bool // a nonce is refused while one below it is free
 	replaces bool // a pending transaction makes room for another on its nonce
 	refuse   func(payout.Transaction) string
 }
@@ -42,14 +46,14 @@ type ledger struct {
 func newLedger() *ledger {
 	return &ledger{
 		accounts: make(map[string]*account), balances: make(map[string]messages.Amount),
-		byHash: make(map[disbursement.Hash]*transfer),
+		byHash: make(map[disbursement.Hash]*transfer), parsed: make(map[disbursement.Hash]payout.Transaction),
 	}
 }
 
 func (l *ledger) account(name string) *account {
 	a := l.accounts[name]
 	if a == nil {
-		a = &account{pending: make(map[uint64]*transfer)}
+		a = &account{pending: make(map[uint64]*transfer), came: make(map[uint64]bool)}
 		l.accounts[name] = a
 	}
 	return a
@@ -59,9 +63,34 @@ func refused(code int, format string, args ...any) *chain.ResponseError {
 	return &chain.ResponseError{Code: code, Message: fmt.Sprintf(format, args...)}
 }
 
+// parse reads a transaction, and checks the signature of each once.
+func (l *ledger) parse(raw []byte) (payout.Transaction, disbursement.Hash, error) {
+	hash := disbursement.Hash(sha256.Sum256(raw))
+	if tx, ok := l.parsed[hash]; ok {
+		return tx, hash, nil
+	}
+	tx, hash, err := payout.ParseTransaction(raw)
+	if err == nil {
+		l.parsed[hash] = tx
+	}
+	return tx, hash, err
+}
+
+// come notes that a transaction has come, whatever becomes of it.
+func (l *ledger) come(raw []byte) {
+	tx, _, err := l.parse(raw)
+	if err != nil {
+		return
+	}
+	if a := l.account(payout.AccountOf(tx.Account)); !a.came[tx.Nonce] {
+		a.came[tx.Nonce] = true
+		a.sent = append(a.sent, tx.Nonce)
+	}
+}
+
 // submit takes a transaction, or says why not.
 func (l *ledger) submit(raw []byte) (disbursement.Hash, *chain.ResponseError) {
-	tx, hash, err := payout.ParseTransaction(raw)
+	tx, hash, err := l.parse(raw)
 	if err != nil {
 		return hash, refused(chain.CodeRefused, "%v", err)
 	}
@@ -69,14 +98,13 @@ func (l *ledger) submit(raw []byte) (disbursement.Hash, *chain.ResponseError) {
 		return hash, refused(chain.CodeAlreadyKnown, "already known")
 	}
 	a := l.account(payout.AccountOf(tx.Account))
-	if !slices.Contains(a.sent, tx.Nonce) {
-		a.sent = append(a.sent, tx.Nonce)
-	}
 	switch other := a.pending[tx.Nonce]; {
 	case tx.Nonce <= uint64(len(a.confirmed)):
 		return hash, refused(chain.CodeNonceUsed, "the next nonce is %d", len(a.confirmed)+1)
 	case tx.Nonce > math.MaxInt64:
 		return hash, refused(chain.CodeRefused, "there is no nonce %d", tx.Nonce)
+	case l.gapless && a.pending[tx.Nonce-1] == nil && tx.Nonce != uint64(len(a.confirmed))+1:
+		return hash, refused(chain.CodeRefused, "nonce %d is free", tx.Nonce-1)
 	case l.reason(tx) != "":
 		return hash, refused(chain.CodeRefused, "%s", l.reason(tx))
 	case other != nil && !l.replaces:

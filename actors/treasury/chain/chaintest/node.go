@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"sync"
 	"time"
 
@@ -18,7 +19,7 @@ import (
 	"github.com/the-block/bursar/messages"
 )
 
-// Fault is what happens to one request.
+// Fault is what happens to what comes in one POST: a request, or a batch of them.
 type Fault int
 
 // The faults.
@@ -41,6 +42,17 @@ const (
 	Garbled
 	// Stranger: it is done, and the answer is to another request.
 	Stranger
+	// Half: the first half is done, of one request nothing, and there is no answer: a
+	// restart in the middle.
+	Half
+	// Holes: it is done, and of the answers every other is missing, the first among them.
+	Holes
+	// Truncated: it is done, and only the first half is answered, or the one request.
+	Truncated
+	// Backwards: it is done and answered in the opposite order.
+	Backwards
+	// Twice: it is done twice, and answered twice.
+	Twice
 
 	faults
 )
@@ -64,6 +76,9 @@ type Node struct {
 	fault  func(method string) Fault
 	down   bool
 	calls  map[string]int
+	posts  int
+	most   int // requests in one batch
+	manner Manner
 
 	late   sync.WaitGroup
 	closed chan struct{}
@@ -71,7 +86,7 @@ type Node struct {
 
 // NewNode starts a chain of its own.
 func NewNode() *Node {
-	return &Node{ledger: newLedger(), calls: make(map[string]int), closed: make(chan struct{})}
+	return &Node{ledger: newLedger(), calls: make(map[string]int), most: 1 << 20, closed: make(chan struct{})}
 }
 
 // Close waits for what was still to be done late, and does it at once.
@@ -80,7 +95,42 @@ func (n *Node) Close() {
 	n.late.Wait()
 }
 
-// Behave makes fault choose what happens to each request, from now on; nil is None.
+// Manner is how a node declines a batch that is too large for it.
+type Manner int
+
+// The manners.
+const (
+	// AsObject: with one error instead of a list.
+	AsObject Manner = iota
+	// AsBadRequest, AsNotAllowed and AsTooLarge: with a status.
+	AsBadRequest
+	AsNotAllowed
+	AsTooLarge
+	// AsElement: with a list of one error.
+	AsElement
+
+	manners
+)
+
+// Manners lists all manners.
+func Manners() []Manner {
+	var list []Manner
+	for m := range manners {
+		list = append(list, m)
+	}
+	return list
+}
+
+// Batches makes the node take at most so many requests in one batch, 0 for a node that
+// knows no batches, and decline others in a manner.
+func (n *Node) Batches(most int, manner Manner) { n.with(func() { n.most, n.manner = most, manner }) }
+
+// Gaps makes the node refuse, or not, a transaction whose nonce is not the next one
+// after those it has.
+func (n *Node) Gaps(refuse bool) { n.with(func() { n.ledger.gapless = refuse }) }
+
+// Behave makes fault choose what happens to each POST, from now on; nil is None. A batch
+// is told by the method of its first request.
 func (n *Node) Behave(fault func(method string) Fault) { n.with(func() { n.fault = fault }) }
 
 // Down makes the node unreachable, or brings it back. Its ledger survives.
@@ -129,10 +179,16 @@ func (n *Node) Next(account string) (next uint64, waiting int) {
 }
 
 // Sent lists an account's nonces in the order in which a transaction of theirs first
-// came.
+// came, whatever became of it.
 func (n *Node) Sent(account string) (sent []uint64) {
 	n.with(func() { sent = append(sent, n.ledger.account(account).sent...) })
 	return sent
+}
+
+// Posts is how many POSTs came, faults included.
+func (n *Node) Posts() (posts int) {
+	n.with(func() { posts = n.posts })
+	return posts
 }
 
 // Calls is how many requests of a method came, faults included.
@@ -167,24 +223,26 @@ func (n *Node) with(do func()) {
 	do()
 }
 
-// ServeHTTP implements http.Handler. A request without an answer ends with its
-// asker's patience.
+// ServeHTTP implements http.Handler. What gets no answer ends with its asker's patience.
 func (n *Node) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	var request chain.Request
-	if err := json.NewDecoder(io.LimitReader(r.Body, 1<<20)).Decode(&request); err != nil {
+	p, err := readPost(r.Body)
+	if err != nil {
 		http.Error(w, "not JSON-RPC", http.StatusBadRequest)
 		return
 	}
-	switch fault := n.arrive(request.Method); fault {
+	switch fault := n.arrive(p); fault {
 	case Unavailable:
 		http.Error(w, "come back later", http.StatusServiceUnavailable)
 	case Failed:
-		_, _ = n.do(request)
+		_ = n.do(p.requests)
 		http.Error(w, "something broke", http.StatusInternalServerError)
 	case Lost:
 		n.vanish(r.Context())
 	case Unanswered:
-		_, _ = n.do(request)
+		_ = n.do(p.requests)
+		n.vanish(r.Context())
+	case Half:
+		_ = n.do(p.requests[:len(p.requests)/2])
 		n.vanish(r.Context())
 	case Late:
 		n.late.Go(func() {
@@ -192,39 +250,126 @@ func (n *Node) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			case <-time.After(lateBy):
 			case <-n.closed:
 			}
-			_, _ = n.do(request)
+			_ = n.do(p.requests)
 		})
 		n.vanish(r.Context())
 	case Garbled:
-		_, _ = n.do(request)
+		_ = n.do(p.requests)
 		_, _ = w.Write([]byte("<html>"))
-	case Stranger:
-		request.ID++
-		n.answer(w, request)
 	case Slow:
 		select {
 		case <-time.After(time.Second):
 		case <-r.Context().Done():
 		}
-		n.answer(w, request)
-	case None:
-		n.answer(w, request)
+		n.answer(w, p, n.do(p.requests))
+	case None, Stranger, Holes, Truncated, Backwards, Twice:
+		if n.takes(w, p) {
+			n.answer(w, p, n.spoilt(p.requests, fault))
+		}
 	default:
 		panic(fault)
 	}
 }
 
-func (n *Node) arrive(method string) (fault Fault) {
+// post is what comes in one POST.
+type post struct {
+	requests []chain.Request
+	batch    bool
+}
+
+// bodyMax is how long a body may be.
+const bodyMax = 1 << 20
+
+func readPost(body io.Reader) (post, error) {
+	text, err := io.ReadAll(io.LimitReader(body, bodyMax))
+	if err != nil {
+		return post{}, err
+	}
+	p := post{batch: len(text) > 0 && text[0] == '['}
+	if p.batch {
+		err = json.Unmarshal(text, &p.requests)
+	} else {
+		p.requests = make([]chain.Request, 1)
+		err = json.Unmarshal(text, &p.requests[0])
+	}
+	if err == nil && len(p.requests) == 0 {
+		err = errors.New("an empty batch")
+	}
+	return p, err
+}
+
+func (n *Node) arrive(p post) (fault Fault) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.calls[method]++
+	n.posts++
+	for _, r := range p.requests {
+		n.calls[r.Method]++
+		var params chain.SubmitParams
+		if r.Method != chain.MethodSubmit || json.Unmarshal(r.Params, &params) != nil {
+			continue
+		}
+		if raw, err := hex.DecodeString(params.RawTx); err == nil {
+			n.ledger.come(raw)
+		}
+	}
 	switch {
 	case n.down:
 		return Lost
 	case n.fault == nil:
 		return None
 	}
-	return n.fault(method)
+	return n.fault(p.requests[0].Method)
+}
+
+// takes declines a batch that is too large, and reports whether it is not.
+func (n *Node) takes(w http.ResponseWriter, p post) bool {
+	var most int
+	var manner Manner
+	n.with(func() { most, manner = n.most, n.manner })
+	if !p.batch || len(p.requests) <= most {
+		return true
+	}
+	declined := chain.Response{Version: "2.0", Error: refused(-32600, "too many requests in a batch")}
+	switch manner {
+	case AsBadRequest:
+		http.Error(w, "what?", http.StatusBadRequest)
+	case AsNotAllowed:
+		http.Error(w, "no", http.StatusMethodNotAllowed)
+	case AsTooLarge:
+		http.Error(w, "too much", http.StatusRequestEntityTooLarge)
+	case AsElement:
+		declined.ID = &p.requests[0].ID
+		n.answer(w, p, []chain.Response{declined})
+	default:
+		n.answer(w, post{}, []chain.Response{declined})
+	}
+	return false
+}
+
+// spoilt does requests and answers them under a fault.
+func (n *Node) spoilt(requests []chain.Request, fault Fault) (responses []chain.Response) {
+	switch fault {
+	case Stranger:
+		for i := range requests {
+			requests[i].ID += 1 << 32
+		}
+		return n.do(requests)
+	case Holes:
+		for i, response := range n.do(requests) {
+			if i%2 == 1 {
+				responses = append(responses, response)
+			}
+		}
+		return responses
+	case Truncated:
+		return n.do(requests)[:(len(requests)+1)/2]
+	case Backwards:
+		slices.Reverse(requests)
+		return n.do(requests)
+	case Twice:
+		return append(n.do(requests), n.do(requests)...)
+	}
+	return n.do(requests)
 }
 
 // vanish keeps the asker waiting for as long as it will.
@@ -236,20 +381,34 @@ func (n *Node) vanish(ctx context.Context) {
 	panic(http.ErrAbortHandler)
 }
 
-func (n *Node) answer(w http.ResponseWriter, request chain.Request) {
-	result, refusal := n.do(request)
-	response := chain.Response{Version: "2.0", ID: &request.ID, Error: refusal}
-	if refusal == nil {
-		response.Result, _ = json.Marshal(result)
-	}
+// answer writes responses in the form in which the requests came. Where that is no list
+// and there is no response, there is no body.
+func (n *Node) answer(w http.ResponseWriter, p post, responses []chain.Response) {
 	w.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(response)
+	switch {
+	case p.batch:
+		_ = json.NewEncoder(w).Encode(responses)
+	case len(responses) > 0:
+		_ = json.NewEncoder(w).Encode(responses[0])
+	}
 }
 
-// do carries a request out.
-func (n *Node) do(request chain.Request) (any, *chain.ResponseError) {
+// do carries requests out, one after the other.
+func (n *Node) do(requests []chain.Request) (responses []chain.Response) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	for _, request := range requests {
+		result, refusal := n.doOne(request)
+		response := chain.Response{Version: "2.0", ID: &request.ID, Error: refusal}
+		if refusal == nil {
+			response.Result, _ = json.Marshal(result)
+		}
+		responses = append(responses, response)
+	}
+	return responses
+}
+
+func (n *Node) doOne(request chain.Request) (any, *chain.ResponseError) {
 	switch request.Method {
 	case chain.MethodSubmit:
 		var p chain.SubmitParams

@@ -69,8 +69,11 @@ func (t *transport) waitOut(addr raft.ServerAddress, term uint64) {
 
 // AppendEntries sends entries, or a heartbeat, to another voter.
 func (t *transport) AppendEntries(id raft.ServerID, target raft.ServerAddress, request *raft.AppendEntriesRequest, response *raft.AppendEntriesResponse) error {
-	if isHeartbeat(request) {
+	switch {
+	case isHeartbeat(request):
 		return t.heartbeat(id, target, request, response)
+	case deposed(request):
+		return errDeposed
 	}
 	err := t.NetworkTransport.AppendEntries(id, target, request, response)
 	if err != nil {
@@ -95,6 +98,9 @@ func (t *transport) heartbeat(id raft.ServerID, target raft.ServerAddress, reque
 
 // InstallSnapshot sends a Raft snapshot to another voter.
 func (t *transport) InstallSnapshot(id raft.ServerID, target raft.ServerAddress, request *raft.InstallSnapshotRequest, response *raft.InstallSnapshotResponse, state io.Reader) error {
+	if request.LastLogTerm > request.Term {
+		return errDeposed
+	}
 	err := t.NetworkTransport.InstallSnapshot(id, target, request, response, state)
 	if err != nil {
 		t.waitOut(target, request.Term)

@@ -53,6 +53,9 @@ func newPipeline(inner raft.AppendPipeline) *pipeline {
 // over asks again and again until the voter has all, and is to wait for its answers.
 // Raft does not look at the future: it takes answers from Consumer, as many as come.
 func (p *pipeline) AppendEntries(request *raft.AppendEntriesRequest, response *raft.AppendEntriesResponse) (raft.AppendFuture, error) {
+	if deposed(request) {
+		return nil, errDeposed
+	}
 	now := time.Now()
 	repeated := now.Sub(p.asked) >= commitTimeout
 	p.asked = now

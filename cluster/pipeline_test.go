@@ -131,3 +131,29 @@ func TestAVoterIsToldWhatIsNewAndRemindedNowAndThen(t *testing.T) {
 		}
 	})
 }
+
+// TestALeaderOfTheLastTermSendsNothingOfThisOne: its log has gone on under the next.
+func TestALeaderOfTheLastTermSendsNothingOfThisOne(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFabric()
+		near, far := transportOn(t, f, "n1:9002"), transportOn(t, f, "n2:9002")
+		inner, err := near.AppendEntriesPipeline("n2", "n2:9002")
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := cluster.NewPipeline(inner)
+		request := &raft.AppendEntriesRequest{Term: 4, PrevLogEntry: 6, PrevLogTerm: 4, Entries: []*raft.Log{{Index: 7, Term: 4}, {Index: 8, Term: 5}}}
+		if _, err := p.AppendEntries(request, new(raft.AppendEntriesResponse)); err == nil {
+			t.Error("an entry of term 5 was sent in term 4")
+		}
+		time.Sleep(time.Second)
+		select {
+		case rpc := <-far.Consumer():
+			t.Errorf("the voter was sent %+v", rpc.Command)
+		default:
+		}
+		if err := p.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+}

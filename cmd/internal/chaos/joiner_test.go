@@ -3,6 +3,7 @@ package chaos_test
 import (
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"os"
@@ -185,6 +186,20 @@ func TestGarbageSeed(t *testing.T) {
 	f.check(l)
 }
 
+// makeLead hands leadership to a node.
+func (f *fleet) makeLead(n *node) {
+	f.Helper()
+	c := newCaller(f, f.nodes...)
+	defer c.close()
+	f.await(startPatience, n.name+" leads", func() error {
+		if leader := f.leader(); leader != n.name {
+			return errors.Join(fmt.Errorf("%q leads", leader), c.try(0, callTimeout, messages.MethodTransferLeader,
+				&messages.TransferParams{Node: n.name}, new(messages.TransferResult)))
+		}
+		return nil
+	})
+}
+
 // TestWrongClock gives one node a clock that is an hour ahead: it takes part, but owns
 // nothing that needs the right time, says so, and nothing falls due early.
 func TestWrongClock(t *testing.T) {
@@ -204,14 +219,18 @@ func TestWrongClock(t *testing.T) {
 	if executor := f.executor(); executor == off.name {
 		t.Errorf("%s has the executor, and its clock is an hour ahead", executor)
 	}
-	f.nodes[0].stop() // now it is between the replica with the wrong clock and the observer
-	f.await(startPatience, "the observer has the executor", func() error {
+	off.mustSay("clock is off")
+	time.Sleep(time.Second)      // by now all have asked one another for the time
+	f.drain(f.nodes[0], func() { // now it is between the replica with the wrong clock and the observer
 		if executor := f.executor(); executor != f.nodes[2].name {
-			return errors.New("the executor is at " + executor)
+			t.Errorf("the primary is drained, and the executor is at %s", executor)
 		}
-		return nil
 	})
-	f.nodes[0].start()
+	f.makeLead(off)
+	time.Sleep(time.Second) // it has placed the shards by its own lights
+	if executor := f.executor(); executor == off.name {
+		t.Errorf("%s leads and has taken the executor, and its clock is an hour ahead of the two others", executor)
+	}
 	f.awaitHealed()
 	f.check(l)
 }

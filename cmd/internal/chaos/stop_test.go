@@ -32,7 +32,7 @@ func TestLeave(t *testing.T) {
 		for _, n := range f.nodes {
 			f.awaitWhole()
 			l.forget()
-			drains = append(drains, f.drain(n))
+			drains = append(drains, f.drain(n, func() { time.Sleep(200 * time.Millisecond) })) // and the load goes on
 			l.mustTake(1, "a drain of "+n.name)
 		}
 		for _, n := range f.nodes {
@@ -49,8 +49,9 @@ func TestLeave(t *testing.T) {
 	f.distribution("from SIGTERM of the executor's node to the next executed disbursement", handovers, 0, handoverMost)
 }
 
-// drain drains a node and ends the drain. It gives the time the first took.
-func (f *fleet) drain(n *node) time.Duration {
+// drain drains a node, and ends that when what is to be done meanwhile is done. It gives
+// the time the drain took.
+func (f *fleet) drain(n *node, meanwhile func()) time.Duration {
 	f.Helper()
 	c := newCaller(f, f.nodes...)
 	defer c.close()
@@ -61,7 +62,7 @@ func (f *fleet) drain(n *node) time.Duration {
 	if result.Shards != 0 {
 		f.Errorf("drained, %s has %d shards", n.name, result.Shards)
 	}
-	time.Sleep(200 * time.Millisecond) // the load goes on meanwhile
+	meanwhile()
 	c.ask(messages.MethodClusterDrain, &messages.DrainParams{Node: n.name, Off: true}, &result)
 	f.say("%s is drained within %s", n.name, took.Round(time.Millisecond))
 	return took

@@ -3,6 +3,7 @@ package cluster_test
 import (
 	"context"
 	"net"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -102,7 +103,7 @@ func TestAVoterIsToldWhatIsNewAndRemindedNowAndThen(t *testing.T) {
 		p := cluster.NewPipeline(&voter)
 		tell := func(entries int, commit uint64) {
 			t.Helper()
-			request := &raft.AppendEntriesRequest{Entries: make([]*raft.Log, entries), LeaderCommitIndex: commit}
+			request := &raft.AppendEntriesRequest{Entries: slices.Repeat([]*raft.Log{{}}, entries), LeaderCommitIndex: commit}
 			if _, err := p.AppendEntries(request, new(raft.AppendEntriesResponse)); err != nil {
 				t.Error(err)
 			}

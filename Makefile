@@ -8,6 +8,7 @@ BENCH    ?= .
 BENCHTIME ?= 1s
 PKG      ?= ./...
 SIM_SEEDS ?= 20000
+SIM_NODES ?= 200
 
 # Packages whose own goroutines share memory: the race detector runs on these.
 RACE = ./actors ./actors/treasury ./cluster ./persistence ./supervision/... ./messages/wire ./monitoring ./cmd/internal/node
@@ -16,7 +17,7 @@ RACE = ./actors ./actors/treasury ./cluster ./persistence ./supervision/... ./me
 LINT = $(GO) tool -modfile=.tools/go.mod golangci-lint
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test check fmt vet lint cross docs race fuzz bench bench-three soak sim chaos chaos-short
+.PHONY: help run build test check fmt vet lint cross docs race fuzz bench bench-three soak sim sim-nodes chaos chaos-short
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -64,9 +65,14 @@ fuzz: ## fuzz each decoder for a short while: make fuzz FUZZTIME=1m
 		done; \
 	done
 
-sim: ## run the model simulation: make sim SIM_SEEDS=1000, or SEED=42 to repeat one and hear its story
+sim: ## simulate, model and whole nodes: make sim SIM_SEEDS=1000, or SEED=42 to repeat one of the model's and hear its story
 	$(GO) test ./cmd/internal/sim -run '^TestModel$$' -count=1 -v -timeout 60m \
 		$(if $(SEED),-seed $(SEED),-seeds $(SIM_SEEDS) -progress) $(ARGS)
+	$(if $(SEED),,@$(MAKE) --no-print-directory sim-nodes)
+
+sim-nodes: ## simulate whole nodes: SIM_NODES=1000, or SEED=42 COUNT=200 to repeat one until it fails
+	$(GO) test ./cmd/internal/node -run '^TestSimulation$$' -timeout 60m -failfast \
+		$(if $(SEED),-count=$(COUNT) -seed $(SEED),-count=1 -seeds $(SIM_NODES)) $(ARGS)
 
 chaos: ## do to real nodes what happens to machines (half an hour; root for the cables): make chaos RUN=Kill
 	$(GO) test ./cmd/internal/chaos -count=1 -v -timeout 120m -live full $(if $(RUN),-run '$(RUN)') $(ARGS)

@@ -1,10 +1,16 @@
 package node_test
 
 import (
+	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
+
+	"github.com/the-block/bursar/cluster"
+	"github.com/the-block/bursar/cluster/clustertest"
 )
 
 // simFault is one kind of fault. It returns when what it did is over.
@@ -31,6 +37,7 @@ var netFaults = []simFault{
 var hostFaults = []simFault{
 	{"kill", (*simGremlin).kill}, {"power", (*simGremlin).power}, {"blackout", (*simGremlin).blackout},
 	{"freeze", (*simGremlin).freeze}, {"restart", (*simGremlin).restart},
+	{"damage", (*simGremlin).damage}, {"damage to most", (*simGremlin).damageMost},
 }
 
 // work does faults out of those its seed allows, until the storm is over.
@@ -236,4 +243,78 @@ func (g *simGremlin) restart() {
 	}
 	time.Sleep(g.between(0, time.Second))
 	g.begin(m)
+}
+
+// damage flips bits on the disk of a node that is down. Where the node finds that, it
+// gets an empty disk and joins again; nobody else loses a disk before all vote again.
+func (g *simGremlin) damage() {
+	m := g.any()
+	g.tell("%s is killed, and its disk damaged", m.name)
+	m.kill(false, g.rng)
+	g.flip(m)
+	if err := m.start(); err != nil {
+		if !errors.Is(err, cluster.ErrDamaged) {
+			g.w.problem("%s does not start: %v", m.name, err)
+			return
+		}
+		g.tell("%s gets an empty disk: %v", m.name, err)
+		m.disk = clustertest.NewDisk()
+		g.begin(m)
+	}
+	for began := time.Now(); time.Since(began) < simSettleMax && !g.w.allVote(); time.Sleep(simSettle) {
+	}
+}
+
+// allVote reports whether every node votes and knows that all do.
+func (w *simWorld) allVote() bool {
+	for _, m := range w.members {
+		if voting, voters := m.node.Load().Voting(); !voting || voters != len(w.members) {
+			return false
+		}
+	}
+	return true
+}
+
+// damageMost flips bits on the disks of a majority while all nodes are down. Those that
+// find it refuse to start, and get their disks back as they were.
+func (g *simGremlin) damageMost() {
+	g.tell("all are killed, and most disks damaged")
+	var ends sync.WaitGroup
+	for _, m := range g.w.members {
+		ends.Go(func() { m.kill(false, nil) })
+	}
+	ends.Wait()
+	for i, at := range g.rng.Perm(len(g.w.members)) {
+		m := g.w.members[at]
+		if i > len(g.w.members)/2 {
+			g.begin(m)
+			continue
+		}
+		before := m.disk.Kill()
+		g.flip(m)
+		switch err := m.start(); {
+		case errors.Is(err, cluster.ErrDamaged):
+			g.tell("%s gets its disk back: %v", m.name, err)
+			m.disk = before
+			g.begin(m)
+		case err != nil:
+			g.w.problem("%s does not start: %v", m.name, err)
+		}
+	}
+}
+
+// flip flips one to three bits of one file.
+func (g *simGremlin) flip(m *simMember) {
+	files := m.disk.Files()
+	paths := slices.Sorted(maps.Keys(files))
+	path := paths[g.rng.IntN(len(paths))]
+	content := files[path]
+	for range 1 + g.rng.IntN(3) {
+		if len(content) > 0 {
+			// What is written lies at the beginning of a file.
+			content[min(g.rng.IntN(len(content)), g.rng.IntN(len(content)))] ^= 1 << g.rng.IntN(8)
+		}
+	}
+	m.disk = m.disk.WithFile(path, content)
+	g.tell("bits are flipped in %s", path)
 }

@@ -14,7 +14,7 @@ import (
 
 var (
 	simSeed  = flag.Uint64("seed", 0, "simulate this seed alone, and tell its story")
-	simSeeds = flag.Uint64("seeds", 4, "how many seeds to simulate")
+	simSeeds = flag.Uint64("seeds", 10, "how many seeds to simulate")
 	simFirst = flag.Uint64("first", 1, "the first of them")
 )
 
@@ -69,15 +69,22 @@ func (w *simWorld) tail(lines int) string {
 // simulate runs one seed.
 func simulate(t *testing.T, seed uint64, mutant simMutant) (w *simWorld, err error) {
 	dir := simDir(t)
-	synctest.Test(t, func(*testing.T) {
-		rng := rand.New(rand.NewPCG(seed, 0))
-		nodes := 3
-		if rng.IntN(5) == 0 {
-			nodes = 5
-		}
-		w = newSimWorld(seed, mutant, dir, nodes)
-		w.run(rng)
-	})
+	func() {
+		defer func() {
+			if cause := recover(); cause != nil {
+				w.problem("%v", cause) // goroutines were left, or all of them waited
+			}
+		}()
+		synctest.Test(t, func(*testing.T) {
+			rng := rand.New(rand.NewPCG(seed, 0))
+			nodes := 3
+			if rng.IntN(5) == 0 {
+				nodes = 5
+			}
+			w = newSimWorld(seed, mutant, dir, nodes)
+			w.run(rng)
+		})
+	}()
 	if err = w.err(); err == nil {
 		err = w.clients.linearizable()
 	}

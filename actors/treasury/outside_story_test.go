@@ -61,7 +61,7 @@ func (s *misfortune) happen() {
 }
 
 func (s *misfortune) pay() {
-	for range 1 + s.rng.IntN(6) {
+	for range 1 + s.rng.IntN(6)*s.rng.IntN(4) {
 		var deps []messages.DisbursementID
 		if id := s.some(); id > 0 && s.rng.IntN(4) == 0 {
 			deps = append(deps, id)
@@ -86,6 +86,9 @@ func (s *misfortune) fail() {
 	s.node.Behave(func(string) chaintest.Fault {
 		if rng.IntN(4) < often {
 			return some[rng.IntN(len(some))]
+		}
+		if rng.IntN(4) == 0 {
+			return chaintest.Slow // so that many are staged meanwhile
 		}
 		return chaintest.None
 	})
@@ -115,6 +118,10 @@ func (s *misfortune) refuse() {
 func (s *misfortune) turn() {
 	s.node.Manual(s.rng.IntN(2) == 0)
 	s.node.Replace(s.rng.IntN(2) == 0)
+	s.node.Gaps(s.rng.IntN(2) == 0)
+	if s.rng.IntN(3) == 0 {
+		s.node.Batches(s.rng.IntN(8), chaintest.Manners()[s.rng.IntN(len(chaintest.Manners()))])
+	}
 	if s.rng.IntN(2) == 0 {
 		s.node.Confirm()
 	}

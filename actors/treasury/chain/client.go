@@ -88,7 +88,7 @@ func (c *Client) learn(sent int, clear bool, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if errors.Is(err, errForm) {
-		c.form.unknown(time.Now())
+		c.form.unknown(time.Now(), formRest)
 		return
 	}
 	c.form.answered(sent, clear)
@@ -104,11 +104,14 @@ func (c *Client) probe(ctx context.Context) {
 	_, err := c.send(ctx, list)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if err == nil && list[0].err == nil && list[1].err == nil {
+	switch {
+	case err == nil && list[0].err == nil && list[1].err == nil:
 		c.form.known()
-		return
+	case err == nil || errors.Is(err, errForm):
+		c.form.unknown(time.Now(), formRest)
+	default:
+		c.form.unknown(time.Now(), formRetry)
 	}
-	c.form.unknown(time.Now())
 }
 
 func (c *Client) questionRequest(q *payout.Question) *request {

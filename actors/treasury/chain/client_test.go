@@ -221,6 +221,8 @@ func TestAConfigurationIsChecked(t *testing.T) {
 		"no account":     func(c *chain.Config) { c.Account = "" },
 		"no timeout":     func(c *chain.Config) { c.Timeout = 0 },
 		"short answers":  func(c *chain.Config) { c.AnswerBytesMax = 10 },
+		"empty batches":  func(c *chain.Config) { c.BatchMax = 0 },
+		"short batches":  func(c *chain.Config) { c.BatchBytesMax = c.AnswerBytesMax - 1 },
 	} {
 		cfg := chain.DefaultConfig()
 		cfg.URL, cfg.Account = "http://chain.test", "tb1a"

@@ -21,8 +21,10 @@ const (
 	// formPatience is how many batches are answered before it is tried again whether the
 	// node takes larger ones.
 	formPatience = 8
-	// formRest is how long a node that does not know batches is asked one by one.
-	formRest = time.Minute
+	// formRest is how long a node that does not know batches is asked one by one, and
+	// formRetry one of which that could not be found out.
+	formRest  = time.Minute
+	formRetry = 5 * time.Second
 )
 
 func (f *form) room() int { return max(f.limit, 1) }
@@ -38,9 +40,9 @@ func (f *form) known() {
 	f.limit, f.fell, f.full = min(formFirst, f.max), false, 0
 }
 
-// unknown notes that it does not.
-func (f *form) unknown(now time.Time) {
-	f.limit, f.next = 0, now.Add(formRest)
+// unknown notes that it does not, or that nobody knows, for a while.
+func (f *form) unknown(now time.Time, rest time.Duration) {
+	f.limit, f.next = 0, now.Add(rest)
 }
 
 // answered notes whether the first of so many requests got a clear answer.

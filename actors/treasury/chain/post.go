@@ -106,7 +106,7 @@ func (c *Client) batch(ctx context.Context, list []*request) ([]*request, error)
 	text, err := c.post(ctx, append(body, ']'), c.cfg.BatchBytesMax)
 	var refused *statusError
 	switch {
-	case errors.As(err, &refused) && refused.deniesForm():
+	case errors.As(err, &refused) && refused.deniesForm(len(list)):
 		return list, errForm
 	case err != nil:
 		return list, err
@@ -154,9 +154,11 @@ type statusError struct{ status int }
 func (e *statusError) Error() string { return fmt.Sprintf("chain node: status %d", e.status) }
 
 // deniesForm reports whether the status is one that servers have for a body of a form
-// they do not know. A batch that is too large is not among them.
-func (e *statusError) deniesForm() bool {
+// they do not know, or for the smallest batch that it is too large.
+func (e *statusError) deniesForm(requests int) bool {
 	switch e.status {
+	case http.StatusRequestEntityTooLarge:
+		return requests == 2
 	case http.StatusBadRequest, http.StatusMethodNotAllowed, http.StatusUnsupportedMediaType, http.StatusNotImplemented:
 		return true
 	}

@@ -76,8 +76,8 @@ type Node struct {
 	fault  func(method string) Fault
 	down   bool
 	calls  map[string]int
-	posts  int
-	most   int // requests in one batch
+	posts  []int // requests in each
+	most   int   // requests in one batch
 	manner Manner
 
 	late   sync.WaitGroup
@@ -185,9 +185,9 @@ func (n *Node) Sent(account string) (sent []uint64) {
 	return sent
 }
 
-// Posts is how many POSTs came, faults included.
-func (n *Node) Posts() (posts int) {
-	n.with(func() { posts = n.posts })
+// Posts lists how many requests there were in each POST, faults included.
+func (n *Node) Posts() (posts []int) {
+	n.with(func() { posts = append(posts, n.posts...) })
 	return posts
 }
 
@@ -301,7 +301,7 @@ func readPost(body io.Reader) (post, error) {
 func (n *Node) arrive(p post) (fault Fault) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.posts++
+	n.posts = append(n.posts, len(p.requests))
 	for _, r := range p.requests {
 		n.calls[r.Method]++
 		var params chain.SubmitParams

@@ -3,12 +3,14 @@ package node
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/the-block/bursar/actors"
+	"github.com/the-block/bursar/cluster"
 	"github.com/the-block/bursar/cluster/membership"
 	"github.com/the-block/bursar/cluster/ownership"
 	"github.com/the-block/bursar/messages"
@@ -27,7 +29,27 @@ func (n *Node) Ready() error {
 		}
 		return errors.New(state.Describe(time.Now()))
 	}
+	if behind := n.behind(state); behind > 0 {
+		return fmt.Errorf("catching up with the log: %d entries to go", behind)
+	}
 	return n.routes.err()
+}
+
+// readyBehindMax is how many entries a node may be behind the leader and be ready: its
+// linearizable reads wait for them.
+const readyBehindMax = 256
+
+// behind is how many entries this node has to go, 0 where that is not worth a word.
+func (n *Node) behind(state cluster.State) uint64 {
+	leader, known := n.peers.Status(state.Leader)
+	applied := n.store.Applied()
+	if !known || state.Leading || leader.Applied <= applied {
+		return 0
+	}
+	if behind := leader.Applied - applied; behind > readyBehindMax || applied == 0 {
+		return behind
+	}
+	return 0
 }
 
 // follow waits until Store and read model have applied index.

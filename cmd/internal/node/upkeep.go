@@ -54,8 +54,8 @@ func (n *Node) levelOfAll() uint16 {
 	return lowest
 }
 
-// watchClock warns while this node's clock is off the leader's: it owns nothing that
-// needs the right time then.
+// watchClock warns while this node's clock is off those of most nodes: it owns nothing
+// that needs the right time then.
 func (n *Node) watchClock(ctx context.Context) error {
 	tick := time.NewTicker(clockEvery)
 	defer tick.Stop()
@@ -66,18 +66,16 @@ func (n *Node) watchClock(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		}
-		leader, _ := n.consensus.Leader()
-		s, known := n.peers.Status(leader)
-		off := s.ClockOffset.Abs()-s.RTT/2 > clockOffsetMax
-		switch {
-		case !known || !s.Up || !off && warned.IsZero():
+		right := n.rightTime()
+		switch off := right.Abs() > clockOffsetMax; {
+		case !off && warned.IsZero():
 		case !off:
 			warned = time.Time{}
-			n.log.Info("clock is right again", "component", "clock", "member", string(leader))
+			n.log.Info("clock is right again", "component", "clock")
 		case time.Since(warned) >= clockWarnEvery:
 			warned = time.Now()
-			n.log.Warn("this node's clock is off the leader's: it owns no clock, executor or energy shard; set it right, with NTP for good",
-				"component", "clock", "member", string(leader), "took", -s.ClockOffset)
+			n.log.Warn("this node's clock is off those of most nodes: it owns no clock, executor or energy shard; set it right, with NTP for good",
+				"component", "clock", "took", -right)
 		}
 	}
 }

@@ -231,7 +231,7 @@ func (c choking) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	if strings.Contains(string(body), c.on) {
-		return &http.Response{StatusCode: 500, Header: make(http.Header), Body: http.NoBody}, nil
+		return &http.Response{StatusCode: http.StatusInternalServerError, Header: make(http.Header), Body: http.NoBody}, nil
 	}
 	r.Body = io.NopCloser(strings.NewReader(string(body)))
 	return c.RoundTripper.RoundTrip(r)
@@ -289,7 +289,7 @@ func (b *babbling) RoundTrip(r *http.Request) (*http.Response, error) {
 	for _, request := range requests {
 		body = strings.Replace(body, "ID", fmt.Sprint(request.ID), 1)
 	}
-	return &http.Response{StatusCode: 200, Header: make(http.Header), Body: io.NopCloser(strings.NewReader(body))}, nil
+	return &http.Response{StatusCode: http.StatusOK, Header: make(http.Header), Body: io.NopCloser(strings.NewReader(body))}, nil
 }
 
 func TestTheAnswersToABatchAreReadWithCare(t *testing.T) {

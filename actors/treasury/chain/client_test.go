@@ -110,6 +110,7 @@ func TestNoFaultIsTakenForAnAnswer(t *testing.T) {
 			switch fault {
 			case chaintest.Slow, chaintest.Truncated, chaintest.Backwards, chaintest.Twice:
 				continue // one request alone is answered
+			default:
 			}
 			node.Behave(func(string) chaintest.Fault { return fault })
 			for _, ask := range []payout.Ask{payout.Submit, payout.Inquire, payout.Watch} {

@@ -368,8 +368,9 @@ func (n *Node) spoilt(requests []chain.Request, fault Fault) (responses []chain.
 		return n.do(requests)
 	case Twice:
 		return append(n.do(requests), n.do(requests)...)
+	default:
+		return n.do(requests)
 	}
-	return n.do(requests)
 }
 
 // vanish keeps the asker waiting for as long as it will.

@@ -25,6 +25,7 @@ type chain struct {
 	frozen    bool // refuses for a while what it takes later
 	replaces  bool // what waits makes room for another on its nonce
 	gapless   bool // refuses what does not follow on what it has
+	healed    bool // does all of a round, and answers it
 }
 
 type transfer struct {
@@ -35,7 +36,7 @@ type transfer struct {
 // never marks payees that the chain never pays.
 const never = "tb1-never"
 
-// How often what happens to a round of questions.
+// How often what happens to a round of questions, until the chain is healed.
 const (
 	partChance      = 0.1  // those at the end are not put
 	brokenChance    = 0.05 // those from one on are put and not done, by a restart of the chain's node
@@ -49,7 +50,7 @@ func (c *chain) hear(questions []payout.Question) []payout.Answer {
 	if c.w.chance(partChance) {
 		n = 1 + c.w.IntN(n)
 	}
-	done, broken, backwards := n, c.w.chance(brokenChance), c.w.chance(backwardsChance)
+	done, broken, backwards := n, !c.healed && c.w.chance(brokenChance), c.w.chance(backwardsChance)
 	if broken {
 		done = c.w.IntN(n)
 	}
@@ -58,7 +59,7 @@ func (c *chain) hear(questions []payout.Question) []payout.Answer {
 		if backwards {
 			i = done - 1 - i
 		}
-		if answers[i] = c.ask(questions[i]); n > 1 && c.w.chance(silentChance) {
+		if answers[i] = c.ask(questions[i]); !c.healed && c.w.chance(silentChance) {
 			answers[i] = payout.Answer{Verdict: payout.Unclear, Reason: "no answer to this one"}
 		}
 	}

@@ -163,7 +163,7 @@ func (w *world) heal() {
 	w.tell("fault", "all is healed")
 	w.network.calm()
 	if w.chain != nil {
-		w.chain.down, w.chain.frozen = false, false
+		w.chain.down, w.chain.frozen, w.chain.healed = false, false, true
 	}
 	for _, n := range w.nodes {
 		n.off = 0

@@ -341,6 +341,18 @@ func TestNothingIsPaidTwiceOrPaidAndRolledBack(t *testing.T) {
 					w.now = w.now.Add(time.Minute)
 				}
 			},
+			"be late, and refused meanwhile": func(rt *rapid.T) {
+				w.step("delayed", 8, 0, false)
+				for range rapid.IntRange(0, 2).Draw(rt, "accepted before") {
+					w.now = w.now.Add(time.Minute)
+					w.step("", 1, 0, false)
+				}
+				refuses := w.chain.refuses
+				w.chain.refuses = true
+				w.now = w.now.Add(time.Minute)
+				w.step("", 1, 0, rapid.Bool().Draw(rt, "fill"))
+				w.chain.refuses = refuses
+			},
 			"arrive": func(rt *rapid.T) {
 				if n := len(w.network); n > 0 {
 					at := rapid.IntRange(0, n-1).Draw(rt, "which")

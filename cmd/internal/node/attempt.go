@@ -59,16 +59,11 @@ func (a *attempt) Fail(err *messages.Error) {
 
 // goesOn reports whether a refusal leaves something to try.
 func (a *attempt) goesOn(err *messages.Error) bool {
-	switch code := err.Code; {
-	case code == messages.CodeOutcomeUnknown:
+	if err.Code == messages.CodeOutcomeUnknown {
 		a.unknown = true
 		return !a.call.Stamped
-	case code == messages.CodeUnavailable:
-		return true
-	case code == messages.CodeOverloaded:
-		return a.unknown
 	}
-	return false
+	return err.Code == messages.CodeUnavailable || err.Code == messages.CodeOverloaded && a.unknown
 }
 
 // verdict is what the caller is told where a try was refused: after one whose outcome

@@ -69,7 +69,7 @@ func (w *simWorld) unsettled() string {
 
 // records reads all disbursements of a node, by id from 1.
 func (w *simWorld) records(store *persistence.Store) []disbursement.Record {
-	records := make([]disbursement.Record, 1)
+	records := []disbursement.Record{{}} // there is no 0
 	from, to := persistence.RecordKey(treasury.TableDisbursements, 1), persistence.TableEnd(treasury.TableDisbursements)
 	for last := uint64(0); ; from = persistence.RecordKey(treasury.TableDisbursements, last+1) {
 		count := len(records)

@@ -158,11 +158,9 @@ func (c *simClient) carryOut(call *simCall) {
 }
 
 func simTransient(err *messages.Error) bool {
-	switch err.Code {
-	case messages.CodeUnavailable, messages.CodeOverloaded, messages.CodeOutcomeUnknown, messages.CodeCircuitOpen:
-		return true
-	}
-	return false
+	return slices.Contains([]messages.Code{
+		messages.CodeUnavailable, messages.CodeOverloaded, messages.CodeOutcomeUnknown, messages.CodeCircuitOpen,
+	}, err.Code)
 }
 
 // try makes one attempt, at the node it is connected to or any other.

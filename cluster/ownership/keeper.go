@@ -77,44 +77,65 @@ func (k *Keeper) Run(ctx context.Context, live func() []Live) error {
 	tick := time.NewTicker(k.cfg.LookEvery)
 	defer tick.Stop()
 	for {
-		more, err := k.look(ctx, live())
+		ticks, err := k.look(ctx, live())
 		if err != nil {
 			return err
 		}
-		if more && ctx.Err() == nil {
-			continue
-		}
-		select {
-		case <-tick.C:
-		case <-k.poked:
-		case <-ctx.Done():
+		if !k.rest(ctx, tick.C, ticks) {
 			return nil
 		}
 	}
 }
 
-// look makes one decision and writes it. more says that there may be another to make
-// at once.
-func (k *Keeper) look(ctx context.Context, live []Live) (more bool, err error) {
+// How many ticks pass until the next look.
+const (
+	atOnce = 0 // there may be more to move
+	soon   = 1 // the log did not take the decision
+	// later is when all is well: time alone, or a clock that goes wrong, may give reason to
+	// move a shard too. A log that moves on is looked at with the next tick.
+	later = 10
+)
+
+// rest waits so many ticks, or until there may be something new to see, and returns
+// false if ctx ends first. An idle leader has little to do.
+func (k *Keeper) rest(ctx context.Context, tick <-chan time.Time, ticks int) bool {
+	applied := k.store.Applied()
+	for range ticks {
+		select {
+		case <-tick:
+			if k.store.Applied() != applied {
+				return true
+			}
+		case <-k.poked:
+			return true
+		case <-ctx.Done():
+			return false
+		}
+	}
+	return ctx.Err() == nil
+}
+
+// look makes one decision and writes it. ticks says when to look again.
+func (k *Keeper) look(ctx context.Context, live []Live) (ticks int, err error) {
 	s, err := Read(k.store, k.cfg.Layout.Shards)
 	if err != nil {
-		return false, err
+		return 0, err
 	}
 	now := time.Now()
 	d := Decide(k.cfg.Placement, k.cfg.Layout, s, live, now)
 	if d.Empty() {
 		k.tell()
-		return false, nil
+		return later, nil
 	}
 	result, err := Propose(ctx, k.journal, d.Txn(s, now))
 	switch {
 	case errors.Is(err, persistence.ErrInvalid):
-		return false, fmt.Errorf("place the shards: %w", err)
+		return 0, fmt.Errorf("place the shards: %w", err)
 	case err != nil || result.Status != persistence.Committed:
-		return false, nil // the next look sees why
+		return soon, nil // the next look sees why
 	}
 	k.note(&d)
-	return true, nil
+	return atOnce, nil
 }
 
 // note counts what was committed, and logs starts at once: moves of the same kind come

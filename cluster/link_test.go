@@ -11,8 +11,8 @@ import (
 )
 
 // links carries what a follower asks of the leader. A link to or from a node that is
-// cut off swallows everything, as TCP does for a long while; that of a node that was
-// stopped breaks.
+// cut off holds everything back, as TCP does for a long while, and is found broken when
+// the cut ends; that of a node that was stopped breaks at once.
 type links struct {
 	trio *trio
 	self messages.NodeID
@@ -24,6 +24,7 @@ func (l links) Propose(to messages.NodeID, entry []byte, done func(uint64, []per
 	l.trio.mu.Lock()
 	defer l.trio.mu.Unlock()
 	if l.trio.isCut(l.self, to) {
+		l.breaks(to, done)
 		return
 	}
 	target := l.trio.nodes[to]
@@ -35,10 +36,17 @@ func (l links) Propose(to messages.NodeID, entry []byte, done func(uint64, []per
 		l.trio.mu.Lock()
 		lost := l.trio.isCut(l.self, to)
 		l.trio.mu.Unlock()
-		if !lost {
-			done(index, results, err)
+		if lost {
+			l.breaks(to, done)
+			return
 		}
+		done(index, results, err)
 	})
+}
+
+// breaks tells that the link is broken, once the cut has ended.
+func (l links) breaks(to messages.NodeID, done func(uint64, []persistence.Result, error)) {
+	l.trio.fabric.whenJoined(addrOf(l.self), addrOf(to), func() { done(0, nil, errBroken) })
 }
 
 func (l links) ReadIndex(ctx context.Context, to messages.NodeID) (uint64, error) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"slices"
 	"sync"
 
 	"github.com/the-block/bursar/cluster"
@@ -17,6 +18,7 @@ type fabric struct {
 	streams   []fabricStream
 	cut       map[string]bool    // off from everybody
 	apart     map[[2]string]bool // from each other, both ways round
+	held      []held
 }
 
 var errUnreachable = errors.New("unreachable")
@@ -73,6 +75,7 @@ func (f *fabric) isolate(addr string, cut bool) {
 	defer f.mu.Unlock()
 	f.cut[addr] = cut
 	f.breakLocked()
+	f.joinLocked()
 }
 
 // part cuts two nodes off from each other, or joins them again.
@@ -81,6 +84,31 @@ func (f *fabric) part(one, other string, cut bool) {
 	defer f.mu.Unlock()
 	f.apart[[2]string{one, other}], f.apart[[2]string{other, one}] = cut, cut
 	f.breakLocked()
+	f.joinLocked()
+}
+
+// held is what happens when two nodes are joined again.
+type held struct {
+	one, other string
+	do         func()
+}
+
+// whenJoined does something, on a goroutine of its own, once two nodes are not separate.
+func (f *fabric) whenJoined(one, other string, do func()) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.held = append(f.held, held{one, other, do})
+	f.joinLocked()
+}
+
+func (f *fabric) joinLocked() {
+	f.held = slices.DeleteFunc(f.held, func(h held) bool {
+		if f.separateLocked(h.one, h.other) {
+			return false
+		}
+		go h.do()
+		return true
+	})
 }
 
 // separate reports whether nothing goes between two nodes.

@@ -72,6 +72,7 @@ func TestALostReplyFailsItsAsk(t *testing.T) {
 		if err := <-lost; !isUnknown(err) {
 			t.Errorf("the ask whose answer was lost: %v", err)
 		}
+		synctest.Wait() // both ends have begun anew
 		if err := ask(); err != nil {
 			t.Errorf("afterwards: %v", err)
 		}

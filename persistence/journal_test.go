@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -82,14 +84,35 @@ func (b *box) tokens() (tokens []uint64) {
 
 type alarms struct{ stalled, stuck []time.Duration }
 
-func (a *alarms) Stalled(age time.Duration) { a.stalled = append(a.stalled, age) }
-func (a *alarms) Stuck(age time.Duration)   { a.stuck = append(a.stuck, age) }
+// watchman is told by the journal's goroutine and asked by the test's.
+type watchman struct {
+	mu  sync.Mutex
+	had alarms
+}
+
+func (w *watchman) Stalled(age time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.had.stalled = append(w.had.stalled, age)
+}
+
+func (w *watchman) Stuck(age time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.had.stuck = append(w.had.stuck, age)
+}
+
+func (w *watchman) alarms() alarms {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return alarms{slices.Clone(w.had.stalled), slices.Clone(w.had.stuck)}
+}
 
 type journalTest struct {
 	*persistence.Journal
-	t      *testing.T
-	log    slowLog
-	alarms alarms
+	t   *testing.T
+	log slowLog
+	watchman
 	cancel context.CancelFunc
 	ended  chan error
 }
@@ -98,7 +121,7 @@ func runJournal(t *testing.T, cfg persistence.JournalConfig, test func(*journalT
 	synctest.Test(t, func(t *testing.T) {
 		j := &journalTest{t: t, ended: make(chan error, 1)}
 		var err error
-		if j.Journal, err = persistence.NewJournal(cfg, &j.log, &j.alarms); err != nil {
+		if j.Journal, err = persistence.NewJournal(cfg, &j.log, &j.watchman); err != nil {
 			t.Fatal(err)
 		}
 		var ctx context.Context
@@ -319,17 +342,17 @@ func TestJournalWatchdog(t *testing.T) {
 		time.Sleep(time.Minute)
 		synctest.Wait()
 		second := time.Second
-		if diff := cmp.Diff(j.alarms, alarms{[]time.Duration{3 * second}, []time.Duration{10 * second}}, cmp.AllowUnexported(alarms{})); diff != "" {
+		if diff := cmp.Diff(j.alarms(), alarms{[]time.Duration{3 * second}, []time.Duration{10 * second}}, cmp.AllowUnexported(alarms{})); diff != "" {
 			t.Errorf("alarms of the first entry (-got +want):\n%s", diff)
 		}
 		j.settle((*slowEntry).commit)
-		if len(j.alarms.stalled) != 2 || len(j.alarms.stuck) != 1 {
-			t.Errorf("alarms %+v, want the second entry told at once to be stalled", j.alarms)
+		if len(j.alarms().stalled) != 2 || len(j.alarms().stuck) != 1 {
+			t.Errorf("alarms %+v, want the second entry told at once to be stalled", j.alarms())
 		}
 		time.Sleep(7 * second)
 		synctest.Wait()
-		if len(j.alarms.stuck) != 2 {
-			t.Errorf("%d stuck entries, want the second told when the first alarm did not help", len(j.alarms.stuck))
+		if len(j.alarms().stuck) != 2 {
+			t.Errorf("%d stuck entries, want the second told when the first alarm did not help", len(j.alarms().stuck))
 		}
 	})
 }
@@ -354,13 +377,13 @@ func TestJournalWatchdogGivesTheLogItsTimeAfterAStandstill(t *testing.T) {
 		j.settle((*slowEntry).commit)
 		time.Sleep(21 * time.Second)
 		synctest.Wait()
-		if len(j.alarms.stalled) != 1 || len(j.alarms.stuck) != 0 {
-			t.Errorf("alarms %+v after the standstill, want stalled only", j.alarms)
+		if len(j.alarms().stalled) != 1 || len(j.alarms().stuck) != 0 {
+			t.Errorf("alarms %+v after the standstill, want stalled only", j.alarms())
 		}
 		j.settle((*slowEntry).commit)
 		time.Sleep(time.Minute)
-		if len(j.alarms.stuck) != 0 {
-			t.Errorf("alarms %+v, and the log has answered", j.alarms)
+		if len(j.alarms().stuck) != 0 {
+			t.Errorf("alarms %+v, and the log has answered", j.alarms())
 		}
 	})
 }

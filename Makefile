@@ -31,9 +31,10 @@ build: ## build ./bin/bursar
 test: ## run the tests (below five minutes on two cores)
 	$(GO) test -timeout 5m ./...
 
-check: fmt vet lint cross docs ## everything CI runs, `make test`, `make race` and `make chaos-short` included
+check: fmt vet lint cross docs ## everything CI runs, `make test`, `make race`, `make sim` and `make chaos-short` included
 	REQUIRE_PYTHON=1 $(MAKE) --no-print-directory test
 	$(MAKE) --no-print-directory race
+	$(MAKE) --no-print-directory sim
 	$(MAKE) --no-print-directory chaos-short
 
 fmt: ## fail if a file is not formatted

@@ -85,7 +85,7 @@ bench: ## run the benchmarks: make bench PKG=./persistence BENCH=Apply
 	$(GO) test -run '^$$' -bench '$(BENCH)' -benchtime $(BENCHTIME) -benchmem $(PKG)
 
 bench-three: ## measure three nodes, and three of etcd if it is installed: make bench-three PART=submissions
-	$(GO) test ./bench -run '^$$' -bench 'Three$(if $(PART),/$(PART))' -benchtime 3x -timeout 2h $(ARGS)
+	$(GO) test ./cmd/internal/nodebench -run '^$$' -bench 'Three$(if $(PART),/$(PART))' -benchtime 3x -timeout 2h $(ARGS)
 
 soak: ## repeat tests to find flakes: make soak COUNT=1000 PKG=./actors; ARGS='-run Killed -kills 200'
 	$(GO) test -count $(COUNT) -timeout 120m -failfast $(PKG) $(ARGS)

@@ -4,13 +4,7 @@
 // and returns rates and latencies. Latencies of the open loop count from when a
 // submission was due, not from when it could be sent, so that a stall is not hidden.
 //
-// Three processes that make one cluster, beside three of etcd where it is installed, are
-// measured by
-//
-//	go test ./bench -run xxx -bench Three -benchtime 3x -timeout 1h
-//
-// which takes about ten minutes; one of its parts by -bench Three/steady, say. The client
-// of etcd is a module of its own in the folder etcd.
+// Nodes as processes are measured with it by cmd/internal/nodebench.
 //
 // Results that count stand in results, each with the machine and the command.
 package bench

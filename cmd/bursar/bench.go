@@ -68,7 +68,7 @@ It leaves its payments in the books: measure a cluster that you can throw away.`
 // scenarioConfig completes cfg and prepares the node for the scenario.
 func scenarioConfig(cmd *cobra.Command, cfg bench.Config, scenario string, to target) (bench.Config, error) {
 	run := fmt.Sprintf("bench-%x", time.Now().UnixNano())
-	link := to.link()
+	link := to.connect()
 	defer link.Close()
 	switch scenario {
 	case "submissions":

@@ -70,7 +70,7 @@ func call(ctx context.Context, std streams, to target, method string, params []b
 	}
 	ctx, cancel := context.WithTimeout(ctx, to.timeout)
 	defer cancel()
-	link := to.link()
+	link := to.connect()
 	defer link.Close()
 	result, err := link.CallJSON(ctx, method, params)
 	var refusal *messages.Error

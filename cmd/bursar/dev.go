@@ -11,7 +11,11 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/the-block/bursar/cmd/internal/check"
+	"github.com/the-block/bursar/cmd/internal/localcluster"
 	"github.com/the-block/bursar/cmd/internal/node"
+	"github.com/the-block/bursar/cmd/internal/show"
+	"github.com/the-block/bursar/cmd/internal/terminal"
 )
 
 // devEpoch is the time between epochs of a cluster for trying things out.
@@ -103,24 +107,26 @@ func (d *dev) run(ctx context.Context) error {
 		return fmt.Errorf("--data: %w", err)
 	}
 	began := time.Now()
-	screen := newDisplay(d.std.out)
-	crew, err := newCrew(d, screen.event)
+	screen := terminal.NewDisplay(d.std.out)
+	cluster, err := localcluster.New(localcluster.Config{
+		Nodes: d.nodes, BasePort: d.basePort, Dir: d.dir, EpochInterval: devEpoch, Faults: d.faults,
+	}, screen.Event)
 	if err != nil {
+		return usageError{err}
+	}
+	if err := cluster.CheckPorts(ctx); err != nil {
 		return err
 	}
-	if err := crew.checkPorts(ctx); err != nil {
+	if err := d.show(ctx, cluster, screen, began); err != nil {
 		return err
 	}
-	if err := d.cluster(ctx, crew, screen, began); err != nil {
-		return err
-	}
-	screen.event("ended after %s; the data is %s", time.Since(began).Round(100*time.Millisecond), kept)
+	screen.Event("ended after %s; the data is %s", time.Since(began).Round(100*time.Millisecond), kept)
 	return nil
 }
 
-// cluster runs the nodes and the show until ctx or the time is over or somebody says so,
+// show runs the nodes and the show until ctx or the time is over or somebody says so,
 // ends them in order, and checks what they kept.
-func (d *dev) cluster(ctx context.Context, crew crew, screen *display, began time.Time) error {
+func (d *dev) show(ctx context.Context, cluster localcluster.Cluster, screen *terminal.Display, began time.Time) error {
 	nodes, endNodes := context.WithCancel(context.WithoutCancel(ctx))
 	defer endNodes()
 	ctx, quit := context.WithCancel(ctx)
@@ -130,26 +136,27 @@ func (d *dev) cluster(ctx context.Context, crew crew, screen *display, began tim
 		ctx, cancel = context.WithTimeout(ctx, d.duration)
 		defer cancel()
 	}
-	show := newShow(screen, crew, d, began)
-	hurry, keysDone, err := d.keys(ctx, show, quit)
+	board, err := d.keyboard(screen)
 	if err != nil {
 		return err
 	}
+	shown := show.New(screen, cluster, show.Config{Load: d.load, Calm: d.calm, Keys: board != nil, Began: began})
+	hurry, keysDone := listen(ctx, shown, screen, board, quit)
 	defer keysDone()
 
 	serving := make(chan struct{})
 	running := make(chan error, 1)
 	go func() {
-		running <- crew.run(nodes, func() { close(serving) })
+		running <- cluster.Run(nodes, func() { close(serving) })
 		quit() // by an error; else ctx is over already
 	}()
-	err = show.run(ctx, serving)
-	screen.keep()
-	check := aftercheck{crew: crew, ledger: show.client.ledger, scratch: d.dir}
+	err = shown.Run(ctx, serving)
+	screen.Keep()
+	var index uint64
 	gathered := false
-	if err == nil && show.served.Load() && nodes.Err() == nil {
-		screen.event("ending; all nodes come together first (Ctrl-C again: at once)")
-		if check.index, err = crew.gather(hurry); err == nil {
+	if err == nil && shown.Served() && nodes.Err() == nil {
+		screen.Event("ending; all nodes come together first (Ctrl-C again: at once)")
+		if index, err = cluster.Gather(hurry); err == nil {
 			gathered = true
 		}
 		if hurry.Err() != nil {
@@ -163,27 +170,61 @@ func (d *dev) cluster(ctx context.Context, crew crew, screen *display, began tim
 	if err != nil || !gathered || hurry.Err() != nil {
 		return err
 	}
-	return check.run(hurry, screen.event)
+	return d.check(hurry, cluster, index, shown.Ledger(), screen)
 }
 
-// keys lets the show listen to the terminal, if there is one. The context it returns is
+// check rebuilds the books of every node from its own disk and tells what it found.
+func (d *dev) check(
+	ctx context.Context, cluster localcluster.Cluster, index uint64, ledger *check.Ledger, screen *terminal.Display,
+) error {
+	var dirs []check.Dir
+	for _, n := range cluster {
+		dirs = append(dirs, check.Dir{Name: string(n.Cfg.Name), Data: n.Cfg.DataDir})
+	}
+	done, err := check.Dirs(ctx, dirs, index, d.dir, ledger)
+	if err != nil {
+		return err
+	}
+	text := fmt.Sprintf("CHECK of what is on the disks of %s, rebuilt from their logs up to index %s:",
+		done.Names(), terminal.Group(done.Index()))
+	failed := false
+	for _, v := range done.Verdicts() {
+		mark := "✓"
+		if !v.Kept {
+			mark, failed = "✗", true
+		}
+		text += "\n  " + mark + " " + v.Text
+	}
+	screen.Event("%s", text)
+	if failed {
+		return check.ErrFailed
+	}
+	return nil
+}
+
+// keyboard takes the terminal's keys; it is nil where nobody watches.
+func (d *dev) keyboard(screen *terminal.Display) (*terminal.Keyboard, error) {
+	if !screen.Live {
+		return nil, nil
+	}
+	board, err := terminal.OpenKeyboard(d.std.in)
+	if board != nil {
+		screen.SetRaw(true)
+	}
+	return board, err
+}
+
+// listen lets the show listen to the terminal, if there is one. The context it returns is
 // over when somebody is in a hurry: the second Ctrl-C. done gives the terminal back.
-func (d *dev) keys(ctx context.Context, show *show, quit context.CancelFunc) (hurry context.Context, done func(), err error) {
+func listen(
+	ctx context.Context, shown *show.Show, screen *terminal.Display, board *terminal.Keyboard, quit context.CancelFunc,
+) (hurry context.Context, done func()) {
 	hurry, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	interrupts := make(chan os.Signal, 2)
 	signal.Notify(interrupts, os.Interrupt, syscall.SIGTERM)
-	var board *keyboard
-	if show.screen.live {
-		if board, err = openKeyboard(d.std.in); err != nil {
-			cancel()
-			return nil, nil, err
-		}
-	}
 	var pressed <-chan byte
 	if board != nil {
-		pressed = board.pressed
-		show.screen.setRaw(true)
-		show.keys = true
+		pressed = board.Pressed
 	}
 	asked := false
 	again := func() { // the first time it only quits, unless the time was over anyway
@@ -203,7 +244,7 @@ func (d *dev) keys(ctx context.Context, show *show, quit context.CancelFunc) (hu
 					pressed = nil
 					continue
 				}
-				show.command(key, again)
+				shown.Key(key, again)
 			case <-interrupts:
 				again()
 			case <-hurry.Done():
@@ -216,13 +257,8 @@ func (d *dev) keys(ctx context.Context, show *show, quit context.CancelFunc) (hu
 		cancel()
 		<-over
 		if board != nil {
-			show.screen.setRaw(false)
+			screen.SetRaw(false)
 			_ = board.Close() // there is nobody left to tell
 		}
-	}, nil
-}
-
-// ended reports whether err only says that the work was told to end.
-func ended(err error) bool {
-	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
+	}
 }

@@ -9,6 +9,10 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/the-block/bursar/cmd/internal/localcluster"
+	"github.com/the-block/bursar/cmd/internal/show"
+	"github.com/the-block/bursar/cmd/internal/terminal"
 )
 
 // TestTheDemoSettlesThoughItsNodeIsKilled plays the whole story as people see it,
@@ -19,9 +23,9 @@ func TestTheDemoSettlesThoughItsNodeIsKilled(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	command := exec.CommandContext(t.Context(), program, "dev", "--base-port", strconv.Itoa(freePorts(t)), "--load", "50", "--calm", "--for", "90s")
+	command := exec.CommandContext(t.Context(), program, "dev", "--base-port", strconv.Itoa(freePorts(t, 3)), "--load", "50", "--calm", "--for", "90s")
 	command.Cancel = func() error { return command.Process.Signal(syscall.SIGTERM) } // it ends its node
-	command.WaitDelay = stopTimeout
+	command.WaitDelay = 20 * time.Second
 	command.Env = append(command.Environ(), "TMPDIR="+t.TempDir())
 	out, err := command.StdoutPipe()
 	if err != nil {
@@ -87,8 +91,8 @@ func amountOf(t *testing.T, grouped string) uint64 {
 
 // What is proposed to be tried next must be commands there are.
 func TestHintsAreCommands(t *testing.T) {
-	s := newShow(newDisplay(&strings.Builder{}), crew{testMember(t)}, &dev{load: 20}, time.Now())
-	hints := s.hints(s.tally)
+	n := testNode(t)
+	hints := show.New(terminal.NewDisplay(&strings.Builder{}), localcluster.Cluster{n}, show.Config{Load: 20}).Hints()
 	found := regexp.MustCompile(`(?m)^  bin/bursar (.*?)(?:    .*)?$`).FindAllStringSubmatch(hints, -1)
 	if len(found) != 6 {
 		t.Fatalf("%d commands in\n%s", len(found), hints)

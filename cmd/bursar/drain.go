@@ -34,7 +34,7 @@ The exit code is 1 if shards are left when --timeout is over.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			ctx, cancel := context.WithTimeout(cmd.Context(), to.timeout)
 			defer cancel()
-			link := to.link()
+			link := to.connect()
 			defer link.Close()
 			var result messages.DrainResult
 			params := &messages.DrainParams{Node: args[0], Off: off}

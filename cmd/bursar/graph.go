@@ -12,7 +12,9 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/the-block/bursar/cmd/internal/terminal"
 	"github.com/the-block/bursar/messages"
+	"github.com/the-block/bursar/messages/client"
 )
 
 // graphQuery is the graph command as its flags describe it.
@@ -76,7 +78,9 @@ those of earlier waves. Of all disbursements, or of those given.`,
 		q.sub(&cobra.Command{
 			Use: "ready", Short: "Disbursements that wait for no other one and are not yet executed",
 			Args: atMost(0),
-		}, func(ctx context.Context, link *link, _ []messages.DisbursementID) error { return q.ready(ctx, link) }),
+		}, func(ctx context.Context, link *client.Client, _ []messages.DisbursementID) error {
+			return q.ready(ctx, link)
+		}),
 	)
 	for _, child := range command.Commands() {
 		child.Args = asUsage(child.Args)
@@ -94,7 +98,7 @@ func (q *graphQuery) flags(command *cobra.Command) {
 
 // sub completes a subcommand whose arguments are ids.
 func (q *graphQuery) sub(
-	command *cobra.Command, answer func(context.Context, *link, []messages.DisbursementID) error,
+	command *cobra.Command, answer func(context.Context, *client.Client, []messages.DisbursementID) error,
 ) *cobra.Command {
 	if command.Args == nil {
 		command.Args = cobra.ArbitraryArgs
@@ -104,7 +108,7 @@ func (q *graphQuery) sub(
 		if err != nil {
 			return err
 		}
-		return q.run(cmd.Context(), func(ctx context.Context, link *link) error { return answer(ctx, link, ids) })
+		return q.run(cmd.Context(), func(ctx context.Context, link *client.Client) error { return answer(ctx, link, ids) })
 	}
 	q.flags(command)
 	command.Flags().IntVar(&q.limit, "limit", idsShown, "how many disbursements to list; 0 is all")
@@ -115,7 +119,7 @@ func (q *graphQuery) dependentsCommand() *cobra.Command {
 	var transitive bool
 	command := q.sub(&cobra.Command{
 		Use: "dependents ID", Short: "What waits for a disbursement, nearest first", Args: oneID,
-	}, func(ctx context.Context, link *link, ids []messages.DisbursementID) error {
+	}, func(ctx context.Context, link *client.Client, ids []messages.DisbursementID) error {
 		return q.dependents(ctx, link, ids[0], transitive)
 	})
 	command.Flags().BoolVar(&transitive, "transitive", false, "what waits for those too")
@@ -142,13 +146,13 @@ func parseIDs(args []string) ([]messages.DisbursementID, error) {
 	return ids, nil
 }
 
-func (q *graphQuery) run(ctx context.Context, answer func(context.Context, *link) error) error {
+func (q *graphQuery) run(ctx context.Context, answer func(context.Context, *client.Client) error) error {
 	if q.limit < 0 {
 		return usagef("--limit: %d is negative", q.limit)
 	}
 	ctx, cancel := context.WithTimeout(ctx, q.to.timeout)
 	defer cancel()
-	link := q.to.link()
+	link := q.to.connect()
 	defer link.Close()
 	err := answer(ctx, link)
 	if errors.Is(err, context.DeadlineExceeded) {
@@ -184,7 +188,7 @@ func (q *graphQuery) collect(page func(messages.Page) ([]messages.DisbursementID
 	}
 }
 
-func (q *graphQuery) summary(ctx context.Context, link *link) error {
+func (q *graphQuery) summary(ctx context.Context, link *client.Client) error {
 	var size messages.GraphResult
 	if err := link.Call(ctx, messages.MethodGraph, &messages.NoParams{}, &size); err != nil {
 		return err
@@ -227,7 +231,7 @@ func (l someIDs) MarshalJSON() ([]byte, error) {
 	return compactJSON(append([]messages.DisbursementID{}, l.ids...)), nil
 }
 
-func (q *graphQuery) impact(ctx context.Context, link *link, ids []messages.DisbursementID) error {
+func (q *graphQuery) impact(ctx context.Context, link *client.Client, ids []messages.DisbursementID) error {
 	var result messages.ImpactResult
 	list, err := q.collect(func(p messages.Page) ([]messages.DisbursementID, messages.Cursor, uint64, error) {
 		result = messages.ImpactResult{}
@@ -241,14 +245,14 @@ func (q *graphQuery) impact(ctx context.Context, link *link, ids []messages.Disb
 		fmt.Fprintf(q.std.out, "nothing waits for %d: if it fails, it fails alone\n", ids[0])
 		return nil
 	}
-	title := fmt.Sprintf("if %d fails, so do %s more, together over %s", ids[0], group(result.Count), group(uint64(result.Amount)))
+	title := fmt.Sprintf("if %d fails, so do %s more, together over %s", ids[0], terminal.Group(result.Count), terminal.Group(uint64(result.Amount)))
 	if result.Count == 1 {
-		title = fmt.Sprintf("if %d fails, so does 1 more, over %s", ids[0], group(uint64(result.Amount)))
+		title = fmt.Sprintf("if %d fails, so does 1 more, over %s", ids[0], terminal.Group(uint64(result.Amount)))
 	}
 	return q.list(ctx, link, title, list, result.Count, fact{"count", result.Count}, fact{"amount", uint64(result.Amount)})
 }
 
-func (q *graphQuery) dependents(ctx context.Context, link *link, id messages.DisbursementID, transitive bool) error {
+func (q *graphQuery) dependents(ctx context.Context, link *client.Client, id messages.DisbursementID, transitive bool) error {
 	list, err := q.ids(ctx, link, messages.MethodDependents, func(p messages.Page) messages.Params {
 		return &messages.DependentsParams{Page: p, ID: id, Transitive: transitive}
 	})
@@ -262,7 +266,7 @@ func (q *graphQuery) dependents(ctx context.Context, link *link, id messages.Dis
 	return q.list(ctx, link, title, list, 0)
 }
 
-func (q *graphQuery) order(ctx context.Context, link *link, ids []messages.DisbursementID) error {
+func (q *graphQuery) order(ctx context.Context, link *client.Client, ids []messages.DisbursementID) error {
 	list, err := q.ids(ctx, link, messages.MethodOrder, func(p messages.Page) messages.Params {
 		return &messages.SubsetParams{Page: p, IDs: ids}
 	})
@@ -272,7 +276,7 @@ func (q *graphQuery) order(ctx context.Context, link *link, ids []messages.Disbu
 	return q.list(ctx, link, "an order in which they can be paid", list, 0)
 }
 
-func (q *graphQuery) ready(ctx context.Context, link *link) error {
+func (q *graphQuery) ready(ctx context.Context, link *client.Client) error {
 	list, err := q.readyIDs(ctx, link)
 	if err != nil {
 		return err
@@ -280,13 +284,13 @@ func (q *graphQuery) ready(ctx context.Context, link *link) error {
 	return q.list(ctx, link, "ready: they wait for no other disbursement", list, 0)
 }
 
-func (q *graphQuery) readyIDs(ctx context.Context, link *link) (listing, error) {
+func (q *graphQuery) readyIDs(ctx context.Context, link *client.Client) (listing, error) {
 	return q.ids(ctx, link, messages.MethodReady, func(p messages.Page) messages.Params {
 		return &messages.PageParams{Page: p}
 	})
 }
 
-func (q *graphQuery) criticalPath(ctx context.Context, link *link, ids []messages.DisbursementID) error {
+func (q *graphQuery) criticalPath(ctx context.Context, link *client.Client, ids []messages.DisbursementID) error {
 	var result messages.CriticalPathResult
 	list, err := q.collect(func(p messages.Page) ([]messages.DisbursementID, messages.Cursor, uint64, error) {
 		result = messages.CriticalPathResult{}
@@ -296,13 +300,13 @@ func (q *graphQuery) criticalPath(ctx context.Context, link *link, ids []message
 	if err != nil {
 		return err
 	}
-	title := "the chain with the largest sum: " + group(uint64(result.Amount))
+	title := "the chain with the largest sum: " + terminal.Group(uint64(result.Amount))
 	return q.list(ctx, link, title, list, 0, fact{"amount", uint64(result.Amount)})
 }
 
 // ids collects the answer of a method that answers with ids.
 func (q *graphQuery) ids(
-	ctx context.Context, link *link, method string, params func(messages.Page) messages.Params,
+	ctx context.Context, link *client.Client, method string, params func(messages.Page) messages.Params,
 ) (listing, error) {
 	return q.collect(func(p messages.Page) ([]messages.DisbursementID, messages.Cursor, uint64, error) {
 		var result messages.IDsResult
@@ -313,7 +317,7 @@ func (q *graphQuery) ids(
 
 // list prints an answer: for people with what each disbursement is. Total is how many
 // there are in all, 0 if nobody knows.
-func (q *graphQuery) list(ctx context.Context, link *link, title string, l listing, total uint64, facts ...fact) error {
+func (q *graphQuery) list(ctx context.Context, link *client.Client, title string, l listing, total uint64, facts ...fact) error {
 	if q.form.json() {
 		return printJSON(q.std.out, object(slices.Concat(facts, []fact{
 			{"ids", someIDs{ids: l.ids}}, {"more", l.more}, {"applied_index", l.index},
@@ -328,14 +332,14 @@ func (q *graphQuery) list(ctx context.Context, link *link, title string, l listi
 		fmt.Fprintln(q.std.out, "  none")
 		return nil
 	}
-	lines := table{{"id", "state", "amount", "destination", "waits for", "memo"}}
+	lines := terminal.Table{{"id", "state", "amount", "destination", "waits for", "memo"}}
 	for _, row := range rows {
 		lines = append(lines, rowCells(row))
 	}
-	lines.print(q.std.out)
+	lines.Print(q.std.out)
 	switch {
 	case l.more && total > 0:
-		fmt.Fprintf(q.std.out, "  ... and %s more; --limit 0 lists all\n", group(total-uint64(len(rows))))
+		fmt.Fprintf(q.std.out, "  ... and %s more; --limit 0 lists all\n", terminal.Group(total-uint64(len(rows))))
 	case l.more:
 		fmt.Fprintln(q.std.out, "  ... and more; --limit 0 lists all")
 	}
@@ -357,26 +361,16 @@ func rowCells(row *messages.DisbursementRow) []string {
 		waits = "-"
 	}
 	return []string{
-		strconv.FormatUint(uint64(d.ID), 10), d.Status.State.String(), group(uint64(d.Amount)),
-		shorten(d.Destination, destinationShown), waits, shorten(d.Memo, memoShown),
+		strconv.FormatUint(uint64(d.ID), 10), d.Status.State.String(), terminal.Group(uint64(d.Amount)),
+		terminal.Shorten(d.Destination, destinationShown), waits, terminal.Shorten(d.Memo, memoShown),
 	}
-}
-
-// shorten makes a text one line of at most n characters, none of them a control
-// character, so that nobody's memo moves the cursor of a terminal.
-func shorten(text string, n int) string {
-	clean := []rune(strings.Join(strings.Fields(printable(text)), " "))
-	if len(clean) <= n {
-		return string(clean)
-	}
-	return string(clean[:n-1]) + "…"
 }
 
 // fetchesMax is how many disbursements are asked for at the same time.
 const fetchesMax = 32
 
 // fetchRows asks for each of the disbursements.
-func fetchRows(ctx context.Context, link *link, ids []messages.DisbursementID) ([]*messages.DisbursementRow, error) {
+func fetchRows(ctx context.Context, link *client.Client, ids []messages.DisbursementID) ([]*messages.DisbursementRow, error) {
 	rows := make([]*messages.DisbursementRow, len(ids))
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(fetchesMax)
@@ -391,7 +385,7 @@ func fetchRows(ctx context.Context, link *link, ids []messages.DisbursementID) (
 	return rows, group.Wait()
 }
 
-func (q *graphQuery) waves(ctx context.Context, link *link, ids []messages.DisbursementID) error {
+func (q *graphQuery) waves(ctx context.Context, link *client.Client, ids []messages.DisbursementID) error {
 	var waves [][]messages.DisbursementID
 	list, err := q.collect(func(p messages.Page) ([]messages.DisbursementID, messages.Cursor, uint64, error) {
 		var result messages.WavesResult
@@ -416,12 +410,12 @@ func (q *graphQuery) waves(ctx context.Context, link *link, ids []messages.Disbu
 		fmt.Fprintln(q.std.out, "  none")
 		return nil
 	}
-	lines := table{{"wave", "size", "disbursements"}}
+	lines := terminal.Table{{"wave", "size", "disbursements"}}
 	for i, wave := range waves {
 		shown := someIDs{ids: wave[:min(len(wave), idsShown)], more: len(wave) > idsShown}
 		lines = append(lines, []string{strconv.Itoa(i + 1), strconv.Itoa(len(wave)), shown.String()})
 	}
-	lines.print(q.std.out)
+	lines.Print(q.std.out)
 	if list.more {
 		fmt.Fprintln(q.std.out, "  ... and more; --limit 0 lists all")
 	}

@@ -3,13 +3,13 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
 	"net/http"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/the-block/bursar/cmd/internal/certs"
+	"github.com/the-block/bursar/cmd/internal/localcluster"
 )
 
 func newHealth(std streams) *cobra.Command {
@@ -68,31 +68,9 @@ func (t *target) readiness(ctx context.Context, addr string) (ready bool, reason
 		defer transport.CloseIdleConnections()
 		url, client = "https://"+addr+"/readyz", &http.Client{Transport: transport}
 	}
-	status, body, err := fetchWith(ctx, client, url)
+	status, body, err := localcluster.Fetch(ctx, client, url)
 	if err != nil {
 		err = certs.Explain(addr, err)
 	}
 	return status == http.StatusOK, strings.TrimSpace(body), err
-}
-
-// pageBytesMax is the most that is read of a node's page.
-const pageBytesMax = 4 << 20
-
-// fetch reads one of a node's pages.
-func fetch(ctx context.Context, url string) (status int, body string, err error) {
-	return fetchWith(ctx, http.DefaultClient, url)
-}
-
-func fetchWith(ctx context.Context, client *http.Client, url string) (status int, body string, err error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-	if err != nil {
-		return 0, "", err
-	}
-	answer, err := client.Do(request)
-	if err != nil {
-		return 0, "", err
-	}
-	defer answer.Body.Close()
-	text, err := io.ReadAll(io.LimitReader(answer.Body, pageBytesMax))
-	return answer.StatusCode, string(text), err
 }

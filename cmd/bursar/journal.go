@@ -13,7 +13,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/the-block/bursar/cluster"
+	"github.com/the-block/bursar/cmd/internal/localcluster"
 	"github.com/the-block/bursar/cmd/internal/node"
+	"github.com/the-block/bursar/cmd/internal/terminal"
 	"github.com/the-block/bursar/persistence"
 )
 
@@ -137,7 +139,7 @@ func followLog(ctx context.Context, out io.Writer, form format, data string, nex
 		if err := w.Flush(); err != nil {
 			return err
 		}
-		wait(ctx, followPoll)
+		localcluster.Wait(ctx, followPoll)
 	}
 	return nil
 }
@@ -204,15 +206,15 @@ func verifyLog(ctx context.Context, std streams, form format, data string) error
 		return err
 	}
 	c.Snapshot = info.Index
-	progress := newBar(std.err, int(newest))
+	progress := terminal.NewBar(std.err, int(newest))
 	err = cluster.ReadLog(data, 0, func(e cluster.Entry) error {
 		if err := c.add(&e); err != nil {
 			return err
 		}
-		progress.show(int(e.Index), "entries verified")
+		progress.Show(int(e.Index), "entries verified")
 		return ctx.Err()
 	})
-	progress.end(int(c.Last), "entries verified")
+	progress.End(int(c.Last), "entries verified")
 	if err != nil {
 		return err
 	}

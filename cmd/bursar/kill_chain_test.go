@@ -17,13 +17,15 @@ import (
 
 	"github.com/the-block/bursar/actors/treasury/chain/chaintest"
 	"github.com/the-block/bursar/cmd/internal/batch"
+	"github.com/the-block/bursar/cmd/internal/localcluster"
 	"github.com/the-block/bursar/cmd/internal/node"
 	"github.com/the-block/bursar/messages"
+	"github.com/the-block/bursar/messages/client"
 )
 
 // outsideChain makes a member pay on a chain of the test's own, which fails one request
 // in twelve.
-func outsideChain(t *testing.T, m *member) *chaintest.Node {
+func outsideChain(t *testing.T, m *localcluster.Node) *chaintest.Node {
 	t.Helper()
 	chain := chaintest.NewNode()
 	server := httptest.NewServer(chain)
@@ -54,11 +56,11 @@ func outsideChain(t *testing.T, m *member) *chaintest.Node {
 	}
 	program := filepath.Join(t.TempDir(), "bursar-outside")
 	script := fmt.Sprintf("#!/bin/sh\nexec %q \"$@\" --submitter http --submitter-url %q --submitter-key %q\n",
-		m.program, server.URL, keyPath)
+		m.Program, server.URL, keyPath)
 	if err := os.WriteFile(program, []byte(script), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	m.program = program
+	m.Program = program
 	return chain
 }
 
@@ -66,11 +68,11 @@ func outsideChain(t *testing.T, m *member) *chaintest.Node {
 // node is killed again and again, and then looks at the chain's own ledger.
 func TestTheChainHasEachPaymentOnceWhenTheNodeIsKilled(t *testing.T) {
 	const portion, amount = 50, 7
-	m := testMember(t)
+	m := testNode(t)
 	chain := outsideChain(t, m)
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute+time.Duration(*kills)*5*time.Second)
 	defer cancel()
-	link := (&target{addr: m.cfg.Address(node.PortRPC)}).link()
+	link := client.New(client.Config{Addrs: []string{m.Cfg.Address(node.PortRPC)}})
 	defer link.Close()
 
 	var done sync.WaitGroup
@@ -79,7 +81,7 @@ func TestTheChainHasEachPaymentOnceWhenTheNodeIsKilled(t *testing.T) {
 	defer stop()
 	ready := make(chan struct{})
 	done.Go(func() {
-		if err := m.run(running, func() { close(ready) }); err != nil {
+		if err := m.Run(running, func() { close(ready) }); err != nil {
 			t.Error(err)
 			cancel()
 		}
@@ -115,7 +117,7 @@ func TestTheChainHasEachPaymentOnceWhenTheNodeIsKilled(t *testing.T) {
 
 // payUntil submits portions of payments, and the income for them, until enough is closed.
 func payUntil(
-	ctx context.Context, t *testing.T, link *link, portion int, amount messages.Amount, enough <-chan struct{},
+	ctx context.Context, t *testing.T, link *client.Client, portion int, amount messages.Amount, enough <-chan struct{},
 ) (ids []messages.DisbursementID) {
 	t.Helper()
 	for round := 0; ; round++ {

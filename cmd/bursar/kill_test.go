@@ -14,8 +14,10 @@ import (
 
 	"github.com/the-block/bursar/cmd/internal/batch"
 	"github.com/the-block/bursar/cmd/internal/demo"
+	"github.com/the-block/bursar/cmd/internal/localcluster"
 	"github.com/the-block/bursar/cmd/internal/node"
 	"github.com/the-block/bursar/messages"
+	"github.com/the-block/bursar/messages/client"
 )
 
 var kills = flag.Int("kills", 6, "how often TestNothingIsLostWhenTheNodeIsKilled kills the node")
@@ -26,10 +28,10 @@ const demoRows = 643 + 694
 // TestNothingIsLostWhenTheNodeIsKilled runs the demo and a load while the node is
 // killed again and again, and then counts the money.
 func TestNothingIsLostWhenTheNodeIsKilled(t *testing.T) {
-	m := testMember(t)
+	m := testNode(t)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute+time.Duration(*kills)*5*time.Second)
 	defer cancel()
-	link := (&target{addr: m.cfg.Address(node.PortRPC)}).link()
+	link := client.New(client.Config{Addrs: []string{m.Cfg.Address(node.PortRPC)}})
 	defer link.Close()
 
 	var done sync.WaitGroup
@@ -38,7 +40,7 @@ func TestNothingIsLostWhenTheNodeIsKilled(t *testing.T) {
 	defer stop()
 	ready := make(chan struct{})
 	done.Go(func() {
-		if err := m.run(running, func() { close(ready) }); err != nil {
+		if err := m.Run(running, func() { close(ready) }); err != nil {
 			t.Error(err)
 			cancel()
 		}
@@ -60,36 +62,24 @@ func TestNothingIsLostWhenTheNodeIsKilled(t *testing.T) {
 // killAgainAndAgain kills each of the node's processes some time after its start, be
 // it still starting or long at work. Every fourth gets ready first: the member gives
 // a node up that dies deathsMax times before it is.
-func killAgainAndAgain(ctx context.Context, t *testing.T, m *member) {
+func killAgainAndAgain(ctx context.Context, t *testing.T, m *localcluster.Node) {
 	var killed int64
 	for i := range *kills {
-		for m.pid.Load() == killed {
-			if !wait(ctx, pollEvery) {
+		for m.PID() == killed {
+			if !localcluster.Wait(ctx, pollEvery) {
 				return
 			}
 		}
-		killed = m.pid.Load()
-		if i%4 == 3 && !awaitServing(ctx, m) {
+		killed = m.PID()
+		if i%4 == 3 && !m.AwaitReady(ctx) {
 			return
 		}
-		if !wait(ctx, time.Duration(20+i*547%1400)*time.Millisecond) {
+		if !localcluster.Wait(ctx, time.Duration(20+i*547%1400)*time.Millisecond) {
 			return
 		}
 		err := syscall.Kill(int(killed), syscall.SIGKILL)
 		if err != nil && !errors.Is(err, syscall.ESRCH) { // the member ends one that is too slow itself
 			t.Errorf("kill %d: %v", killed, err)
-		}
-	}
-}
-
-// awaitServing returns false if ctx ends before the node is ready.
-func awaitServing(ctx context.Context, m *member) bool {
-	for {
-		if ready, _, err := readiness(ctx, m.cfg.Address(node.PortHTTP)); err == nil && ready {
-			return true
-		}
-		if !wait(ctx, pollEvery) {
-			return false
 		}
 	}
 }
@@ -106,7 +96,7 @@ type payment struct {
 // by id. Votes that a kill made late may change how the demo's grants end, but
 // nothing may be lost.
 func submitUntil(
-	ctx context.Context, t *testing.T, link *link, enough <-chan struct{},
+	ctx context.Context, t *testing.T, link *client.Client, enough <-chan struct{},
 ) (*demo.Tally, map[messages.DisbursementID]payment) {
 	t.Helper()
 	book, err := demo.Load()
@@ -168,7 +158,7 @@ func submitUntil(
 // acknowledged: each payment there once, executed once, and treasury plus accounts
 // equal to the accruals.
 func checkMoney(
-	ctx context.Context, t *testing.T, link *link, told *demo.Tally, acknowledged map[messages.DisbursementID]payment,
+	ctx context.Context, t *testing.T, link *client.Client, told *demo.Tally, acknowledged map[messages.DisbursementID]payment,
 ) {
 	t.Helper()
 	rows := finalRows(ctx, t, link, told.Submitted()+len(acknowledged))
@@ -216,7 +206,7 @@ func checkMoney(
 }
 
 // finalRows lists all disbursements once none is open any more.
-func finalRows(ctx context.Context, t *testing.T, link *link, want int) []*messages.DisbursementRow {
+func finalRows(ctx context.Context, t *testing.T, link *client.Client, want int) []*messages.DisbursementRow {
 	t.Helper()
 	var open messages.DisbursementsResult
 	for {
@@ -229,7 +219,7 @@ func finalRows(ctx context.Context, t *testing.T, link *link, want int) []*messa
 		if len(open.Disbursements)+len(executed.Disbursements) == 0 && open.NextCursor == 0 && executed.NextCursor == 0 {
 			break
 		}
-		if !wait(ctx, pollEvery) {
+		if !localcluster.Wait(ctx, pollEvery) {
 			t.Fatal("the payments did not become final")
 		}
 	}
@@ -251,7 +241,7 @@ func finalRows(ctx context.Context, t *testing.T, link *link, want int) []*messa
 
 // checkHistory walks the balance history: each row follows from the one before, and
 // all of them explain the balance.
-func checkHistory(ctx context.Context, t *testing.T, link *link, paid, returned messages.Amount) {
+func checkHistory(ctx context.Context, t *testing.T, link *client.Client, paid, returned messages.Amount) {
 	t.Helper()
 	var accrued, executed, cancelled messages.Amount
 	params := &messages.PageParams{Page: messages.Page{Limit: 1000}}
@@ -287,7 +277,7 @@ func checkHistory(ctx context.Context, t *testing.T, link *link, paid, returned 
 }
 
 // mustCall makes a read that must succeed, again while the node is away.
-func mustCall(ctx context.Context, t *testing.T, link *link, method string, params messages.Params, result messages.Result) {
+func mustCall(ctx context.Context, t *testing.T, link *client.Client, method string, params messages.Params, result messages.Result) {
 	t.Helper()
 	err := batch.Persist(ctx, time.Minute, func() error { return link.Call(ctx, method, params, result) })
 	if err != nil {
@@ -295,8 +285,8 @@ func mustCall(ctx context.Context, t *testing.T, link *link, method string, para
 	}
 }
 
-// testMember describes a node that runs the installed program.
-func testMember(t *testing.T) *member {
+// testNode describes a node that runs the installed program.
+func testNode(t *testing.T) *localcluster.Node {
 	t.Helper()
 	program, err := exec.LookPath("bursar") // TestMain puts it on the path
 	if err != nil {
@@ -304,14 +294,27 @@ func testMember(t *testing.T) *member {
 	}
 	dir := t.TempDir()
 	cfg := node.DefaultConfig()
-	cfg.BasePort = freePorts(t)
+	cfg.BasePort = freePorts(t, 1)
 	cfg.EpochInterval = 20 * time.Millisecond
 	cfg.DataDir = filepath.Join(dir, "n1")
-	m := &member{program: program, cfg: cfg, logPath: filepath.Join(dir, "n1.log"), events: t.Logf}
+	n := &localcluster.Node{Program: program, Cfg: cfg, LogPath: filepath.Join(dir, "n1.log"), Events: t.Logf}
 	t.Cleanup(func() {
 		if t.Failed() {
-			t.Log(m.lastLog())
+			t.Log(n.LastLog())
 		}
 	})
-	return m
+	return n
+}
+
+// pollEvery is the pause between two looks at what must come.
+const pollEvery = 25 * time.Millisecond
+
+// freePorts finds room for so many nodes, a place of its own for every caller.
+func freePorts(t testing.TB, nodes int) int {
+	t.Helper()
+	base, err := localcluster.FreePorts(nodes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return base
 }

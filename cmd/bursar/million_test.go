@@ -18,8 +18,10 @@ import (
 	"github.com/the-block/bursar/actors/treasury"
 	"github.com/the-block/bursar/actors/treasury/disbursement"
 	"github.com/the-block/bursar/cluster"
+	"github.com/the-block/bursar/cmd/internal/localcluster"
 	"github.com/the-block/bursar/cmd/internal/node"
 	"github.com/the-block/bursar/messages"
+	"github.com/the-block/bursar/messages/client"
 	"github.com/the-block/bursar/persistence"
 )
 
@@ -36,39 +38,39 @@ func TestManyRecords(t *testing.T) {
 	if *millionRecords == 0 {
 		t.Skip("a measurement that takes minutes and judges nothing: -records 1000000 runs it")
 	}
-	m := testMember(t)
-	m.cfg.EpochInterval = 10 * time.Second
+	m := testNode(t)
+	m.Cfg.EpochInterval = 10 * time.Second
 	if *millionDir != "" {
-		m.cfg.DataDir = filepath.Join(*millionDir, "n1")
+		m.Cfg.DataDir = filepath.Join(*millionDir, "n1")
 	}
-	if _, err := os.Stat(m.cfg.DataDir); err != nil {
-		fill(t, m.cfg.DataDir, *millionRecords)
+	if _, err := os.Stat(m.Cfg.DataDir); err != nil {
+		fill(t, m.Cfg.DataDir, *millionRecords)
 	}
 	measureStart(t, m)
-	measureSnapshots(t, m.cfg.DataDir)
+	measureSnapshots(t, m.Cfg.DataDir)
 	measureStart(t, m)
 	measureStart(t, m)
 }
 
 // measureStart starts the node on what an earlier one has left, and kills it.
-func measureStart(t *testing.T, m *member) {
+func measureStart(t *testing.T, m *localcluster.Node) {
 	began := time.Now()
-	p, err := m.start()
+	p, err := m.Start()
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer func() {
-		_ = syscall.Kill(p.pid, syscall.SIGKILL)
-		<-p.ended
+		_ = syscall.Kill(p.PID, syscall.SIGKILL)
+		<-p.Ended
 	}()
-	link := (&target{addr: m.cfg.Address(node.PortRPC)}).link()
+	link := client.New(client.Config{Addrs: []string{m.Cfg.Address(node.PortRPC)}})
 	defer link.Close()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
-	if !awaitServing(ctx, m) {
-		t.Fatalf("not ready after %s\n%s", time.Since(began), m.lastLog())
+	if !m.AwaitReady(ctx) {
+		t.Fatalf("not ready after %s\n%s", time.Since(began), m.LastLog())
 	}
-	t.Logf("from start to ready: %s; memory then %s", time.Since(began).Round(time.Millisecond), memory(t, p.pid))
+	t.Logf("from start to ready: %s; memory then %s", time.Since(began).Round(time.Millisecond), memory(t, p.PID))
 	lists := map[string]*messages.DisbursementsParams{
 		"status rolled_back": {Status: "rolled_back"},
 		"status scheduled":   {Status: messages.FilterScheduled},
@@ -89,7 +91,7 @@ func measureStart(t *testing.T, m *member) {
 		slices.Sort(took)
 		t.Logf("page of %d by %s, the whole call: median %s, slowest of 50 %s", rows, name, took[25], took[49])
 	}
-	t.Logf("memory at the end %s", memory(t, p.pid))
+	t.Logf("memory at the end %s", memory(t, p.PID))
 }
 
 // memory tells the resident memory of a process, now and at its highest.

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/the-block/bursar/cmd/internal/localcluster"
 	"github.com/the-block/bursar/cmd/internal/node"
 )
 
@@ -111,7 +112,7 @@ func runNode(ctx context.Context, std streams, cfg node.Config, effective *setti
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithCancel(ctx)
 		defer cancel()
-		go obey(std.in, member, cancel) // until the leash ends, or the process
+		go localcluster.Obey(std.in, member, cancel) // until the leash ends, or the process
 	}
 	return member.Run(ctx)
 }

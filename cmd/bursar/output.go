@@ -5,11 +5,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"github.com/the-block/bursar/cmd/internal/terminal"
 )
 
 // format is the value of --output: text for people, json for programs.
@@ -67,9 +68,9 @@ func text(value any) string {
 	case unixTime:
 		return time.Unix(int64(v), 0).Format(time.RFC3339)
 	case uint64:
-		return group(v)
+		return terminal.Group(v)
 	case int:
-		return group(uint64(v))
+		return terminal.Group(uint64(v))
 	case []fact:
 		parts := make([]string, 0, len(v))
 		for _, f := range v {
@@ -111,17 +112,4 @@ func printJSON(w io.Writer, value any) error {
 	encoder.SetEscapeHTML(false)
 	encoder.SetIndent("", "  ")
 	return encoder.Encode(value)
-}
-
-// group writes a number with commas between groups of three digits.
-func group(n uint64) string {
-	digits := strconv.FormatUint(n, 10)
-	var b strings.Builder
-	for i, digit := range digits {
-		if i > 0 && (len(digits)-i)%3 == 0 {
-			b.WriteByte(',')
-		}
-		b.WriteRune(digit)
-	}
-	return b.String()
 }

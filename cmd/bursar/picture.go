@@ -8,13 +8,14 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"unicode"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/the-block/bursar/cmd/internal/draw"
+	"github.com/the-block/bursar/cmd/internal/terminal"
 	"github.com/the-block/bursar/messages"
+	"github.com/the-block/bursar/messages/client"
 )
 
 // drawnMax is how many disbursements a picture holds; more cannot be taken in.
@@ -43,7 +44,7 @@ func (p *picture) flags(command *cobra.Command) {
 func (p *picture) asked() bool { return p.svg != "" || p.dot || p.around != 0 }
 
 // draw makes the picture.
-func (p *picture) draw(ctx context.Context, link *link) error {
+func (p *picture) draw(ctx context.Context, link *client.Client) error {
 	switch {
 	case p.svg != "" && p.dot:
 		return usagef("--svg and --dot: choose one")
@@ -75,7 +76,7 @@ func (p *picture) draw(ctx context.Context, link *link) error {
 }
 
 // scene chooses what is in the picture.
-func (p *picture) scene(ctx context.Context, link *link) (*draw.Graph, error) {
+func (p *picture) scene(ctx context.Context, link *client.Client) (*draw.Graph, error) {
 	var size messages.GraphResult
 	if err := link.Call(ctx, messages.MethodGraph, &messages.NoParams{}, &size); err != nil {
 		return nil, err
@@ -85,7 +86,7 @@ func (p *picture) scene(ctx context.Context, link *link) (*draw.Graph, error) {
 		return p.surroundings(ctx, link, messages.DisbursementID(p.around))
 	case size.Nodes > drawnMax:
 		return nil, fmt.Errorf("the graph has %s disbursements, a picture holds %d: choose its middle with --around ID, and its reach with --hops",
-			group(size.Nodes), drawnMax)
+			terminal.Group(size.Nodes), drawnMax)
 	case size.Nodes == 0:
 		return nil, errors.New("there is nothing to draw yet: no disbursement was submitted")
 	}
@@ -94,8 +95,8 @@ func (p *picture) scene(ctx context.Context, link *link) (*draw.Graph, error) {
 		return nil, err
 	}
 	scene := &draw.Graph{
-		Title:    plural(len(rows), "disbursement"),
-		Subtitle: fmt.Sprintf("%s dependencies, at index %s of the log", group(size.Edges), group(size.AppliedIndex)),
+		Title:    terminal.Plural(len(rows), "disbursement"),
+		Subtitle: fmt.Sprintf("%s dependencies, at index %s of the log", terminal.Group(size.Edges), terminal.Group(size.AppliedIndex)),
 	}
 	for _, row := range rows {
 		scene.Nodes = append(scene.Nodes, drawnNode(row))
@@ -104,7 +105,7 @@ func (p *picture) scene(ctx context.Context, link *link) (*draw.Graph, error) {
 }
 
 // allRows reads every disbursement, the oldest first.
-func allRows(ctx context.Context, link *link) ([]*messages.DisbursementRow, error) {
+func allRows(ctx context.Context, link *client.Client) ([]*messages.DisbursementRow, error) {
 	var rows []*messages.DisbursementRow
 	for cursor := messages.Cursor(0); ; {
 		var result messages.DisbursementsResult
@@ -122,7 +123,7 @@ func allRows(ctx context.Context, link *link) ([]*messages.DisbursementRow, erro
 
 // surroundings walks from one disbursement in both directions, breadth first, until
 // the picture is full.
-func (p *picture) surroundings(ctx context.Context, link *link, id messages.DisbursementID) (*draw.Graph, error) {
+func (p *picture) surroundings(ctx context.Context, link *client.Client, id messages.DisbursementID) (*draw.Graph, error) {
 	found := map[messages.DisbursementID]*neighbour{}
 	level := []messages.DisbursementID{id}
 	full := false
@@ -142,7 +143,7 @@ func (p *picture) surroundings(ctx context.Context, link *link, id messages.Disb
 		}
 	}
 	scene := &draw.Graph{Title: fmt.Sprintf("Disbursement %d and its surroundings", id)}
-	scene.Subtitle = fmt.Sprintf("%s in reach: --hops %d", plural(len(found), "disbursement"), p.hops)
+	scene.Subtitle = fmt.Sprintf("%s in reach: --hops %d", terminal.Plural(len(found), "disbursement"), p.hops)
 	if full {
 		scene.Subtitle += fmt.Sprintf("; cut at %d", drawnMax)
 	}
@@ -180,7 +181,7 @@ func nextLevel(found map[messages.DisbursementID]*neighbour, met []*neighbour) [
 	return slices.Compact(next)
 }
 
-func fetchNeighbours(ctx context.Context, link *link, ids []messages.DisbursementID) ([]*neighbour, error) {
+func fetchNeighbours(ctx context.Context, link *client.Client, ids []messages.DisbursementID) ([]*neighbour, error) {
 	rows, err := fetchRows(ctx, link, ids)
 	if err != nil {
 		return nil, err
@@ -212,7 +213,7 @@ func drawnNode(row *messages.DisbursementRow) draw.Node {
 	}
 	tip := []string{
 		fmt.Sprintf("#%d %s", d.ID, d.Status.State),
-		fmt.Sprintf("%s to %s", group(uint64(d.Amount)), d.Destination),
+		fmt.Sprintf("%s to %s", terminal.Group(uint64(d.Amount)), d.Destination),
 		fmt.Sprintf("due from epoch %d", d.ScheduledEpoch),
 	}
 	if len(row.Deps) > 0 {
@@ -222,7 +223,7 @@ func drawnNode(row *messages.DisbursementRow) draw.Node {
 		tip = append(tip, "rolled back: "+d.Status.Reason)
 	}
 	if label != "" {
-		tip = append(tip, shorten(label, tipMemoMax))
+		tip = append(tip, terminal.Shorten(label, tipMemoMax))
 	}
 	return draw.Node{
 		ID: d.ID, State: d.Status.State, Amount: d.Amount, Deps: row.Deps,
@@ -247,22 +248,4 @@ func noteOf(memo string) string {
 	default:
 		return memo
 	}
-}
-
-// plural counts things.
-func plural(n int, thing string) string {
-	if n == 1 {
-		return "1 " + thing
-	}
-	return group(uint64(n)) + " " + thing + "s"
-}
-
-// printable replaces what is no visible character by a space.
-func printable(text string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsPrint(r) {
-			return r
-		}
-		return ' '
-	}, text)
 }

@@ -41,7 +41,7 @@ func TestTheNextLevelIsWhoIsNewAndNear(t *testing.T) {
 // One payment that 600 others wait for is more than a picture holds.
 func TestAPictureIsNeverTooLarge(t *testing.T) {
 	to := target{addr: startNode(t), timeout: awaitTimeout}
-	link := to.link()
+	link := to.connect()
 	defer link.Close()
 	items := []messages.PlanItem{{Ref: "hub"}}
 	for i := range 600 {

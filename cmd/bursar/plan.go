@@ -21,6 +21,7 @@ import (
 	"github.com/the-block/bursar/actors/graph"
 	"github.com/the-block/bursar/actors/treasury/disbursement"
 	"github.com/the-block/bursar/cmd/internal/batch"
+	"github.com/the-block/bursar/cmd/internal/terminal"
 	"github.com/the-block/bursar/messages"
 )
 
@@ -212,7 +213,7 @@ type planOutcome struct {
 func (o *planOutcome) done() int { return o.fresh + o.duplicates }
 
 func (o *planOutcome) line() string {
-	return group(uint64(o.fresh)) + " new, " + group(uint64(o.duplicates)) + " duplicates"
+	return terminal.Group(uint64(o.fresh)) + " new, " + terminal.Group(uint64(o.duplicates)) + " duplicates"
 }
 
 // submit submits the parts one after the other. The error names the part that was
@@ -309,14 +310,14 @@ func (s *submission) plan(ctx context.Context, name string, absent messages.Disb
 	if checkOnly {
 		return s.reportCheck(name, p)
 	}
-	link := s.to.link()
+	link := s.to.connect()
 	defer link.Close()
-	bar := newBar(s.std.err, len(items))
+	bar := terminal.NewBar(s.std.err, len(items))
 	start := time.Now()
 	outcome, failure := p.submit(ctx, link, cmp.Or(s.batchName, filepath.Base(name)), s.cfg.Patience, func(o *planOutcome) {
-		bar.show(o.done(), o.line())
+		bar.Show(o.done(), o.line())
 	})
-	bar.end(outcome.done(), outcome.line())
+	bar.End(outcome.done(), outcome.line())
 	if err := s.reportPlan(name, p, outcome, time.Since(start)); err != nil {
 		return err
 	}
@@ -350,14 +351,14 @@ func (s *submission) reportPlan(name string, p *plan, o *planOutcome, took time.
 			{"ids", ids}, {"seconds", took.Seconds()},
 		})
 	}
-	fmt.Fprintf(s.std.out, "%s: %s in %s: %s, in %s\n", name, plural(len(p.items), "item"),
-		plural(len(p.parts), "part"), o.line(), took.Round(time.Millisecond))
+	fmt.Fprintf(s.std.out, "%s: %s in %s: %s, in %s\n", name, terminal.Plural(len(p.items), "item"),
+		terminal.Plural(len(p.parts), "part"), o.line(), took.Round(time.Millisecond))
 	printPlanIDs(s.std.out, p.items, o)
 	return nil
 }
 
 func printPlanIDs(w io.Writer, items []messages.PlanItem, o *planOutcome) {
-	rows := table{{"ref", "id"}}
+	rows := terminal.Table{{"ref", "id"}}
 	for i, id := range o.ids {
 		if len(rows) > planIDsShown {
 			break
@@ -367,9 +368,9 @@ func printPlanIDs(w io.Writer, items []messages.PlanItem, o *planOutcome) {
 		}
 	}
 	if len(rows) > 1 {
-		rows.print(w)
+		rows.Print(w)
 	}
 	if more := o.done() - (len(rows) - 1); more > 0 {
-		fmt.Fprintf(w, "  ... and %s more; --output json lists all\n", group(uint64(more)))
+		fmt.Fprintf(w, "  ... and %s more; --output json lists all\n", terminal.Group(uint64(more)))
 	}
 }

@@ -2,13 +2,15 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
+
+	"github.com/the-block/bursar/cmd/internal/node"
 )
 
 // pythonPage is the page whose program is run.
@@ -75,37 +77,21 @@ func codeOf(t *testing.T, page, language string) string {
 // ends, and returns its address.
 func startNode(t *testing.T) string {
 	t.Helper()
-	port := freePorts(t)
-	program, err := exec.LookPath("bursar") // TestMain puts it on the path
+	n := testNode(t)
+	n.Cfg.EpochInterval = 50 * time.Millisecond
+	p, err := n.Start()
 	if err != nil {
 		t.Fatal(err)
 	}
-	var log strings.Builder
-	command := exec.Command(program, "node", "--base-port", fmt.Sprint(port),
-		"--data", t.TempDir(), "--epoch-interval", "50ms")
-	command.Env = withoutSettings(os.Environ())
-	command.Stderr = &log
-	if err := command.Start(); err != nil {
-		t.Fatal(err)
-	}
 	t.Cleanup(func() {
-		if err := command.Process.Signal(os.Interrupt); err != nil {
-			t.Error(err)
-		}
-		if err := command.Wait(); err != nil {
-			t.Errorf("the node ended with %v\n%s", err, log.String())
+		if !p.Stop(syscall.SIGINT, 20*time.Second, syscall.SIGKILL) || p.Err != nil {
+			t.Errorf("the node ended with %v", p.Err)
 		}
 	})
-	address := fmt.Sprintf("127.0.0.1:%d", port)
-	pages := fmt.Sprintf("127.0.0.1:%d", port+3)
-	ctx, cancel := context.WithTimeout(t.Context(), startTimeout)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	for {
-		if ready, _, err := readiness(ctx, pages); err == nil && ready {
-			return address
-		}
-		if !wait(ctx, pollEvery) {
-			t.Fatal("the node did not get ready")
-		}
+	if !n.AwaitReady(ctx) {
+		t.Fatal("the node did not get ready")
 	}
+	return n.Cfg.Address(node.PortRPC)
 }

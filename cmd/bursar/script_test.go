@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/the-block/bursar/cmd/internal/localcluster"
 )
 
 func TestMain(m *testing.M) {
@@ -24,10 +26,10 @@ func TestScripts(t *testing.T) {
 		RequireUniqueNames:  true,
 		Cmds:                map[string]func(*testscript.TestScript, bool, []string){"await": await},
 		Setup: func(env *testscript.Env) error {
-			port := freePorts(t)
+			port := freePorts(t, 3)
 			env.Setenv("PORT", strconv.Itoa(port))
-			env.Setenv("PORT2", strconv.Itoa(port+portStep))
-			env.Setenv("PORT3", strconv.Itoa(port+2*portStep))
+			env.Setenv("PORT2", strconv.Itoa(port+localcluster.PortStep))
+			env.Setenv("PORT3", strconv.Itoa(port+2*localcluster.PortStep))
 			env.Setenv("BURSAR_ADDR", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
 			env.Setenv("HTTP", net.JoinHostPort("127.0.0.1", strconv.Itoa(port+3)))
 			env.Setenv("TMPDIR", env.WorkDir)
@@ -55,17 +57,4 @@ func await(ts *testscript.TestScript, negated bool, args []string) {
 		<-time.After(pollEvery)
 	}
 	ts.Fatalf("%s never matched %q; at last it was:\n%s%s", args[1], args[0], out, ts.ReadFile("stderr"))
-}
-
-// freePorts finds the first of the ports of three nodes that nobody listens on. They
-// lie below the range from which the system takes ports of its own for connections.
-func freePorts(t testing.TB) int {
-	t.Helper()
-	for base := 20000 + portSpread(); base < 32000; base += 3 * portStep {
-		if allFree(base) {
-			return base
-		}
-	}
-	t.Fatal("no ports for three nodes are free")
-	return 0
 }

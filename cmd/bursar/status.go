@@ -7,7 +7,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/the-block/bursar/cmd/internal/terminal"
 	"github.com/the-block/bursar/messages"
+	"github.com/the-block/bursar/messages/client"
 )
 
 func newStatus(std streams) *cobra.Command {
@@ -23,7 +25,7 @@ there is a quorum, who executes, and each node with the shards it owns. It answe
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, cancel := context.WithTimeout(cmd.Context(), to.timeout)
 			defer cancel()
-			link := to.link()
+			link := to.connect()
 			defer link.Close()
 			return status(ctx, std, link, form)
 		},
@@ -33,7 +35,7 @@ there is a quorum, who executes, and each node with the shards it owns. It answe
 	return command
 }
 
-func status(ctx context.Context, std streams, link *link, form format) error {
+func status(ctx context.Context, std streams, link *client.Client, form format) error {
 	local := messages.Options{Consistency: messages.Local}
 	var cluster messages.ClusterStatusResult
 	if err := link.Call(ctx, messages.MethodClusterStatus, &messages.NoParams{Options: local}, &cluster); err != nil {
@@ -72,7 +74,7 @@ func status(ctx context.Context, std streams, link *link, form format) error {
 		return err
 	}
 	if !form.json() {
-		membersTable(members.Members).print(std.out)
+		membersTable(members.Members).Print(std.out)
 	}
 	if !cluster.Ready {
 		return fmt.Errorf("%s is not ready: %s", cluster.Node, cluster.Reason)
@@ -94,8 +96,8 @@ func memberFacts(members []messages.Member) []object {
 }
 
 // membersTable lists the nodes for people.
-func membersTable(members []messages.Member) table {
-	rows := table{{"node", "role", "state", "shards", "rpc", ""}}
+func membersTable(members []messages.Member) terminal.Table {
+	rows := terminal.Table{{"node", "role", "state", "shards", "rpc", ""}}
 	for i := range members {
 		m := &members[i]
 		note := ""

@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/the-block/bursar/cmd/internal/batch"
+	"github.com/the-block/bursar/cmd/internal/terminal"
 	"github.com/the-block/bursar/messages"
 )
 
@@ -111,7 +112,7 @@ type submission struct {
 func (s *submission) one(ctx context.Context, payload messages.Payload) error {
 	ctx, cancel := context.WithTimeout(ctx, s.to.timeout)
 	defer cancel()
-	link := s.to.link()
+	link := s.to.connect()
 	defer link.Close()
 	id := cmp.Or(s.requestID, "cli-"+rand.Text())
 	params := &messages.SubmitDisbursementParams{Options: messages.Options{RequestID: id}, Payload: payload}
@@ -146,17 +147,17 @@ func (s *submission) file(ctx context.Context, name string) error {
 	if err != nil {
 		return usageError{err}
 	}
-	link := s.to.link()
+	link := s.to.connect()
 	defer link.Close()
 	items := itemsOf(cmp.Or(s.batchName, filepath.Base(name)), rows)
 	count := &counts{rows: len(rows)}
-	bar := newBar(s.std.err, len(rows))
+	bar := terminal.NewBar(s.std.err, len(rows))
 	start := time.Now()
 	err = batch.Submit(ctx, link, items, s.cfg, func(i int, o batch.Outcome) {
 		count.add(rows[i].line, o)
-		bar.show(count.done(), count.line())
+		bar.Show(count.done(), count.line())
 	})
-	bar.end(count.done(), count.line())
+	bar.End(count.done(), count.line())
 	if err := s.report(name, count, time.Since(start)); err != nil {
 		return err
 	}

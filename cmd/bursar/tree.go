@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"math"
-	"os"
 	"path"
 	"slices"
 	"strconv"
@@ -13,9 +12,11 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
+	"github.com/the-block/bursar/cmd/internal/localcluster"
+	"github.com/the-block/bursar/cmd/internal/terminal"
 	"github.com/the-block/bursar/messages"
+	"github.com/the-block/bursar/messages/client"
 )
 
 // watcher is the tree and the top command as their flags describe them.
@@ -99,7 +100,7 @@ func (w *watcher) flags(command *cobra.Command) {
 	command.Flags().DurationVar(&w.every, "every", time.Second, "how often, with --watch")
 }
 
-func (w *watcher) colours() bool { return terminal(w.std.out) }
+func (w *watcher) colours() bool { return terminal.Is(w.std.out) }
 
 // frame is the actors at one moment, with their rates since the one before.
 type frame struct {
@@ -115,7 +116,7 @@ func (w *watcher) run(ctx context.Context, lines func(*frame) []string) error {
 	case w.watch && w.form.json():
 		return usagef("--watch is for people; without it --output json gives one tree")
 	}
-	link := w.to.link()
+	link := w.to.connect()
 	defer link.Close()
 	last, err := w.look(ctx, link)
 	if err != nil {
@@ -123,7 +124,7 @@ func (w *watcher) run(ctx context.Context, lines func(*frame) []string) error {
 	}
 	screen := newScreen(w.std, w.watch)
 	defer screen.close()
-	for pause := lookEvery; wait(ctx, pause); pause = w.every {
+	for pause := lookEvery; localcluster.Wait(ctx, pause); pause = w.every {
 		now, err := w.look(ctx, link)
 		if ctx.Err() != nil {
 			return nil // told to end
@@ -152,7 +153,7 @@ type glance struct {
 }
 
 // look asks for the whole part of the tree, page after page.
-func (w *watcher) look(ctx context.Context, link *link) (*glance, error) {
+func (w *watcher) look(ctx context.Context, link *client.Client) (*glance, error) {
 	ctx, cancel := context.WithTimeout(ctx, w.to.timeout)
 	defer cancel()
 	g := &glance{}
@@ -232,7 +233,7 @@ func treeLines(f *frame, fold, colours bool) []string {
 			if len(alike) > 1 {
 				name = fmt.Sprintf("%s … %s (%d alike)", name, path.Base(last.Path), len(alike))
 			} else if shown := len(children[first.Path]); uint64(shown) < first.Children {
-				name += fmt.Sprintf(" (%d of %s below shown)", shown, group(first.Children))
+				name += fmt.Sprintf(" (%d of %s below shown)", shown, terminal.Group(first.Children))
 			}
 			row := actorRow{name: indent + branch + name, actor: first, rate: f.rates[first.Path]}
 			for _, a := range alike {
@@ -243,7 +244,7 @@ func treeLines(f *frame, fold, colours bool) []string {
 		}
 	}
 	walk(root, "")
-	return actorLines(f.node+": "+plural(len(f.actors), "actor"), rows, colours)
+	return actorLines(f.node+": "+terminal.Plural(len(f.actors), "actor"), rows, colours)
 }
 
 // brothers groups neighbours that are alike: childless, idle and healthy, of one kind.
@@ -274,13 +275,13 @@ func topLines(f *frame, n int, colours bool) []string {
 		return cmp.Or(cmp.Compare(b.rate, a.rate), cmp.Compare(b.actor.MailboxDepth, a.actor.MailboxDepth),
 			cmp.Compare(b.actor.Messages, a.actor.Messages))
 	})
-	title := fmt.Sprintf("%s: the busiest of %s actors", f.node, group(uint64(len(f.actors))))
+	title := fmt.Sprintf("%s: the busiest of %s actors", f.node, terminal.Group(uint64(len(f.actors))))
 	return actorLines(title, rows[:min(n, len(rows))], colours)
 }
 
 // actorLines writes the rows below the names of their columns.
 func actorLines(title string, rows []actorRow, colours bool) []string {
-	cells := table{{"actor", "breaker", "waiting", "oldest", "msg/s", "messages", "restarts"}}
+	cells := terminal.Table{{"actor", "breaker", "waiting", "oldest", "msg/s", "messages", "restarts"}}
 	for _, row := range rows {
 		a := row.actor
 		oldest := "-"
@@ -288,12 +289,12 @@ func actorLines(title string, rows []actorRow, colours bool) []string {
 			oldest = (time.Duration(a.OldestMS) * time.Millisecond).String()
 		}
 		cells = append(cells, []string{
-			row.name, cmp.Or(a.Breaker, "-"), group(a.MailboxDepth), oldest, perSecond(row.rate),
-			group(row.messages), group(a.Restarts),
+			row.name, cmp.Or(a.Breaker, "-"), terminal.Group(a.MailboxDepth), oldest, perSecond(row.rate),
+			terminal.Group(row.messages), terminal.Group(a.Restarts),
 		})
 	}
 	var text strings.Builder
-	cells.print(&text)
+	cells.Print(&text)
 	lines := append([]string{title}, strings.Split(strings.TrimRight(text.String(), "\n"), "\n")...)
 	if colours {
 		lines[1] = dim + lines[1] + plain
@@ -311,7 +312,7 @@ func perSecond(rate float64) string {
 	if rate < 10 {
 		return strconv.FormatFloat(rate, 'f', 1, 64)
 	}
-	return group(uint64(rate + 0.5))
+	return terminal.Group(uint64(rate + 0.5))
 }
 
 // Colours of a terminal.
@@ -354,7 +355,7 @@ const (
 )
 
 func newScreen(std streams, watch bool) *screen {
-	s := &screen{std: std, live: watch && terminal(std.out)}
+	s := &screen{std: std, live: watch && terminal.Is(std.out)}
 	if s.live {
 		fmt.Fprint(std.out, wrapOff)
 	}
@@ -367,21 +368,9 @@ func (s *screen) close() {
 	}
 }
 
-// heightDefault is how many lines a terminal has that does not say.
-const heightDefault = 24
-
-func (s *screen) height() int {
-	if file, ok := s.std.out.(*os.File); ok {
-		if _, height, err := term.GetSize(int(file.Fd())); err == nil && height > 2 {
-			return height
-		}
-	}
-	return heightDefault
-}
-
 func (s *screen) draw(lines []string) {
 	if s.live {
-		lines = fit(lines, s.height()-1)
+		lines = fit(lines, terminal.Height(s.std.out)-1)
 		if s.lines > 0 {
 			fmt.Fprintf(s.std.out, "\x1b[%dA\x1b[J", s.lines)
 		}

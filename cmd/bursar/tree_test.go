@@ -80,15 +80,6 @@ func TestFitSaysWhatItCut(t *testing.T) {
 	}
 }
 
-func TestTextOfStrangersCannotMoveTheCursor(t *testing.T) {
-	if got, want := shorten("a\x1b[2J\nb\u202e c", 20), "a [2J b c"; got != want {
-		t.Errorf("got %q, want %q", got, want)
-	}
-	if got, want := shorten("äöüßäöüß", 4), "äöü…"; got != want {
-		t.Errorf("got %q, want %q", got, want)
-	}
-}
-
 func TestPagesOfWavesAreJoinedWhereTheyWereCut(t *testing.T) {
 	type ids = messages.List[messages.DisbursementID]
 	var waves [][]messages.DisbursementID

@@ -1,24 +1,21 @@
 package chaos_test
 
 import (
-	"encoding/json"
-	"errors"
 	"fmt"
 	"maps"
-	"os/exec"
 	"slices"
-	"strconv"
 	"sync"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/the-block/bursar/cmd/internal/check"
 	"github.com/the-block/bursar/messages"
 )
 
-// settlePatience is how long the nodes may take, once all cables and processes are well,
+// settleWithin is how long the nodes may take, once all cables and processes are well,
 // to finish what was begun and to agree who does what.
-const settlePatience = 30 * time.Second
+const settleWithin = 30 * time.Second
 
 // check ends the load and holds everything against what the clients were told. The
 // nodes are stopped by it.
@@ -32,12 +29,11 @@ func (f *fleet) check(l *load) {
 	f.checkOwners()
 	f.checkBreakers()
 	f.checkRecords(l)
-	f.checkExecutions(l)
 	if err := linearizable(l.history); err != nil {
 		f.Error(err)
 	}
 	f.stopAll()
-	f.checkDisks()
+	f.checkDisks(l)
 	f.checkLogs()
 	f.say("checked")
 }
@@ -48,7 +44,7 @@ func (f *fleet) awaitFinal() {
 	for _, n := range f.nodes {
 		c := newCaller(f, n)
 		defer c.close()
-		f.await(settlePatience, "all payments are final at "+n.name, func() error {
+		f.await(settleWithin, "all payments are final at "+n.name, func() error {
 			for _, state := range []messages.StatusFilter{"draft", "executed"} {
 				var page messages.DisbursementsResult
 				params := &messages.DisbursementsParams{Status: state, Page: messages.Page{Limit: 1}}
@@ -68,7 +64,7 @@ func (f *fleet) awaitFinal() {
 // exactly the owner does its work; never may two do it under the same fence.
 func (f *fleet) checkOwners() {
 	f.Helper()
-	f.await(settlePatience, "each shard has one owner", func() error {
+	f.await(settleWithin, "each shard has one owner", func() error {
 		owners := make(map[messages.ShardID]messages.ShardInfo)
 		active := make(map[messages.ShardID]string)
 		for _, n := range f.nodes {
@@ -107,7 +103,7 @@ func (f *fleet) checkBreakers() {
 	for _, n := range f.nodes {
 		c := newCaller(f, n)
 		defer c.close()
-		f.await(settlePatience, "the breakers of "+n.name+" are closed", func() error {
+		f.await(settleWithin, "the breakers of "+n.name+" are closed", func() error {
 			var result messages.BreakersResult
 			err := c.try(0, callTimeout, messages.MethodSupervisionBreakers, &messages.BreakersParams{NotClosed: true}, &result)
 			if err == nil && len(result.Breakers) > 0 {
@@ -118,8 +114,8 @@ func (f *fleet) checkBreakers() {
 	}
 }
 
-// checkRecords reads all records from each node and holds them against what was
-// acknowledged and against the other nodes'.
+// checkRecords reads what each node serves and holds it against what was asked for and
+// against the other nodes'. What was acknowledged is held against their disks.
 func (f *fleet) checkRecords(l *load) {
 	f.Helper()
 	all := make([]map[messages.DisbursementID]*messages.DisbursementRow, len(f.nodes))
@@ -129,7 +125,7 @@ func (f *fleet) checkRecords(l *load) {
 	}
 	reading.Wait()
 	for i, n := range f.nodes {
-		f.checkAcknowledged(n, l, all[i])
+		f.checkServed(n, l, all[i])
 	}
 	for i, n := range f.nodes[1:] {
 		for _, id := range slices.Sorted(maps.Keys(all[0])) {
@@ -165,8 +161,8 @@ func (f *fleet) records(n *node) map[messages.DisbursementID]*messages.Disbursem
 	}
 }
 
-// checkAcknowledged finds what a node has lost or has twice.
-func (f *fleet) checkAcknowledged(n *node, l *load, rows map[messages.DisbursementID]*messages.DisbursementRow) {
+// checkServed finds payments that a node has twice, or that nobody asked for.
+func (f *fleet) checkServed(n *node, l *load, rows map[messages.DisbursementID]*messages.DisbursementRow) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	byRequest, byTransaction := make(map[string]messages.DisbursementID), make(map[string]messages.DisbursementID)
@@ -192,113 +188,23 @@ func (f *fleet) checkAcknowledged(n *node, l *load, rows map[messages.Disburseme
 			f.Errorf("at %s %d is %s", n.name, id, d.Status.State)
 		}
 	}
-	lost := 0
-	for id, p := range l.acked {
-		row := rows[id]
-		switch {
-		case row == nil:
-			if lost++; lost <= 5 {
-				f.Errorf("at %s %d (%s) is lost, which was acknowledged", n.name, id, p.requestID)
-			}
-		case row.Disbursement.Memo != p.requestID || row.Disbursement.Destination != p.destination || row.Disbursement.Amount != p.amount:
-			f.Errorf("at %s %d is %+v, acknowledged was %+v", n.name, id, row.Disbursement, p)
-		}
-	}
-	if lost > 5 {
-		f.Errorf("at %s %d are lost", n.name, lost)
-	}
-}
-
-// checkExecutions walks the balance history: no disbursement left the treasury twice,
-// none without a record, and each row follows from the one before.
-func (f *fleet) checkExecutions(l *load) {
-	f.Helper()
-	c := newCaller(f, f.nodes...)
-	defer c.close()
-	executed := make(map[messages.DisbursementID]int)
-	var newer *messages.BalanceSnapshot
-	params := &messages.PageParams{Page: messages.Page{Limit: 1000}}
-	for {
-		var page messages.BalanceHistoryResult
-		c.ask(messages.MethodBalanceHistory, params, &page)
-		for i := range page.Snapshots {
-			row := &page.Snapshots[i]
-			if newer != nil && (newer.ID != row.ID+1 || int64(newer.Balance) != int64(row.Balance)+newer.Delta) {
-				f.Errorf("history row %+v does not follow from %+v", newer, row)
-			}
-			newer = row
-			if row.Event == messages.EventExecuted && row.DisbursementID != nil {
-				executed[*row.DisbursementID]++
-			}
-		}
-		if params.Cursor = page.NextCursor; params.Cursor == 0 {
-			break
-		}
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for id, times := range executed {
-		if times != 1 {
-			f.Errorf("%d left the treasury %d times", id, times)
-		}
-	}
-	for id := range l.acked {
-		if executed[id] == 0 {
-			f.Errorf("%d is final and never left the treasury", id)
-		}
-	}
-}
-
-// books are what `bursar verify` finds on a disk.
-type books struct {
-	Index    uint64 `json:"index"`
-	Checksum string `json:"checksum"`
-	Faults   uint64 `json:"faults"`
-	Records  uint64 `json:"disbursements"`
-	Payments uint64 `json:"payments"`
 }
 
 // checkDisks rebuilds each node's books from its disk, at the same index, and holds
-// them against their own rules and against one another.
-func (f *fleet) checkDisks() {
+// them against their own rules, what was acknowledged, and one another.
+func (f *fleet) checkDisks(l *load) {
 	f.Helper()
-	to := uint64(0)
+	var dirs []check.Dir
 	for _, n := range f.nodes {
-		b := f.verify(n, 0)
-		if to == 0 || b.Index < to {
-			to = b.Index
+		dirs = append(dirs, check.Dir{Name: n.name, Data: n.data})
+	}
+	done, err := check.Dirs(f.Context(), dirs, 0, f.dir, &l.ledger)
+	f.must(err)
+	b := done.Books()
+	f.say("the books at %d: %d records, %d payments", b.Index, b.Disbursements, b.Payments)
+	for _, v := range done.Verdicts() {
+		if !v.Kept {
+			f.Errorf("on the disks: %s", v.Text)
 		}
 	}
-	var first books
-	for i, n := range f.nodes {
-		b := f.verify(n, to)
-		if i == 0 {
-			first = b
-			f.say("the books at %d: %d records, %d payments, checksum %s", b.Index, b.Records, b.Payments, b.Checksum)
-		}
-		if b != first {
-			f.Errorf("the books of %s are %+v, those of %s %+v", f.nodes[0].name, first, n.name, b)
-		}
-	}
-}
-
-func (f *fleet) verify(n *node, to uint64) books {
-	f.Helper()
-	command := exec.Command(program, "verify", "--data", n.data, "--to", strconv.FormatUint(to, 10), "--output", "json", "--all")
-	out, err := command.Output()
-	if err != nil {
-		f.Errorf("verify %s: %v\n%s", n.data, err, stderrOf(err))
-	}
-	var b books
-	if err := json.Unmarshal(out, &b); err != nil {
-		f.Fatalf("verify %s said %q: %v", n.data, out, err)
-	}
-	return b
-}
-
-func stderrOf(err error) string {
-	if exit := new(exec.ExitError); errors.As(err, &exit) {
-		return string(exit.Stderr)
-	}
-	return ""
 }

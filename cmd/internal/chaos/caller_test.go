@@ -2,20 +2,21 @@ package chaos_test
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"time"
 
 	"github.com/the-block/bursar/messages"
-	"github.com/the-block/bursar/messages/wire"
+	"github.com/the-block/bursar/messages/client"
 )
 
 const (
-	callTimeout  = 5 * time.Second        // of one attempt, the wire's own default
-	callPatience = time.Minute            // of one call with all its attempts
-	avoidAfter   = 300 * time.Millisecond // how long a node that broke a call is passed over
-	pauseFirst   = 5 * time.Millisecond
-	pauseMost    = 100 * time.Millisecond
+	callTimeout = 5 * time.Second        // of one attempt, the wire's own default
+	callWithin  = time.Minute            // of one call with all its attempts
+	avoidAfter  = 300 * time.Millisecond // how long a node that broke a call is passed over
+	pauseFirst  = 5 * time.Millisecond
+	pauseMost   = 100 * time.Millisecond
 )
 
 // caller is a client as a careful one is written: it has a connection to each node,
@@ -24,7 +25,7 @@ const (
 type caller struct {
 	fleet *fleet
 	nodes []*node
-	links []*wire.Client
+	links []*client.Client
 	avoid []time.Time
 	next  int
 	// timeout bounds an attempt.
@@ -33,7 +34,7 @@ type caller struct {
 
 func newCaller(f *fleet, nodes ...*node) *caller {
 	return &caller{
-		fleet: f, nodes: nodes, links: make([]*wire.Client, len(nodes)), avoid: make([]time.Time, len(nodes)),
+		fleet: f, nodes: nodes, links: make([]*client.Client, len(nodes)), avoid: make([]time.Time, len(nodes)),
 		timeout: f.attempt,
 	}
 }
@@ -50,31 +51,17 @@ func (c *caller) close() {
 func (c *caller) try(k int, timeout time.Duration, method string, params messages.Params, result messages.Result) error {
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
-	if c.links[k] != nil && c.links[k].Err() != nil {
-		c.links[k].Close()
-		c.links[k] = nil
-	}
 	if c.links[k] == nil {
-		link, err := c.dial(ctx, c.nodes[k].addr(0))
-		if err != nil {
-			return messages.Errorf(messages.CodeUnavailable, "%v", err)
-		}
-		c.links[k] = link
+		c.links[k] = client.New(client.Config{
+			Addrs: []string{c.nodes[k].addr(0)}, DialTimeout: time.Second,
+			TLS: func() (*tls.Config, error) { return c.fleet.secure, nil },
+		})
 	}
 	return c.links[k].Call(ctx, method, params, result)
 }
 
-func (c *caller) dial(ctx context.Context, addr string) (*wire.Client, error) {
-	ctx, cancel := context.WithTimeout(ctx, time.Second)
-	defer cancel()
-	if c.fleet.secure != nil {
-		return wire.DialTLS(ctx, addr, c.fleet.secure)
-	}
-	return wire.Dial(ctx, addr)
-}
-
 // call makes a call until it has an outcome, and tells how many attempts that took. An
-// error is a refusal, or callPatience at its end.
+// error is a refusal, or callWithin at its end.
 func (c *caller) call(method string, params messages.Params, result messages.Result) (attempts int, err error) {
 	begun, pause := time.Now(), pauseFirst
 	for attempts = 1; ; attempts++ {
@@ -84,8 +71,8 @@ func (c *caller) call(method string, params messages.Params, result messages.Res
 			return attempts, err
 		}
 		c.avoid[k] = time.Now().Add(avoidAfter)
-		if time.Since(begun) > callPatience || c.fleet.over.Load() {
-			return attempts, fmt.Errorf("%s has no outcome after %s and %d attempts: %w", method, callPatience, attempts, err)
+		if time.Since(begun) > callWithin || c.fleet.over.Load() {
+			return attempts, fmt.Errorf("%s has no outcome after %s and %d attempts: %w", method, callWithin, attempts, err)
 		}
 		time.Sleep(pause)
 		pause = min(2*pause, pauseMost)

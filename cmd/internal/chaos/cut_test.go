@@ -52,7 +52,7 @@ func (f *fleet) awaitHealed() {
 	f.Helper()
 	begun := time.Now()
 	for _, n := range f.nodes {
-		f.await(startPatience, "all nodes are well by the word of "+n.name, func() error { return f.wellBy(n) })
+		f.await(startWithin, "all nodes are well by the word of "+n.name, func() error { return f.wellBy(n) })
 	}
 	took := time.Since(begun)
 	f.say("healed after %s", took.Round(time.Millisecond))
@@ -121,7 +121,7 @@ func (p *probe) run(n *node, l *load, cut time.Time, client int) {
 			}
 			continue
 		}
-		pay := payment{requestID: fmt.Sprintf("probe-%d-%d-%s", client, i, n.name), destination: "tb1probe", amount: 1, begun: begun}
+		pay := payment{requestID: fmt.Sprintf("probe-%d-%d-%s", client, i, n.name), destination: "tb1probe", amount: 1}
 		if l.submit(pay, func(params messages.Params, result messages.Result) error {
 			return c.try(0, cutTimeout, messages.MethodSubmitDisbursement, params, result)
 		}) != nil {

@@ -136,17 +136,15 @@ func (f *fleet) fill(l *load, most int) {
 func (l *load) plan(c *caller, n int) {
 	params := new(messages.PlanParams)
 	params.RequestID = fmt.Sprintf("plan-%d", n)
-	ours := make(map[string]payment, planItems)
 	for i := range planItems {
-		p := payment{requestID: fmt.Sprintf("plan-%d-%d", n, i), destination: "tb1plan", amount: 1, begun: time.Now()}
-		ours[p.requestID] = p
+		p := payment{requestID: fmt.Sprintf("plan-%d-%d", n, i), destination: "tb1plan", amount: 1}
 		params.Items = append(params.Items, messages.PlanItem{Ref: p.requestID, Payload: messages.Payload{
 			Disbursement: messages.Disbursement{Destination: p.destination, Amount: p.amount, Memo: p.requestID, ScheduledEpoch: 1},
 		}})
 	}
 	l.mu.Lock()
-	for id := range ours {
-		l.asked[id] = true
+	for i := range params.Items {
+		l.asked[params.Items[i].Ref] = true
 	}
 	l.mu.Unlock()
 	var result messages.SubmitPlanResult
@@ -154,9 +152,7 @@ func (l *load) plan(c *caller, n int) {
 		l.fault("plan %d: %v", n, err)
 		return
 	}
-	for _, id := range result.IDs {
-		l.acknowledge(id.ID, ours[id.Ref])
-	}
+	l.ledger.Note(params, &result)
 }
 
 // TestFullDisk lets the disk of a node fill up: it stops and says why, the others go on,
@@ -190,11 +186,11 @@ func TestFullDisk(t *testing.T) {
 	n.mu.Unlock()
 	f.fill(l, 100_000) // until the log needs its next segment
 	select {
-	case <-p.ended:
-	case <-time.After(startPatience):
+	case <-p.Ended:
+	case <-time.After(startWithin):
 		f.Fatalf("%s goes on with a full disk", n.name)
 	}
-	f.say("its disk full, %s ended after %s: %v\n%s", n.name, time.Since(begun).Round(time.Millisecond), p.err, n.lastLog(3))
+	f.say("its disk full, %s ended after %s: %v\n%s", n.name, time.Since(begun).Round(time.Millisecond), p.Err, n.lastLog(3))
 	n.mustSay("no space left on device")
 	f.awaitServing(f.others(n))
 	f.must(os.Remove(filler))

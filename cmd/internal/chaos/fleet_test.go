@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -20,13 +19,14 @@ import (
 	"time"
 
 	"github.com/the-block/bursar/cmd/internal/certs"
+	"github.com/the-block/bursar/cmd/internal/localcluster"
 	"github.com/the-block/bursar/messages"
 )
 
 const (
-	startPatience = 30 * time.Second // until a node that was started serves
-	stopPatience  = 12 * time.Second // until a node that was asked to stop has ended
-	pollEvery     = 10 * time.Millisecond
+	startWithin = 30 * time.Second // until a node that was started serves
+	stopWithin  = 12 * time.Second // until a node that was asked to stop has ended
+	pollEvery   = 10 * time.Millisecond
 )
 
 // fleet is three nodes, each a process, and all that belongs to them.
@@ -67,15 +67,8 @@ type node struct {
 	expects []string
 
 	mu      sync.Mutex
-	process *process // the newest
-}
-
-// process is one start of a node. ended is closed when it is over, err says how.
-type process struct {
-	pid   int
-	ended chan struct{}
-	err   error
-	asked bool // to end; guarded by node.mu
+	process *localcluster.Process // the newest
+	asked   *localcluster.Process // the newest that was asked to end
 }
 
 var roles = []string{"primary", "replica", "observer"}
@@ -84,9 +77,10 @@ var roles = []string{"primary", "replica", "observer"}
 func newFleet(t *testing.T) *fleet {
 	t.Helper()
 	f := bareFleet(t)
-	base := freePorts(t, len(roles))
+	base, err := localcluster.FreePorts(len(roles))
+	f.must(err)
 	for i := range roles {
-		f.add("127.0.0.1", base+10*i)
+		f.add("127.0.0.1", base+localcluster.PortStep*i)
 	}
 	return f
 }
@@ -178,7 +172,7 @@ func (f *fleet) close() {
 	f.Logf("logs and data are kept in %s\nrepeat it with: go test ./cmd/internal/chaos -count=1 -v -timeout 60m -live %s -run '^%s$'",
 		f.dir, *live, strings.ReplaceAll(f.Name(), "/", "$/^"))
 	for _, n := range f.nodes {
-		f.Logf("the end of %s:\n%s", n.logPath, n.lastLog(6))
+		f.Log(n.lastLog(6))
 	}
 }
 
@@ -219,33 +213,25 @@ func (n *node) args() []string {
 }
 
 // start starts the node's process. One that ends without being asked to fails the test.
-func (n *node) start() *process {
+func (n *node) start() *localcluster.Process {
 	n.fleet.Helper()
-	logFile, err := os.OpenFile(n.logPath, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
-	n.fleet.must(err)
-	defer logFile.Close() // the process has its own
-	name, args := n.program, n.args()
+	spec := localcluster.Spec{Program: n.program, Args: n.args(), LogPath: n.logPath, Attr: dieWithUs()}
 	if n.inside != "" {
-		name, args = "ip", append([]string{"netns", "exec", n.inside, n.program}, args...)
+		spec.Program, spec.Args = "ip", append([]string{"netns", "exec", n.inside, n.program}, n.args()...)
 	}
-	command := exec.Command(name, args...)
-	command.Env = slices.DeleteFunc(os.Environ(), func(entry string) bool { return strings.HasPrefix(entry, "BURSAR_") })
-	command.Stdout, command.Stderr = logFile, logFile
-	command.SysProcAttr = dieWithUs()
-	n.fleet.must(command.Start())
-	p := &process{pid: command.Process.Pid, ended: make(chan struct{})}
+	p, err := localcluster.Start(spec)
+	n.fleet.must(err)
 	n.mu.Lock()
 	n.process = p
 	n.mu.Unlock()
 	go func() {
-		p.err = command.Wait()
+		<-p.Ended
 		n.mu.Lock()
-		asked := p.asked
+		asked := n.asked == p
 		n.mu.Unlock()
 		if !asked && !n.mayEnd {
-			n.fleet.Errorf("%s ended by itself: %v", n.name, p.err)
+			n.fleet.Errorf("%s ended by itself: %v", n.name, p.Err)
 		}
-		close(p.ended)
 	}()
 	return p
 }
@@ -255,30 +241,25 @@ func (n *node) signal(s syscall.Signal) {
 	n.mu.Lock()
 	p := n.process
 	n.mu.Unlock()
-	_ = syscall.Kill(p.pid, s)
+	_ = p.Signal(s)
 }
 
 // ask asks the process to end and gives it; nil if none runs.
-func (n *node) ask(s syscall.Signal) *process {
+func (n *node) ask(s syscall.Signal) *localcluster.Process {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if n.process == nil {
+	if n.process == nil || n.process.Over() {
 		return nil
 	}
-	select {
-	case <-n.process.ended:
-		return nil
-	default:
-	}
-	n.process.asked = true
-	_ = syscall.Kill(n.process.pid, s) // it may be ending by itself
+	n.asked = n.process
+	_ = n.process.Signal(s) // it may be ending by itself
 	return n.process
 }
 
 // kill ends the node at once, if it runs.
 func (n *node) kill() {
 	if p := n.ask(syscall.SIGKILL); p != nil {
-		<-p.ended
+		<-p.Ended
 	}
 }
 
@@ -290,14 +271,14 @@ func (n *node) stop() time.Duration {
 		return 0
 	}
 	select {
-	case <-p.ended:
-		if p.err != nil {
-			n.fleet.Errorf("%s did not stop in order: %v\n%s", n.name, p.err, n.lastLog(6))
+	case <-p.Ended:
+		if p.Err != nil {
+			n.fleet.Errorf("%s did not stop in order: %v\n%s", n.name, p.Err, n.lastLog(6))
 		}
-	case <-time.After(stopPatience):
+	case <-time.After(stopWithin):
 		n.signal(syscall.SIGQUIT) // its goroutines go to its log
-		<-p.ended
-		n.fleet.Errorf("%s had not stopped after %s; its goroutines are in %s", n.name, stopPatience, n.logPath)
+		<-p.Ended
+		n.fleet.Errorf("%s had not stopped after %s; its goroutines are in %s", n.name, stopWithin, n.logPath)
 	}
 	return time.Since(begun)
 }
@@ -324,7 +305,7 @@ func (n *node) status() (messages.ClusterStatusResult, error) {
 func (n *node) awaitReady() time.Duration {
 	n.fleet.Helper()
 	begun := time.Now()
-	n.fleet.await(startPatience, n.name+" is ready", func() error {
+	n.fleet.await(startWithin, n.name+" is ready", func() error {
 		s, err := n.status()
 		if err == nil && !s.Ready {
 			err = errors.New(s.Reason)
@@ -335,29 +316,22 @@ func (n *node) awaitReady() time.Duration {
 }
 
 // await asks until there is no error.
-func (f *fleet) await(patience time.Duration, what string, ask func() error) {
+func (f *fleet) await(within time.Duration, what string, ask func() error) {
 	f.Helper()
-	for deadline := time.Now().Add(patience); ; {
+	for deadline := time.Now().Add(within); ; {
 		err := ask()
 		if err == nil {
 			return
 		}
 		if time.Now().After(deadline) {
-			f.Fatalf("not within %s: %s: %v", patience, what, err)
+			f.Fatalf("not within %s: %s: %v", within, what, err)
 		}
 		time.Sleep(pollEvery)
 	}
 }
 
 // lastLog is the end of the node's log.
-func (n *node) lastLog(lines int) string {
-	text, err := os.ReadFile(n.logPath)
-	if err != nil {
-		return err.Error()
-	}
-	all := strings.Split(strings.TrimSpace(string(text)), "\n")
-	return "  " + strings.Join(all[max(0, len(all)-lines):], "\n  ")
-}
+func (n *node) lastLog(lines int) string { return localcluster.Tail(n.logPath, lines) }
 
 // alarming is what no node may ever write into its log.
 var alarming = regexp.MustCompile(`(?m)^(panic:|fatal error:|goroutine \d+ \[|.*it hangs after|.*level=ERROR).*$`)
@@ -381,7 +355,7 @@ func (f *fleet) checkLogs() {
 // prints that line.
 func (n *node) mustSay(parts ...string) {
 	n.fleet.Helper()
-	n.fleet.await(startPatience, fmt.Sprintf("%s says %q", n.name, parts), func() error {
+	n.fleet.await(startWithin, fmt.Sprintf("%s says %q", n.name, parts), func() error {
 		text, err := os.ReadFile(n.logPath)
 		if err != nil {
 			return err
@@ -392,30 +366,6 @@ func (n *node) mustSay(parts ...string) {
 				return nil
 			}
 		}
-		return fmt.Errorf("its log ends:\n%s", n.lastLog(5))
+		return fmt.Errorf("%s", n.lastLog(5))
 	})
-}
-
-// freePorts finds room for nodes, ten ports each, below the ports that a system gives
-// to clients.
-func freePorts(t *testing.T, nodes int) int {
-	t.Helper()
-	for base := 12000 + os.Getpid()%300*40; base < 32000; base += 40 {
-		if free(base, base+10*nodes) {
-			return base
-		}
-	}
-	t.Fatal("no room for the nodes' ports")
-	return 0
-}
-
-func free(from, to int) bool {
-	for port := from; port < to; port++ {
-		listener, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
-		if err != nil {
-			return false
-		}
-		listener.Close()
-	}
-	return true
 }

@@ -111,31 +111,31 @@ func stepBallot(state, input any, out ballotIs) (bool, any) {
 	return true, next
 }
 
-// checkPatience bounds the search for an order that explains a history.
-const checkPatience = 2 * time.Minute
+// searchTimeout bounds the search for an order that explains a history.
+const searchTimeout = 2 * time.Minute
 
 // linearizable reports why a history is not.
 func linearizable(history []porcupine.Operation) error {
-	switch porcupine.CheckOperationsTimeout(treasuryModel, history, checkPatience) {
+	switch porcupine.CheckOperationsTimeout(treasuryModel, history, searchTimeout) {
 	case porcupine.Ok:
 		return nil
 	case porcupine.Unknown:
-		return fmt.Errorf("whether the history of %d calls is linearizable is not known after %s", len(history), checkPatience)
+		return fmt.Errorf("whether the history of %d calls is linearizable is not known after %s", len(history), searchTimeout)
 	default:
 	}
 	for _, part := range treasuryModel.Partition(history) {
-		if porcupine.CheckOperationsTimeout(treasuryModel, part, checkPatience) == porcupine.Ok {
+		if porcupine.CheckOperationsTimeout(treasuryModel, part, searchTimeout) == porcupine.Ok {
 			continue
 		}
 		slices.SortFunc(part, func(a, b porcupine.Operation) int { return int(a.Return - b.Return) })
-		return fmt.Errorf("the history of %s is not linearizable: %s", keyOf(part[0].Input), story(part))
+		return fmt.Errorf("the history of %s is not linearizable: %s", keyOf(part[0].Input), explain(part))
 	}
 	return nil
 }
 
-// story finds the call whose answer nothing before it explains, and tells what came just
+// explain finds the call whose answer nothing before it explains, and tells what came just
 // before that.
-func story(part []porcupine.Operation) string {
+func explain(part []porcupine.Operation) string {
 	n := firstBad(part)
 	text := fmt.Sprintf("no order explains call %d of %d", n+1, len(part))
 	for _, op := range part[max(0, n-12) : n+1] {
@@ -171,7 +171,7 @@ func explained(part []porcupine.Operation, n int) bool {
 			history = append(history, op)
 		}
 	}
-	return porcupine.CheckOperationsTimeout(treasuryModel, history, checkPatience) == porcupine.Ok
+	return porcupine.CheckOperationsTimeout(treasuryModel, history, searchTimeout) == porcupine.Ok
 }
 
 func op(client int, from, to int64, input, output any) porcupine.Operation {

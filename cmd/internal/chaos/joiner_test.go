@@ -62,8 +62,8 @@ func TestBadJoiners(t *testing.T) {
 			n.mustSay(test.says...)
 			if test.ends {
 				select {
-				case <-p.ended:
-				case <-time.After(startPatience):
+				case <-p.Ended:
+				case <-time.After(startWithin):
 					t.Errorf("the stranger does not end")
 				}
 			}
@@ -191,7 +191,7 @@ func (f *fleet) makeLead(n *node) {
 	f.Helper()
 	c := newCaller(f, f.nodes...)
 	defer c.close()
-	f.await(startPatience, n.name+" leads", func() error {
+	f.await(startWithin, n.name+" leads", func() error {
 		if leader := f.leader(); leader != n.name {
 			return errors.Join(fmt.Errorf("%q leads", leader), c.try(0, callTimeout, messages.MethodTransferLeader,
 				&messages.TransferParams{Node: n.name}, new(messages.TransferResult)))

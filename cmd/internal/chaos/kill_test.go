@@ -71,7 +71,7 @@ func (f *fleet) awaitWhole() {
 	f.Helper()
 	c := newCaller(f, f.nodes...)
 	defer c.close()
-	f.await(startPatience, "three nodes that keep up", func() error {
+	f.await(startWithin, "three nodes that keep up", func() error {
 		var applied []uint64
 		for k, n := range f.nodes {
 			var s messages.ClusterStatusResult
@@ -88,7 +88,7 @@ func (f *fleet) awaitWhole() {
 		}
 		return nil
 	})
-	f.await(startPatience, "the executor's node leads", func() error {
+	f.await(startWithin, "the executor's node leads", func() error {
 		executor, leader := f.executor(), f.leader()
 		if executor == leader && executor != "" {
 			return nil

@@ -11,6 +11,7 @@ import (
 
 	"github.com/anishathalye/porcupine"
 
+	"github.com/the-block/bursar/cmd/internal/check"
 	"github.com/the-block/bursar/messages"
 )
 
@@ -19,7 +20,6 @@ type payment struct {
 	requestID   string
 	destination string
 	amount      messages.Amount
-	begun       time.Time
 }
 
 // load is many clients of all nodes.
@@ -32,8 +32,9 @@ type load struct {
 	done    atomic.Int64
 	ballots [ballotCount]atomic.Pointer[ballot]
 
+	ledger check.Ledger // of acknowledged submissions
+
 	mu       sync.Mutex
-	acked    map[messages.DisbursementID]payment
 	asked    map[string]bool // request ids of payments, acknowledged or not
 	history  []porcupine.Operation
 	attempts map[int]int
@@ -51,9 +52,9 @@ const (
 	ballotCount = 4
 	ballotCalls = 200                   // after which one is rolled back and another submitted
 	payers      = 6                     // clients that submit payments
-	witnesses   = 6                     // clients whose calls are the history
+	watchers    = 6                     // clients whose calls are the history
 	payPause    = 4 * time.Millisecond  // so that the machine has room for three nodes
-	witnessMost = 40 * time.Millisecond // the longest pause of a witness
+	lookPause   = 40 * time.Millisecond // the longest pause of a watcher
 	accrual     = messages.Amount(1e6)  // far above all payments together between two looks
 	firstIncome = messages.Amount(1e12) // enough for all of them
 	farAway     = messages.Epoch(1 << 40)
@@ -64,7 +65,7 @@ func (f *fleet) startLoad() *load {
 	f.Helper()
 	l := &load{
 		fleet: f, begun: time.Now(), over: make(chan struct{}),
-		acked: make(map[messages.DisbursementID]payment), asked: make(map[string]bool), attempts: make(map[int]int),
+		asked: make(map[string]bool), attempts: make(map[int]int),
 	}
 	c := newCaller(f, f.nodes...)
 	defer c.close()
@@ -76,8 +77,8 @@ func (f *fleet) startLoad() *load {
 	for i := range payers {
 		l.all.Go(func() { l.pay(i) })
 	}
-	for i := range witnesses {
-		l.all.Go(func() { l.witness(payers + i) })
+	for i := range watchers {
+		l.all.Go(func() { l.watch(payers + i) })
 	}
 	return l
 }
@@ -90,8 +91,8 @@ func (l *load) stop() {
 	l.all.Wait()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.fleet.say("the clients: %d payments acknowledged, %d calls in the history, calls by attempts %v, the slowest call %s",
-		len(l.acked), len(l.history), l.attempts, l.slowest.Round(time.Millisecond))
+	l.fleet.say("the clients: %d submissions acknowledged, %d calls in the history, calls by attempts %v, the slowest call %s",
+		l.ledger.Len(), len(l.history), l.attempts, l.slowest.Round(time.Millisecond))
 }
 
 // abandon ends the clients of a scenario that has failed.
@@ -159,7 +160,7 @@ func (l *load) pay(client int) {
 	for n := 1; l.pause(payPause); n++ {
 		p := payment{
 			requestID: fmt.Sprintf("pay-%d-%d", client, n), destination: fmt.Sprintf("tb1payee%d", n%5),
-			amount: messages.Amount(1 + n%9), begun: time.Now(),
+			amount: messages.Amount(1 + n%9),
 		}
 		err := l.submit(p, func(params messages.Params, result messages.Result) error {
 			return l.call(c, messages.MethodSubmitDisbursement, params, result)
@@ -184,26 +185,16 @@ func (l *load) submit(p payment, call func(messages.Params, messages.Result) err
 	if err := call(params, &result); err != nil {
 		return err
 	}
-	l.acknowledge(result.ID, p)
+	l.ledger.Note(params, &result)
 	return nil
 }
 
-// acknowledge notes that a payment was acknowledged.
-func (l *load) acknowledge(id messages.DisbursementID, p payment) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if other, taken := l.acked[id]; taken {
-		l.fault("id %d was given to %s and to %s", id, other.requestID, p.requestID)
-	}
-	l.acked[id] = p
-}
-
-// witness makes the calls of the history.
-func (l *load) witness(client int) {
+// watch makes the calls of the history.
+func (l *load) watch(client int) {
 	c := newCaller(l.fleet, l.fleet.nodes...)
 	defer c.close()
 	c.next = client
-	for n := 1; l.pause(rand.N(witnessMost)); n++ {
+	for n := 1; l.pause(rand.N(lookPause)); n++ {
 		switch which := rand.IntN(10); {
 		case which < 1:
 			l.accrue(c, client, accrual)
@@ -269,6 +260,7 @@ func (l *load) openBallot(c *caller, i int) {
 		l.fault("%s: %v", params.RequestID, err)
 		return
 	}
+	l.ledger.Note(params, &result)
 	queue := &messages.IDParams{ID: result.ID}
 	queue.RequestID = l.requestID("queue", i)
 	err := l.call(c, messages.MethodQueueDisbursement, queue, new(messages.TransitionResult))

@@ -1,14 +1,13 @@
 package chaos_test
 
 import (
-	"context"
 	"flag"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"testing"
-	"time"
+
+	"github.com/the-block/bursar/cmd/internal/localcluster"
 )
 
 var (
@@ -36,24 +35,11 @@ func run(m *testing.M) int {
 	}
 	defer os.RemoveAll(dir)
 	program = filepath.Join(dir, "bursar")
-	if err := build(program, nil); err != nil {
+	if err := localcluster.Build(program); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
 	return m.Run()
-}
-
-// build builds the program. overlay, if any, is a file for go build -overlay: other
-// source files in the place of some.
-func build(to string, overlay []string) error {
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
-	defer cancel()
-	args := append([]string{"build", "-o", to}, overlay...)
-	out, err := exec.CommandContext(ctx, "go", append(args, "github.com/the-block/bursar/cmd/bursar")...).CombinedOutput()
-	if err != nil {
-		return fmt.Errorf("build the program: %w\n%s", err, out)
-	}
-	return nil
 }
 
 // needs skips a scenario unless it was asked for: with -live full, or also with short.

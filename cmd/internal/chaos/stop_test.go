@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/the-block/bursar/cmd/internal/localcluster"
 	"github.com/the-block/bursar/messages"
 )
 
@@ -107,7 +108,7 @@ func TestStopTogether(t *testing.T) {
 		}
 	}
 	f.check(l)
-	f.distribution("three nodes that stop together", took, 0, stopPatience)
+	f.distribution("three nodes that stop together", took, 0, stopWithin)
 }
 
 // TestRollingUpgrade restarts each node with a newer program, one after the other, while
@@ -166,6 +167,6 @@ func (f *fleet) rebuilt(name string, changes map[string]string) string {
 	overlay := filepath.Join(f.dir, name+".json")
 	f.must(os.WriteFile(overlay, []byte(`{"Replace": {`+strings.Join(replace, ", ")+`}}`), 0o644))
 	to := filepath.Join(f.dir, "bursar-"+name)
-	f.must(build(to, []string{"-overlay", overlay}))
+	f.must(localcluster.Build(to, "-overlay", overlay))
 	return to
 }

@@ -25,8 +25,8 @@ func BenchmarkSibling(b *testing.B) {
 			cfg := config(b.TempDir())
 			cfg.FaultInjection = true
 			m, err := launch(cfg)
-			check(b, err)
-			defer func() { check(b, m.stop()) }()
+			mustDo(b, err)
+			defer func() { mustDo(b, m.stop()) }()
 			ctx, cancel := context.WithCancel(context.Background())
 			defer cancel()
 			sibling, poisoned := twoOfOneShard(ctx, b, m)
@@ -46,7 +46,7 @@ func BenchmarkSibling(b *testing.B) {
 			b.ResetTimer()
 			for i := range b.N {
 				began := time.Now()
-				check(b, client.Call(ctx, messages.MethodVote, ballot(sibling, i), new(messages.VoteResult)))
+				mustDo(b, client.Call(ctx, messages.MethodVote, ballot(sibling, i), new(messages.VoteResult)))
 				took = append(took, time.Since(began))
 			}
 			b.StopTimer()
@@ -56,7 +56,7 @@ func BenchmarkSibling(b *testing.B) {
 	}
 }
 
-func check(b *testing.B, err error) {
+func mustDo(b *testing.B, err error) {
 	b.Helper()
 	if err != nil {
 		b.Fatal(err)
@@ -66,7 +66,7 @@ func check(b *testing.B, err error) {
 func (m *member) client(ctx context.Context, b *testing.B) *wire.Client {
 	b.Helper()
 	c, err := wire.Dial(ctx, m.cfg.Address(node.PortRPC))
-	check(b, err)
+	mustDo(b, err)
 	return c
 }
 
@@ -75,7 +75,7 @@ func (m *member) tell(ctx context.Context, b *testing.B, method string, p messag
 	b.Helper()
 	c := m.client(ctx, b)
 	defer c.Close()
-	check(b, c.Call(ctx, method, p, messages.MethodByName(method).NewResult()))
+	mustDo(b, c.Call(ctx, method, p, messages.MethodByName(method).NewResult()))
 }
 
 // ballot is one voter's: voters are few, so that the record stays small.
@@ -100,7 +100,7 @@ func twoOfOneShard(ctx context.Context, b *testing.B, m *member) (first, last me
 	}}
 	for i := range 65 {
 		var r messages.SubmitDisbursementResult
-		check(b, c.Call(ctx, messages.MethodSubmitDisbursement, p, &r))
+		mustDo(b, c.Call(ctx, messages.MethodSubmitDisbursement, p, &r))
 		if i == 0 {
 			first = r.ID
 		}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/the-block/bursar/actors/treasury"
 	"github.com/the-block/bursar/actors/treasury/disbursement"
+	"github.com/the-block/bursar/cmd/internal/check"
 	"github.com/the-block/bursar/messages"
 	"github.com/the-block/bursar/persistence"
 )
@@ -64,87 +65,43 @@ func (w *simWorld) unsettled() string {
 			return fmt.Sprintf("%s: breakers %v", m.name, paths)
 		}
 	}
-	return w.unpaid()
-}
-
-// records reads all disbursements of a node, by id from 1.
-func (w *simWorld) records(store *persistence.Store) []disbursement.Record {
-	records := []disbursement.Record{{}} // there is no 0
-	from, to := persistence.RecordKey(treasury.TableDisbursements, 1), persistence.TableEnd(treasury.TableDisbursements)
-	for last := uint64(0); ; from = persistence.RecordKey(treasury.TableDisbursements, last+1) {
-		count := len(records)
-		err := store.Scan(from, to, false, persistence.ViewRowsMax, func(key persistence.Key, v persistence.Value) bool {
-			last, _ = key.Number()
-			r, err := disbursement.DecodeRecord(v.Data)
-			if err != nil || last != uint64(len(records)) {
-				w.problem("disbursement %d: %v", last, err)
-			}
-			records = append(records, r)
-			return true
-		})
-		if err != nil {
-			w.problem("%v", err)
-		}
-		if len(records) == count {
-			return records
-		}
+	late, err := check.Due(w.members[0].node.Load().Store(), simSlack)
+	if err != nil {
+		return err.Error()
 	}
-}
-
-// unpaid says what is due and not done; "" if nothing is.
-func (w *simWorld) unpaid() string {
-	store := w.members[0].node.Load().Store()
-	epoch, epochErr := store.Counter(treasury.CounterEpoch)
-	balance, err := store.Counter(treasury.CounterTreasury)
-	if err != nil || epochErr != nil {
-		return fmt.Sprint(err, epochErr)
-	}
-	records := w.records(store)
-	for id := 1; id < len(records); id++ {
-		r := &records[id]
-		met := true
-		for _, dep := range r.Deps {
-			met = met && records[dep].State == messages.Finalized
-			if records[dep].State == messages.RolledBack && !r.State.Final() {
-				return fmt.Sprintf("disbursement %d is %s, its dependency %d is rolled back", id, r.State, dep)
-			}
-		}
-		due, ok := disbursement.DueEpoch(*r)
-		if !ok || due+simSlack > messages.Epoch(epoch) {
-			continue
-		}
-		funded := int64(r.Payload.Disbursement.Amount) <= balance
-		if !r.AwaitsExecution() || met && funded {
-			return fmt.Sprintf("disbursement %d is %s, its step was due at epoch %d, and it is %d", id, r.State, due, epoch)
-		}
-	}
-	return ""
+	return late
 }
 
 // check holds the end of a run against the promises.
 func (w *simWorld) check() {
-	store := w.members[0].node.Load().Store()
-	report, err := treasury.Audit(context.Background(), store)
-	if err == nil {
-		err = report.Err()
-	}
-	if err != nil {
-		w.problem("the books: %v", err)
-	}
-	sum, at, err := store.Digest()
-	for _, m := range w.members[1:] {
-		if s, a, otherErr := m.node.Load().Store().Digest(); err != nil || otherErr != nil || a != at || s != sum {
-			w.problem("I6: the Stores of n1 at %d and %s at %d differ (%v, %v)", at, m.name, a, err, otherErr)
+	var ledger check.Ledger
+	for _, c := range w.clients.calls {
+		if c.err == nil {
+			ledger.Note(c.params, c.result)
 		}
 	}
-	w.checkCalls(store)
-	w.tell("", "%d disbursements, %d paid, at index %d", report.Disbursements, report.Payments, report.Index)
+	all := check.New(&ledger)
+	for _, m := range w.members {
+		if err := all.Look(context.Background(), string(m.name), m.node.Load().Store()); err != nil {
+			w.problem("%v", err)
+			return
+		}
+	}
+	if err := all.Err(); err != nil {
+		w.problem("%v", err)
+	}
+	w.checkCalls(w.members[0].node.Load().Store())
+	books := all.Books()
+	w.tell("", "%d disbursements, %d paid, at index %d", books.Disbursements, books.Payments, books.Index)
 }
 
 // checkCalls holds what the clients were told against what is there: what was
 // acknowledged is there exactly once (I1), what was refused left no trace (I8).
 func (w *simWorld) checkCalls(store *persistence.Store) {
-	records := w.records(store)
+	records, err := check.Records(store)
+	if err != nil {
+		w.problem("%v", err)
+	}
 	times := make(map[string]int) // by what bears the call's id: a memo, a voter, a reason
 	ids := make(map[string]messages.DisbursementID)
 	for id := 1; id < len(records); id++ {

@@ -22,7 +22,7 @@ var parcels = sync.Pool{New: func() any { return new(parcel) }}
 func parcelCodecs(b *testing.B) *actors.Codecs {
 	b.Helper()
 	codecs := new(actors.Codecs)
-	check(b, actors.Register(codecs, 1,
+	mustDo(b, actors.Register(codecs, 1,
 		func(b []byte, p *parcel) []byte {
 			return append(binary.BigEndian.AppendUint64(b, p.number), p.rest[:]...)
 		},
@@ -73,9 +73,9 @@ func BenchmarkTellNode(b *testing.B) {
 				_, err := members[1].node.Actors().Spawn(actors.Spec{
 					Name: name, New: func() actors.Actor { return &taker{end: rounds, done: done} },
 				})
-				check(b, err)
+				mustDo(b, err)
 				refs[i], err = members[0].node.Actors().RefOn("n2", "/"+name)
-				check(b, err)
+				mustDo(b, err)
 			}
 			p := new(parcel)
 			b.SetBytes(128)
@@ -89,7 +89,7 @@ func BenchmarkTellNode(b *testing.B) {
 				}
 			}
 			for range refs {
-				check(b, <-done)
+				mustDo(b, <-done)
 			}
 			b.ReportMetric(float64(rounds*uint64(targets))/b.Elapsed().Seconds()/1e6, "M/s")
 		})

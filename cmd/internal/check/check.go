@@ -1,0 +1,271 @@
+package check
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/the-block/bursar/actors/treasury"
+	"github.com/the-block/bursar/actors/treasury/disbursement"
+	"github.com/the-block/bursar/cmd/internal/terminal"
+	"github.com/the-block/bursar/messages"
+	"github.com/the-block/bursar/persistence"
+)
+
+// ErrFailed is wrapped by the error of a check that found something.
+var ErrFailed = errors.New("the check failed")
+
+// Check looks at the Stores of a cluster's nodes, one after the other.
+type Check struct {
+	ledger *Ledger
+	kept   []kept
+}
+
+// kept is what one node kept.
+type kept struct {
+	name     string
+	digest   [32]byte
+	index    uint64
+	books    treasury.Report
+	missing  int // acknowledged submissions that are not there as they were acknowledged
+	firstBad string
+}
+
+// New begins a check against what a ledger remembers.
+func New(ledger *Ledger) *Check { return &Check{ledger: ledger} }
+
+// Look looks at a node's Store, which must be at rest. What is wrong is in the verdicts;
+// the error says why it could not be looked at.
+func (c *Check) Look(ctx context.Context, name string, store *persistence.Store) (err error) {
+	k := kept{name: name}
+	if k.books, err = treasury.Audit(ctx, store); err != nil {
+		return fmt.Errorf("check %s: %w", name, err)
+	}
+	if err := c.add(k, store); err != nil {
+		return fmt.Errorf("check %s: %w", name, err)
+	}
+	return nil
+}
+
+// add adds a node whose books were audited.
+func (c *Check) add(k kept, store *persistence.Store) (err error) {
+	if k.digest, k.index, err = store.Digest(); err != nil {
+		return err
+	}
+	if err := c.compare(&k, store); err != nil {
+		return err
+	}
+	c.kept = append(c.kept, k)
+	return nil
+}
+
+// compare looks for each acknowledged submission: the request must have made one record,
+// the one that the caller was told, with what the caller had asked for.
+func (c *Check) compare(k *kept, store *persistence.Store) error {
+	c.ledger.mu.Lock()
+	defer c.ledger.mu.Unlock()
+	for key, want := range c.ledger.taken {
+		found, ok, err := store.Request(want.request)
+		if err != nil {
+			return err
+		}
+		var fault string
+		switch {
+		case !ok:
+			fault = "is not there"
+		case uint64(want.id)-found.First >= uint64(found.Count) || int(found.Count) != want.records:
+			fault = fmt.Sprintf("made %d records from %d on", found.Count, found.First)
+		default:
+			fault, err = wrongly(store, want)
+		}
+		if err != nil {
+			return err
+		}
+		if fault != "" {
+			k.missing++
+			k.firstBad = fmt.Sprintf("%s: request %s, acknowledged as disbursement %d, %s", k.name, key, want.id, fault)
+		}
+	}
+	return nil
+}
+
+// wrongly says how a record differs from what was acknowledged, "" if it does not.
+func wrongly(store *persistence.Store, want acknowledged) (string, error) {
+	value, ok, err := store.Get(persistence.RecordKey(treasury.TableDisbursements, uint64(want.id)))
+	if err != nil || !ok {
+		return "has no record", err
+	}
+	record, err := disbursement.DecodeRecord(value.Data)
+	if err != nil {
+		return "", fmt.Errorf("disbursement %d: %w", want.id, err)
+	}
+	if d := &record.Payload.Disbursement; d.Destination != want.destination || d.Amount != want.amount {
+		return fmt.Sprintf("pays %d to %s, not %d to %s", d.Amount, d.Destination, want.amount, want.destination), nil
+	}
+	return "", nil
+}
+
+// Books are those of the first node that was looked at.
+func (c *Check) Books() treasury.Report { return c.kept[0].books }
+
+// Names lists the nodes that were looked at.
+func (c *Check) Names() string {
+	list := make([]string, 0, len(c.kept))
+	for i := range c.kept {
+		list = append(list, c.kept[i].name)
+	}
+	return strings.Join(list, ", ")
+}
+
+// Verdict is one promise, and whether it was kept.
+type Verdict struct {
+	Kept bool
+	Text string
+}
+
+// Verdicts are those over all Stores that were looked at: whether the books balance,
+// nothing is lost, nothing was paid twice, and all Stores are the same.
+func (c *Check) Verdicts() []Verdict {
+	var list []Verdict
+	for _, judge := range []func() (string, error){c.booksBalance, c.nothingLost, c.nothingTwice, c.allTheSame} {
+		text, err := judge()
+		if err != nil {
+			text = err.Error()
+		}
+		list = append(list, Verdict{err == nil, text})
+	}
+	return list
+}
+
+// Err is nil if every promise was kept.
+func (c *Check) Err() error {
+	errs := []error{ErrFailed}
+	for _, v := range c.Verdicts() {
+		if !v.Kept {
+			errs = append(errs, errors.New(v.Text))
+		}
+	}
+	if len(errs) == 1 {
+		return nil
+	}
+	return errors.Join(errs...)
+}
+
+func (c *Check) booksBalance() (string, error) {
+	for i := range c.kept {
+		if err := c.kept[i].books.Err(); err != nil {
+			return "", fmt.Errorf("the books of %s are wrong: %w", c.kept[i].name, err)
+		}
+	}
+	b := &c.kept[0].books
+	text := fmt.Sprintf("the books balance: accruals %s = treasury %s + accounts %s",
+		terminal.Group(uint64(b.Accruals)), terminal.Group(uint64(b.Treasury)), terminal.Group(uint64(b.Accounts)))
+	if b.Accruals != b.Treasury+b.Accounts {
+		return "", errors.New("not so: " + text)
+	}
+	return text, nil
+}
+
+func (c *Check) nothingLost() (string, error) {
+	c.ledger.mu.Lock()
+	defer c.ledger.mu.Unlock()
+	if err := c.ledger.contradiction(); err != nil {
+		return "", err
+	}
+	for i := range c.kept {
+		if k := &c.kept[i]; k.missing > 0 {
+			return "", fmt.Errorf("%d acknowledged submissions are not as they were acknowledged; %s", k.missing, k.firstBad)
+		}
+	}
+	text := fmt.Sprintf("all %s acknowledged submissions are there, each once, on every node", terminal.Group(uint64(len(c.ledger.taken))))
+	if c.ledger.beyond > 0 {
+		text += fmt.Sprintf(" (%s more were not remembered)", terminal.Group(uint64(c.ledger.beyond)))
+	}
+	return text, nil
+}
+
+// nothingTwice relies on the audit, which found each nonce used once, without gaps.
+func (c *Check) nothingTwice() (string, error) {
+	for i := range c.kept {
+		if c.kept[i].books.FaultCount > 0 {
+			return "", errors.New("whether something was executed twice cannot be told from wrong books")
+		}
+	}
+	return fmt.Sprintf("none was executed twice: %s payments, as many nonces, no gap between them", terminal.Group(c.kept[0].books.Payments)), nil
+}
+
+func (c *Check) allTheSame() (string, error) {
+	first := &c.kept[0]
+	if len(c.kept) == 1 {
+		return fmt.Sprintf("%s holds rows with the digest %x", first.name, first.digest[:8]), nil
+	}
+	for i := range c.kept[1:] {
+		if other := &c.kept[i+1]; first.digest != other.digest || first.index != other.index {
+			return "", fmt.Errorf("%s at index %d has the digest %x, %s at index %d has %x",
+				first.name, first.index, first.digest[:8], other.name, other.index, other.digest[:8])
+		}
+	}
+	return fmt.Sprintf("%s hold the same rows: digest %x", c.Names(), first.digest[:8]), nil
+}
+
+// Records reads all disbursements of a Store, by id; there is none at 0.
+func Records(store *persistence.Store) ([]disbursement.Record, error) {
+	records := []disbursement.Record{{}}
+	for {
+		before := len(records)
+		var bad error
+		from, to := persistence.RecordKey(treasury.TableDisbursements, uint64(before)), persistence.TableEnd(treasury.TableDisbursements)
+		err := store.Scan(from, to, false, persistence.ViewRowsMax, func(key persistence.Key, v persistence.Value) bool {
+			r, err := disbursement.DecodeRecord(v.Data)
+			if number, _ := key.Number(); err != nil || number != uint64(len(records)) {
+				bad = fmt.Errorf("disbursement %d behind %d: %w", number, len(records)-1, err)
+				return false
+			}
+			records = append(records, r)
+			return true
+		})
+		if err := errors.Join(err, bad); err != nil || len(records) == before {
+			return records, err
+		}
+	}
+}
+
+// Overdue says which of the records should have moved on and did not, at an epoch and a
+// balance of the treasury; "" if none. slack is how many epochs something may be late.
+func Overdue(records []disbursement.Record, epoch, slack messages.Epoch, balance int64) string {
+	for id := 1; id < len(records); id++ {
+		r, met := &records[id], true
+		for _, dep := range r.Deps {
+			met = met && records[dep].State == messages.Finalized
+			if records[dep].State == messages.RolledBack && !r.State.Final() {
+				return fmt.Sprintf("disbursement %d is %s, its dependency %d is rolled back", id, r.State, dep)
+			}
+		}
+		due, ok := disbursement.DueEpoch(*r)
+		if !ok || due+slack > epoch {
+			continue
+		}
+		if funded := int64(r.Payload.Disbursement.Amount) <= balance; !r.AwaitsExecution() || met && funded {
+			return fmt.Sprintf("disbursement %d is %s, its step was due at epoch %d, and it is %d", id, r.State, due, epoch)
+		}
+	}
+	return ""
+}
+
+// Due reads a Store and gives what is Overdue in it.
+func Due(store *persistence.Store, slack messages.Epoch) (string, error) {
+	epoch, err := store.Counter(treasury.CounterEpoch)
+	if err != nil {
+		return "", err
+	}
+	balance, err := store.Counter(treasury.CounterTreasury)
+	if err != nil {
+		return "", err
+	}
+	records, err := Records(store)
+	if err != nil {
+		return "", err
+	}
+	return Overdue(records, messages.Epoch(epoch), slack, balance), nil
+}

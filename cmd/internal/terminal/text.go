@@ -1,0 +1,92 @@
+// Package terminal is what people see and press: texts that cannot harm a terminal, tables,
+// a bar, a panel that changes in place, and single keys. Where nobody watches, all of it is
+// plain lines.
+package terminal
+
+import (
+	"io"
+	"os"
+	"strconv"
+	"strings"
+	"unicode"
+
+	"golang.org/x/term"
+)
+
+// Is reports whether a person watches w.
+func Is(w io.Writer) bool {
+	file, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(file.Fd()))
+}
+
+// size gives the width and height of the terminal behind w, the given ones where it does
+// not tell.
+func size(w io.Writer, width, height int) (columns, lines int) {
+	if file, ok := w.(*os.File); ok {
+		if columns, lines, err := term.GetSize(int(file.Fd())); err == nil && columns > 0 && lines > 0 {
+			return columns, lines
+		}
+	}
+	return width, height
+}
+
+// heightDefault is how many lines a terminal has that does not say.
+const heightDefault = 24
+
+// Height is how many lines the terminal behind w has.
+func Height(w io.Writer) int {
+	_, height := size(w, widthDefault, heightDefault)
+	return height
+}
+
+// Visible writes what people cannot see, or what moves a cursor or turns text around, as
+// escapes: \n, \x1b, \u202e. All that strangers wrote goes through it before people read it.
+func Visible(text string) string {
+	if strings.IndexFunc(text, hidden) < 0 && !strings.ContainsRune(text, '\uFFFD') {
+		return text
+	}
+	var b strings.Builder
+	for i, r := range text {
+		switch {
+		case r == '\uFFFD' && !strings.HasPrefix(text[i:], "\uFFFD"): // no UTF-8
+			b.WriteString(`\x` + strconv.FormatUint(uint64(text[i])|0x100, 16)[1:])
+		case hidden(r):
+			b.WriteString(strings.Trim(strconv.QuoteRune(r), "'"))
+		default:
+			b.WriteRune(r)
+		}
+	}
+	return b.String()
+}
+
+func hidden(r rune) bool { return !unicode.IsPrint(r) }
+
+// Shorten makes a text one line of at most n characters, all of them visible.
+func Shorten(text string, n int) string {
+	clean := []rune(Visible(strings.TrimSpace(text)))
+	if len(clean) <= n {
+		return string(clean)
+	}
+	return string(clean[:n-1]) + "…"
+}
+
+// Group writes a number with commas between groups of three digits.
+func Group(n uint64) string {
+	digits := strconv.FormatUint(n, 10)
+	var b strings.Builder
+	for i, digit := range digits {
+		if i > 0 && (len(digits)-i)%3 == 0 {
+			b.WriteByte(',')
+		}
+		b.WriteRune(digit)
+	}
+	return b.String()
+}
+
+// Plural counts things.
+func Plural(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return Group(uint64(n)) + " " + thing + "s"
+}

@@ -1,8 +1,11 @@
 package treasury
 
 import (
+	"encoding/hex"
+
 	"github.com/the-block/bursar/actors"
 	"github.com/the-block/bursar/actors/treasury/disbursement"
+	"github.com/the-block/bursar/actors/treasury/payout"
 	"github.com/the-block/bursar/messages"
 	"github.com/the-block/bursar/persistence"
 )
@@ -130,7 +133,9 @@ func (d *deps) deadDependency(id messages.DisbursementID) *messages.Error {
 type Accrual struct {
 	Request
 	Amount messages.Amount
-	// Source says where it came from, for the caller's own use.
+	// Source says where it came from, for the caller's own use. The hash of a transaction
+	// of the outside chain is spoken for from then on: it is no second accrual, and returns
+	// no payment.
 	Source string
 }
 
@@ -163,6 +168,11 @@ func (r *Accrual) txn(*shard) (*persistence.Txn, *messages.Error) {
 		accrualTreasury: treasury,
 		accrualTotal:    balanceAdd(CounterAccruals, int64(r.Amount)),
 	}}
+	if hash, ok := payout.ParseHash(r.Source); ok {
+		claim := transferKey(hex.EncodeToString(hash[:]))
+		txn.Conditions = []persistence.Condition{persistence.Absent(claim)}
+		txn.Writes = []persistence.Write{{Key: claim}}
+	}
 	r.identify(txn, persistence.KeepForever)
 	return txn, nil
 }
@@ -178,6 +188,13 @@ func (r *Accrual) settle(_ *shard, _ *actors.Context, o persistence.Outcome) {
 			Balance:   messages.Amount(o.Result.After[accrualTreasury]),
 			Duplicate: o.Result.Status == persistence.Duplicate,
 		})
+	case persistence.Refused:
+		if o.Result.Failed.Kind == persistence.FailedCondition {
+			r.Fail(messages.Errorf(messages.CodeValidationFailed,
+				"source: the transaction %s was accrued before, or returned a payment", r.Source))
+			return
+		}
+		fallthrough
 	default:
 		r.Fail(messages.Errorf(messages.CodeValidationFailed,
 			"amount: all accruals together would exceed %d", messages.AmountMax))

@@ -14,8 +14,8 @@ const (
 	TableDisbursements persistence.Table = 'd'
 	// TableIntents holds the intents in flight to an outside chain, under their nonces.
 	TableIntents persistence.Table = 'i'
-	// TableReversals holds the transfers by which payments came back, under their
-	// hashes: none is taken for two of them.
+	// TableReversals holds the transfers into the treasury's account that are spoken for,
+	// under their hashes: none returns two payments, and none that is an accrual returns one.
 	TableReversals persistence.Table = 'v'
 
 	// CounterTreasury is the balance; its history is the balance history.

@@ -162,7 +162,8 @@ func (s *misfortune) reverse() {
 	if id == 0 || s.get(id).Status.State != messages.Executed {
 		return
 	}
-	hash := s.node.Transfer(s.account, s.get(id).Amount)
+	d := s.get(id)
+	hash := s.node.Transfer(d.Destination, s.account, d.Amount)
 	s.asked(s.abroad.reverse(id, hex.EncodeToString(hash[:])))
 }
 

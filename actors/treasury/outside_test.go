@@ -589,6 +589,14 @@ func TestExecuteIsAnsweredWhenTheChainHasAccepted(t *testing.T) {
 	})
 }
 
+// accrueFrom accrues what a transaction of the chain brought.
+func (a *abroad) accrueFrom(amount messages.Amount, tx string) *reply {
+	a.t.Helper()
+	request, r := a.ask([]any{amount, tx}, nil)
+	a.Append([]treasury.Appendable{&treasury.Accrual{Request: request, Amount: amount, Source: tx}})
+	return r
+}
+
 func (a *abroad) reverse(id messages.DisbursementID, tx string) *reply {
 	a.t.Helper()
 	a.reach()
@@ -603,28 +611,39 @@ func (a *abroad) reverse(id messages.DisbursementID, tx string) *reply {
 	return r
 }
 
-func TestAnOutsidePaymentIsRolledBackByAConfirmedTransferOnly(t *testing.T) {
+func TestAnOutsidePaymentIsRolledBackByThePayeesConfirmedTransferOnly(t *testing.T) {
 	liveAbroad(t, func(a *abroad) {
+		payee := payment(10, 1).Disbursement.Destination
+		text := func(sender, destination string, amount messages.Amount) string {
+			hash := a.node.Transfer(sender, destination, amount)
+			return hex.EncodeToString(hash[:])
+		}
+		early := text(payee, a.account, 10)
 		a.begin(1000)
 		ids := a.payments(2)
 		a.quiet()
-		text := func(destination string, amount messages.Amount) string {
-			hash := a.node.Transfer(destination, amount)
-			return hex.EncodeToString(hash[:])
-		}
 		a.reverse(ids[0], "").refused(messages.CodeValidationFailed, "must name the confirmed transfer")
 		a.reverse(ids[0], "0xfeed").refused(messages.CodeValidationFailed, "hexadecimal")
 		a.reverse(ids[0], strings.Repeat("ab", 32)).refused(messages.CodeValidationFailed, "not a confirmed")
-		a.reverse(ids[0], text("tb1somebody", 10)).refused(messages.CodeValidationFailed, "pays tb1somebody")
-		a.reverse(ids[0], text(a.account, 9)).refused(messages.CodeValidationFailed, "pays 9")
-		good := text(a.account, 10)
+		a.reverse(ids[0], text(payee, "tb1somebody", 10)).refused(messages.CodeValidationFailed, "pays tb1somebody")
+		a.reverse(ids[0], text(payee, a.account, 9)).refused(messages.CodeValidationFailed, "pays 9")
+		a.reverse(ids[0], text("tb1stranger", a.account, 10)).refused(messages.CodeValidationFailed, "paid by tb1stranger")
+		a.reverse(ids[0], a.get(ids[1]).Status.TxHash).refused(messages.CodeValidationFailed, "paid by "+a.account)
+		a.reverse(ids[0], early).refused(messages.CodeValidationFailed, "a return comes after it")
+		accrued := text(payee, a.account, 10)
+		a.accrueFrom(10, accrued).wait()
+		a.reverse(ids[0], accrued).refused(messages.CodeValidationFailed, "or is an accrual")
+		good := text(payee, a.account, 10)
 		a.node.Down(true)
 		a.reverse(ids[0], good).refused(messages.CodeUnavailable, "cannot be looked up")
 		a.node.Down(false)
 		result[*messages.TransitionResult](a.reverse(ids[0], strings.ToUpper(good)))
 		a.is(ids[0], messages.RolledBack)
-		a.holds(990)
+		a.holds(1000)
 		a.reverse(ids[1], good).refused(messages.CodeValidationFailed, "taken for another payment")
+		a.accrueFrom(10, good).refused(messages.CodeValidationFailed, "or returned a payment")
+		a.accrueFrom(10, accrued).refused(messages.CodeValidationFailed, "was accrued before")
+		a.holds(1000)
 	})
 }
 

@@ -32,17 +32,27 @@ func (t *Treasury) VerifyReversal(ctx context.Context, c *Rollback) *messages.Er
 	if !ok {
 		return messages.Errorf(messages.CodeValidationFailed, "reversing_tx must be 64 hexadecimal digits")
 	}
-	transfer, err := t.cfg.Outside.Chain.Transfer(ctx, hash)
+	transfer, payment, err := t.lookUp(ctx, hash, s.record.TxHash)
 	if err != nil {
 		return messages.Errorf(messages.CodeUnavailable, "not done: reversing_tx cannot be looked up: %v", err)
 	}
-	refusal := payout.CheckReversal(transfer, t.cfg.Outside.Signer.Account(), s.record.Payload.Disbursement.Amount)
-	if refusal != nil {
+	d := &s.record.Payload.Disbursement
+	payment.Destination, payment.Amount = d.Destination, d.Amount
+	if refusal := payout.CheckReversal(transfer, payment, t.cfg.Outside.Signer.Account()); refusal != nil {
 		return refusal
 	}
 	c.Reversal.ReversingTx = hex.EncodeToString(hash[:])
 	c.verified = true
 	return nil
+}
+
+// lookUp asks the chain about a transfer and the payment that it is said to return.
+func (t *Treasury) lookUp(ctx context.Context, returned, paid disbursement.Hash) (transfer, payment payout.Transfer, err error) {
+	chain := t.cfg.Outside.Chain
+	if transfer, err = chain.Transfer(ctx, returned); err == nil {
+		payment, err = chain.Transfer(ctx, paid)
+	}
+	return transfer, payment, err
 }
 
 // paidOutside reports whether an outside chain made the payment of an executed record:
@@ -51,6 +61,10 @@ func paidOutside(id messages.DisbursementID, r *disbursement.Record) bool {
 	_, ledger := disbursement.LedgerTx(id, r.Nonce, *r)
 	return r.State == messages.Executed && r.TxHash != ledger
 }
+
+// transferKey names what a transfer into the treasury's account was taken for: the return
+// of one payment, or one accrual. hash is in lower-case hexadecimal.
+func transferKey(hash string) persistence.Key { return persistence.NameKey(TableReversals, hash) }
 
 // claim gives the key that keeps a transfer from being taken for two payments; "" if
 // no transfer is needed. It refuses an outside payment whose transfer was not verified
@@ -63,13 +77,13 @@ func (c *Rollback) claim(e *entity, r *stored) (persistence.Key, *messages.Error
 		return "", messages.Errorf(messages.CodeValidationFailed,
 			"it was paid on an outside chain: reversing_tx must name the confirmed transfer that returned the amount")
 	}
-	key := persistence.NameKey(TableReversals, c.Reversal.ReversingTx)
+	key := transferKey(c.Reversal.ReversingTx)
 	_, used, err := e.store.Get(key)
 	switch {
 	case err != nil:
 		return "", errorOf(err)
 	case used:
-		return "", messages.Errorf(messages.CodeValidationFailed, "reversing_tx was taken for another payment")
+		return "", messages.Errorf(messages.CodeValidationFailed, "reversing_tx was taken for another payment, or is an accrual")
 	}
 	return key, nil
 }

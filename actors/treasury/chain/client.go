@@ -64,7 +64,7 @@ func (c *Client) Ask(ctx context.Context, questions []payout.Question) []payout.
 	list, err := c.send(ctx, list)
 	answers := make([]payout.Answer, len(list))
 	for i, r := range list {
-		answers[i] = read(&questions[i], r)
+		answers[i] = c.read(&questions[i], r)
 	}
 	c.learn(len(list), answers[0].Verdict != payout.Unclear, err)
 	return answers
@@ -118,7 +118,7 @@ func (c *Client) questionRequest(q *payout.Question) *request {
 	switch q.Ask {
 	case payout.Submit:
 		return c.request(MethodSubmit, SubmitParams{RawTx: hex.EncodeToString(q.Intent.Raw)})
-	case payout.Inquire:
+	case payout.Inquire, payout.Confirm:
 		return c.request(MethodTransaction, TransactionParams{TxHash: hex.EncodeToString(q.Intent.Hash[:])})
 	case payout.Watch:
 		return c.request(MethodNonce, NonceParams{Account: c.cfg.Account, Nonce: Number(q.Intent.Nonce)})
@@ -127,7 +127,7 @@ func (c *Client) questionRequest(q *payout.Question) *request {
 }
 
 // read makes an answer of what the node said.
-func read(q *payout.Question, r *request) payout.Answer {
+func (c *Client) read(q *payout.Question, r *request) payout.Answer {
 	var answer payout.Answer
 	var err error
 	switch q.Ask {
@@ -137,6 +137,8 @@ func read(q *payout.Question, r *request) payout.Answer {
 		answer, err = readInquire(&q.Intent, r)
 	case payout.Watch:
 		answer, err = readWatch(&q.Intent, r)
+	case payout.Confirm:
+		answer, err = c.readConfirm(&q.Intent, r)
 	}
 	if err != nil {
 		return payout.Answer{Verdict: payout.Unclear, Reason: err.Error()}
@@ -177,6 +179,22 @@ func readInquire(i *payout.Intent, r *request) (payout.Answer, error) {
 	return payout.Answer{Verdict: payout.Known}, nil
 }
 
+// readConfirm reads how deep a transaction is confirmed.
+func (c *Client) readConfirm(i *payout.Intent, r *request) (payout.Answer, error) {
+	result, err := readTransaction(r)
+	switch {
+	case err != nil:
+		return payout.Answer{}, err
+	case result.Status == StatusUnknown:
+		return payout.Answer{Verdict: payout.Unknown}, nil
+	case uint64(result.Nonce) != i.Nonce:
+		return payout.Answer{}, fmt.Errorf("chain node: the transaction of nonce %d is said to have nonce %d", i.Nonce, result.Nonce)
+	case result.Status == StatusConfirmed && max(uint64(result.Confirmations), 1) >= c.cfg.Confirmations:
+		return payout.Answer{Verdict: payout.Final}, nil
+	}
+	return payout.Answer{Verdict: payout.Known}, nil
+}
+
 func readWatch(i *payout.Intent, r *request) (payout.Answer, error) {
 	var result NonceResult
 	if err := r.read(&result); err != nil {
@@ -205,10 +223,36 @@ func (c *Client) Transfer(ctx context.Context, hash disbursement.Hash) (payout.T
 	}
 	return payout.Transfer{
 		Confirmed:   result.Status == StatusConfirmed,
+		Sender:      result.Account,
 		Destination: result.Destination,
 		Amount:      messages.Amount(result.Amount),
+		Block:       uint64(result.Block),
 	}, nil
 }
+
+// ID names the chain; "" if its node does not tell. An error says that it could not be
+// asked.
+func (c *Client) ID(ctx context.Context) (string, error) {
+	r := c.request(MethodInfo, struct{}{})
+	if _, err := c.send(ctx, []*request{r}); err != nil {
+		return "", err
+	}
+	var result InfoResult
+	err := r.read(&result)
+	var refused *ResponseError
+	switch {
+	case errors.As(err, &refused): // it knows no such method
+		return "", nil
+	case err != nil:
+		return "", err
+	case len(result.ChainID) > ChainIDBytesMax:
+		return "", fmt.Errorf("chain node: a chain_id of %d bytes", len(result.ChainID))
+	}
+	return result.ChainID, nil
+}
+
+// ChainIDBytesMax is the longest name of a chain.
+const ChainIDBytesMax = 64
 
 func readTransaction(r *request) (result TransactionResult, err error) {
 	if err := r.read(&result); err != nil {

@@ -92,10 +92,50 @@ func TestAConversationWithANode(t *testing.T) {
 		t.Errorf("the payee has %d, want 14", got)
 	}
 	node.Refuse(nil)
-	hash := node.Transfer(signer(t).Account(), 7)
+	hash := node.Transfer("tb1payee", signer(t).Account(), 7)
 	transfer, err := c.Transfer(t.Context(), hash)
-	if err != nil || transfer != (payout.Transfer{Confirmed: true, Destination: signer(t).Account(), Amount: 7}) {
+	want := payout.Transfer{Confirmed: true, Sender: "tb1payee", Destination: signer(t).Account(), Amount: 7, Block: 3}
+	if err != nil || transfer != want {
 		t.Errorf("the transfer is %v, %v", transfer, err)
+	}
+}
+
+// TestFinalIsAsDeepAsConfigured, and a fork shows.
+func TestFinalIsAsDeepAsConfigured(t *testing.T) {
+	node := chaintest.NewNode()
+	defer node.Close()
+	cfg := chain.DefaultConfig()
+	cfg.URL, cfg.Account, cfg.Confirmations = "http://chain.test/", signer(t).Account(), 3
+	c, err := chain.New(cfg, node.Transport())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	i := pay(t, 1)
+	wants(t, c, payout.Submit, i, payout.Accepted)
+	wants(t, c, payout.Confirm, i, payout.Known)
+	node.Mine(1)
+	wants(t, c, payout.Confirm, i, payout.Known)
+	node.Mine(1)
+	wants(t, c, payout.Confirm, i, payout.Final)
+	node.Fork(cfg.Account, 1)
+	wants(t, c, payout.Confirm, i, payout.Unknown)
+}
+
+func TestAChainMayHaveAName(t *testing.T) {
+	node := chaintest.NewNode()
+	defer node.Close()
+	c := client(t, "http://chain.test/", node.Transport())
+	if id, err := c.ID(t.Context()); id != "" || err != nil {
+		t.Errorf("a chain without a name: %q, %v", id, err)
+	}
+	node.Name("block-main")
+	if id, err := c.ID(t.Context()); id != "block-main" || err != nil {
+		t.Errorf("got %q, %v", id, err)
+	}
+	node.Down(true)
+	if id, err := c.ID(t.Context()); err == nil {
+		t.Errorf("down: %q", id)
 	}
 }
 
@@ -201,6 +241,11 @@ func TestWhatANodeSaysIsReadWithCare(t *testing.T) {
 		{"taken by nothing", payout.Watch, 200, result(`{"next":6,"tx_hash":""}`), payout.Unclear},
 		{"taken before its turn", payout.Watch, 200, result(`{"next":5,"tx_hash":"` + hash + `"}`), payout.Unclear},
 		{"free, without a next", payout.Watch, 200, result(`{}`), payout.Unclear},
+		{"confirmed", payout.Confirm, 200, result(`{"status":"confirmed","nonce":5,"block":9}`), payout.Final},
+		{"confirmed, and told how deep", payout.Confirm, 200, result(`{"status":"confirmed","nonce":5,"confirmations":1}`), payout.Final},
+		{"not confirmed yet", payout.Confirm, 200, result(`{"status":"pending","nonce":5,"confirmations":9}`), payout.Known},
+		{"lost", payout.Confirm, 200, result(`{"status":"unknown"}`), payout.Unknown},
+		{"confirmed under another nonce", payout.Confirm, 200, result(`{"status":"confirmed","nonce":6}`), payout.Unclear},
 		{"a negative nonce", payout.Watch, 200, result(`{"next":-5,"tx_hash":""}`), payout.Unclear},
 	}
 	for _, test := range tests {
@@ -221,6 +266,7 @@ func TestAConfigurationIsChecked(t *testing.T) {
 		"no host":        func(c *chain.Config) { c.URL = "http:///rpc" },
 		"no account":     func(c *chain.Config) { c.Account = "" },
 		"no timeout":     func(c *chain.Config) { c.Timeout = 0 },
+		"no depth":       func(c *chain.Config) { c.Confirmations = 0 },
 		"short answers":  func(c *chain.Config) { c.AnswerBytesMax = 10 },
 		"empty batches":  func(c *chain.Config) { c.BatchMax = 0 },
 		"short batches":  func(c *chain.Config) { c.BatchBytesMax = c.AnswerBytesMax - 1 },

@@ -15,6 +15,9 @@ type Config struct {
 	URL string
 	// Account is the treasury's address on the chain.
 	Account string
+	// Confirmations is how deep a transaction must be confirmed to be final. More waits
+	// longer before a payment is finalized and stands against longer forks.
+	Confirmations uint64
 	// Timeout bounds one request and its answer. Longer waits for a slow node, shorter
 	// finds out sooner that it does not answer.
 	Timeout time.Duration
@@ -30,7 +33,7 @@ type Config struct {
 // DefaultConfig leaves URL and Account to the caller.
 func DefaultConfig() Config {
 	return Config{
-		Timeout: 10 * time.Second, AnswerBytesMax: 64 << 10,
+		Confirmations: 1, Timeout: 10 * time.Second, AnswerBytesMax: 64 << 10,
 		BatchMax: payout.RoundMax, BatchBytesMax: 512 << 10,
 	}
 }
@@ -43,6 +46,9 @@ func (c Config) validate() error {
 	}
 	if c.Account == "" {
 		errs = append(errs, errors.New("chain: an account is needed"))
+	}
+	if c.Confirmations < 1 {
+		errs = append(errs, errors.New("chain: a transaction needs one confirmation at least"))
 	}
 	if c.Timeout <= 0 {
 		errs = append(errs, fmt.Errorf("chain: timeout %s is not positive", c.Timeout))

@@ -11,6 +11,7 @@ const (
 	MethodSubmit      = "chain_submit"
 	MethodTransaction = "chain_transaction"
 	MethodNonce       = "chain_nonce"
+	MethodInfo        = "chain_info"
 )
 
 // The error codes of a chain node that mean something certain. Every other is unclear.
@@ -65,6 +66,14 @@ type TransactionResult struct {
 	Destination string `json:"destination,omitempty"`
 	Amount      Number `json:"amount,omitempty"`
 	Block       Number `json:"block,omitempty"` // of a confirmed one
+	// Confirmations is how many blocks confirm it, its own among them. A node that does
+	// not tell confirms for good: 1 is read as enough.
+	Confirmations Number `json:"confirmations,omitempty"`
+}
+
+// InfoResult answers chain_info, which a node need not know.
+type InfoResult struct {
+	ChainID string `json:"chain_id"`
 }
 
 // NonceParams are the parameters of chain_nonce.

@@ -17,6 +17,9 @@ const (
 	Inquire
 	// Watch asks which transaction is confirmed on the intent's nonce.
 	Watch
+	// Confirm asks whether the transaction with the intent's hash is final: confirmed, as
+	// deep as the treasury wants it.
+	Confirm
 )
 
 // String names the question in logs.
@@ -28,6 +31,8 @@ func (a Ask) String() string {
 		return "inquire"
 	case Watch:
 		return "watch"
+	case Confirm:
+		return "confirm"
 	}
 	return fmt.Sprintf("ask(%d)", byte(a))
 }
@@ -50,7 +55,8 @@ const (
 	// NonceUsed says that a transaction, this or another, is confirmed on the nonce.
 	NonceUsed
 
-	// Known says that the chain has the transaction, confirmed or not yet.
+	// Known says that the chain has the transaction, confirmed or not yet; as an answer
+	// to Confirm that it is not final yet.
 	Known
 	// Unknown says that it does not.
 	Unknown
@@ -59,16 +65,20 @@ const (
 	Taken
 	// Free says that none is confirmed on it yet.
 	Free
+
+	// Final says that the transaction is confirmed, as deep as was asked for.
+	Final
 )
 
 var verdictNames = [...]string{
 	Unclear: "unclear", Accepted: "accepted", Refused: "refused", NonceUsed: "nonce_used",
 	Known: "known", Unknown: "unknown", Taken: "taken", Free: "free",
+	Final: "final",
 }
 
 // String names the verdict in logs.
 func (v Verdict) String() string {
-	if v >= Unclear && v <= Free {
+	if v >= Unclear && v <= Final {
 		return verdictNames[v]
 	}
 	return fmt.Sprintf("verdict(%d)", byte(v))
@@ -82,9 +92,11 @@ func (v Verdict) answers(a Ask) bool {
 	case Accepted, Refused, NonceUsed:
 		return a == Submit
 	case Known, Unknown:
-		return a == Inquire
+		return a == Inquire || a == Confirm
 	case Taken, Free:
 		return a == Watch
+	case Final:
+		return a == Confirm
 	}
 	return false
 }
@@ -93,7 +105,7 @@ func (v Verdict) answers(a Ask) bool {
 // refusal may be for a gap there, and then is one for now only.
 func (v Verdict) stands() bool {
 	switch v {
-	case Accepted, NonceUsed, Known, Taken:
+	case Accepted, NonceUsed, Known, Taken, Final:
 		return true
 	case Unclear, Refused, Unknown, Free:
 		return false

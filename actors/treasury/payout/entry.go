@@ -34,6 +34,8 @@ func (e *entry) answer(a Answer, now time.Time, chance float64) Decision {
 		return e.answerFill(a, now, chance)
 	case Skip:
 		return e.answerSkip(a, now, chance)
+	case Resend:
+		return e.answerResend(a, now, chance)
 	}
 	panic("payout: an intent of " + e.Kind.String())
 }
@@ -68,7 +70,7 @@ func (e *entry) answerPay(a Answer, now time.Time, chance float64) Decision {
 	case Free:
 		e.ask = Submit
 		return e.again(fmt.Sprintf("the chain says that nonce %d is used, and that it is free", e.Nonce), now, chance)
-	case Unclear:
+	case Final, Unclear:
 	}
 	panic("payout: " + a.Verdict.String() + " to a payment")
 }
@@ -84,7 +86,7 @@ func (e *entry) answerFill(a Answer, now time.Time, chance float64) Decision {
 	case Unknown:
 		e.ask = Submit
 		return e.again("the null transaction is refused: "+e.reason, now, chance)
-	case Taken, Free, Unclear:
+	case Taken, Free, Final, Unclear:
 	}
 	panic("payout: " + a.Verdict.String() + " to a null transaction")
 }
@@ -109,16 +111,42 @@ func (e *entry) answerSkip(a Answer, now time.Time, chance float64) Decision {
 		e.reason = fmt.Sprintf("the chain says that nonce %d is used, and that it is free", e.Nonce)
 		return e.next(Watch)
 	case Taken:
-		if a.Tx == e.Rival {
+		switch a.Tx {
+		case e.Rival:
 			return Decision{Do: Execute}
+		case e.Hash:
+			e.accepted = true
+			return e.next(Confirm) // a fork could still bring the payment back
 		}
 		return Decision{Do: RollBack, Reason: e.Reason}
+	case Final:
+		return Decision{Do: RollBack, Reason: e.Reason}
+	case Known, Unknown:
+		e.ask, e.accepted = Watch, a.Verdict == Known
+		return e.again("the null transaction is confirmed, and not yet as deep as it must be", now, chance)
 	case Free:
 		e.ask = Submit
 		return e.again(e.reason, now, chance)
-	case Known, Unknown, Unclear:
+	case Unclear:
 	}
 	panic("payout: " + a.Verdict.String() + " to a skip")
+}
+
+// answerResend judges an answer about bytes that are sent again. Nothing is decided about
+// their disbursement: whether the chain has them in the end is found out by Confirm.
+func (e *entry) answerResend(a Answer, now time.Time, chance float64) Decision {
+	switch a.Verdict {
+	case Accepted, Known, NonceUsed:
+		return Decision{Do: Forget}
+	case Refused:
+		e.reason = a.Reason
+		return e.next(Inquire)
+	case Unknown:
+		e.ask = Submit
+		return e.again(fmt.Sprintf("the chain refuses what it had taken on nonce %d: %s", e.Nonce, e.reason), now, chance)
+	case Taken, Free, Final, Unclear:
+	}
+	panic("payout: " + a.Verdict.String() + " to bytes sent again")
 }
 
 // next asks another question at once.
@@ -131,9 +159,10 @@ func (e *entry) next(ask Ask) Decision {
 // nothing to pause for: the chain confirms it when it does.
 func (e *entry) again(reason string, now time.Time, chance float64) Decision {
 	e.Tries++
+	note := !e.accepted && e.Kind != Resend // which the log does not hold
 	if e.Tries >= TriesMax && !e.accepted {
-		return Decision{Do: Pause, Reason: reason, Note: true}
+		return Decision{Do: Pause, Reason: reason, Note: note}
 	}
 	e.due = now.Add(backoff(e.Tries, chance))
-	return Decision{Note: !e.accepted}
+	return Decision{Note: note}
 }

@@ -27,6 +27,9 @@ const (
 	// Skip is a null transaction against a payment on the same nonce that may yet be
 	// confirmed. Its disbursement stays staged until one of the two is.
 	Skip
+	// Resend sends bytes again that the chain had taken and may have lost. It is never
+	// stored: whoever orders it can order it again.
+	Resend
 )
 
 // String names the kind in logs.
@@ -38,6 +41,8 @@ func (k Kind) String() string {
 		return "fill"
 	case Skip:
 		return "skip"
+	case Resend:
+		return "resend"
 	}
 	return fmt.Sprintf("kind(%d)", byte(k))
 }

@@ -29,8 +29,11 @@ type chain struct {
 	refuses   bool // payments, whatever it said of them before
 	gapless   bool // refuses what does not follow on what it has
 	replaces  bool
+	final     int // how many of confirmed no fork takes away
 	// kept are payments whose acceptance the treasury has recorded.
 	kept map[uint64]disbursement.Hash
+	// signed are all intents there ever were.
+	signed map[disbursement.Hash]payout.Intent
 }
 
 func (c *chain) submit(i payout.Intent) payout.Answer {
@@ -45,6 +48,9 @@ func (c *chain) submit(i payout.Intent) payout.Answer {
 	}
 	if _, ok := c.pending[i.Nonce-1]; c.gapless && !ok && i.Nonce != uint64(len(c.confirmed))+1 {
 		return payout.Answer{Verdict: payout.Refused, Reason: "a nonce below is free"}
+	}
+	if i.Kind == payout.Resend {
+		i = c.signed[i.Hash]
 	}
 	if i.Kind == payout.Pay && c.refuses {
 		return payout.Answer{Verdict: payout.Refused, Reason: "refused"}
@@ -67,6 +73,17 @@ func (c *chain) answer(q payout.Question) payout.Answer {
 			return payout.Answer{Verdict: payout.Known}
 		}
 		return payout.Answer{Verdict: payout.Unknown}
+	case payout.Confirm:
+		if known := i.Nonce <= uint64(len(c.confirmed)) && c.confirmed[i.Nonce-1].Hash == i.Hash; !known {
+			if held, ok := c.pending[i.Nonce]; ok && held.Hash == i.Hash {
+				return payout.Answer{Verdict: payout.Known}
+			}
+			return payout.Answer{Verdict: payout.Unknown}
+		}
+		if i.Nonce <= uint64(c.final) {
+			return payout.Answer{Verdict: payout.Final}
+		}
+		return payout.Answer{Verdict: payout.Known}
 	case payout.Watch:
 		if i.Nonce <= uint64(len(c.confirmed)) {
 			return payout.Answer{Verdict: payout.Taken, Tx: c.confirmed[i.Nonce-1].Hash}
@@ -74,6 +91,21 @@ func (c *chain) answer(q payout.Question) payout.Answer {
 		return payout.Answer{Verdict: payout.Free}
 	}
 	panic(q.Ask)
+}
+
+// fork takes away all from a nonce on that is not final.
+func (c *chain) fork(nonce uint64) {
+	for n := range c.kept {
+		if n >= nonce {
+			delete(c.kept, n)
+		}
+	}
+	for n := range c.pending {
+		if n >= nonce {
+			delete(c.pending, n)
+		}
+	}
+	c.confirmed = c.confirmed[:min(len(c.confirmed), int(nonce)-1)]
 }
 
 // confirm confirms what waits for the next nonce.
@@ -96,8 +128,20 @@ type treasury struct {
 	records map[messages.DisbursementID]messages.State
 	rows    map[uint64]payout.Intent
 	nonce   uint64
+	sent    map[uint64]payout.Sent
+	settled uint64 // the newest nonce that is final, as the treasury knows
 
 	window payout.Window
+}
+
+// undecided reports whether a null transaction competes with a payment.
+func (t *treasury) undecided() bool {
+	for _, i := range t.rows {
+		if i.Kind == payout.Skip {
+			return true
+		}
+	}
+	return false
 }
 
 func (t *treasury) stage(nonce uint64) payout.Intent {
@@ -111,6 +155,7 @@ func (t *treasury) stage(nonce uint64) payout.Intent {
 
 func (t *treasury) keep(i payout.Intent) {
 	t.rows[i.Nonce] = i
+	t.chain.signed[i.Hash] = i
 	t.window.Add(i, true)
 }
 
@@ -156,6 +201,9 @@ func (t *treasury) inOrder(questions []payout.Question) {
 			continue
 		}
 		for nonce := uint64(1); nonce < q.Intent.Nonce; nonce++ {
+			if _, taken := t.sent[nonce]; taken {
+				continue // or was, before a fork
+			}
 			if _, waits := t.chain.pending[nonce]; !sent[nonce] && !waits && nonce > uint64(len(t.chain.confirmed)) {
 				t.Fatalf("nonce %d is sent, and %d is free", q.Intent.Nonce, nonce)
 			}
@@ -216,34 +264,75 @@ func (t *treasury) put(questions []payout.Question, fault string, at int) []payo
 func (t *treasury) record(d payout.Decision, fill bool) {
 	i := d.Intent
 	switch d.Do {
-	case payout.Wait, payout.Pause:
+	case payout.Wait, payout.Pause, payout.Forget:
 	case payout.Execute:
 		t.records[i.ID] = messages.Executed
 		t.chain.kept[i.Nonce] = i.Hash
 		if i.Kind == payout.Skip {
 			t.chain.kept[i.Nonce] = i.Rival
 		}
-		t.remove(i.Nonce)
+		t.keepSent(i, d.Do)
 	case payout.RollBack:
 		t.records[i.ID] = messages.RolledBack
 		switch {
 		case i.Kind == payout.Skip:
-			t.remove(i.Nonce)
+			t.keepSent(i, d.Do)
 		case fill:
 			t.keep(t.stage(i.Nonce))
 		default:
 			t.keep(t.signer.Fill(i.ID, i.Nonce))
 		}
 	case payout.Drop:
-		t.remove(i.Nonce)
+		t.keepSent(i, d.Do)
 	case payout.GiveUp:
 		t.keep(t.signer.Skip(&i, d.Reason))
 	}
 }
 
-func (t *treasury) remove(nonce uint64) {
-	delete(t.rows, nonce)
-	t.window.Remove(nonce)
+func (t *treasury) keepSent(i payout.Intent, do payout.Do) {
+	t.sent[i.Nonce] = i.Sent(do)
+	delete(t.rows, i.Nonce)
+	t.window.Remove(i.Nonce)
+}
+
+// settle asks what has become final.
+func (t *treasury) settle() (lost *payout.Sent) {
+	var sent []payout.Sent
+	for n := t.settled + 1; ; n++ {
+		s, ok := t.sent[n]
+		if !ok {
+			break
+		}
+		sent = append(sent, s)
+	}
+	for range 2 { // a second time where the first leaves open what took a nonce
+		var answers []payout.Answer
+		for i := range sent {
+			answer := t.chain.answer(sent[i].Question())
+			if sent[i].Nonce > uint64(t.chain.final) && answer.Verdict == payout.Taken {
+				answer.Verdict = payout.Known // not deep enough
+			}
+			answers = append(answers, answer)
+		}
+		var final int
+		if final, lost = payout.Settled(sent, answers); lost != nil {
+			return lost
+		}
+		t.settled += uint64(final)
+		sent = sent[final:]
+	}
+	return nil
+}
+
+// resend sends again what may be lost.
+func (t *treasury) resend(from uint64) {
+	for n := from; n <= t.nonce; n++ {
+		if s, ok := t.sent[n]; ok {
+			t.window.Resend(t.chain.signed[s.Hash])
+		} else if i, ok := t.rows[n]; ok {
+			t.window.Resend(i)
+		}
+	}
 }
 
 // check holds what was recorded against what the chain did.
@@ -278,7 +367,7 @@ func (t *treasury) heal() {
 	}
 	t.network = nil
 	for range 10_000 {
-		if len(t.rows) == 0 && len(t.chain.pending) == 0 {
+		if len(t.rows) == 0 && len(t.chain.pending) == 0 && t.settled == t.nonce {
 			break
 		}
 		t.now = t.now.Add(time.Minute)
@@ -287,7 +376,15 @@ func (t *treasury) heal() {
 			t.check()
 		}
 		t.chain.confirm()
+		t.chain.final = len(t.chain.confirmed)
+		if lost := t.settle(); lost != nil {
+			t.resend(lost.Nonce)
+		}
 		t.check()
+	}
+	t.settle()
+	if t.settled != t.nonce {
+		t.Fatalf("nonces to %d are final, those to %d are in use", t.settled, t.nonce)
 	}
 	if len(t.rows) > 0 || uint64(len(t.chain.confirmed)) != t.nonce {
 		t.Fatalf("%d intents are left; nonces to %d are confirmed, those to %d are in use",
@@ -315,8 +412,10 @@ func TestNothingIsPaidTwiceOrPaidAndRolledBack(t *testing.T) {
 			T: rt, signer: signer(rt), now: time.Unix(1_700_000_000, 0),
 			records: make(map[messages.DisbursementID]messages.State),
 			rows:    make(map[uint64]payout.Intent),
+			sent:    make(map[uint64]payout.Sent),
 			chain: chain{
 				pending: make(map[uint64]payout.Intent), kept: make(map[uint64]disbursement.Hash),
+				signed: make(map[disbursement.Hash]payout.Intent),
 			},
 		}
 		faults := []string{
@@ -363,6 +462,24 @@ func TestNothingIsPaidTwiceOrPaidAndRolledBack(t *testing.T) {
 				}
 			},
 			"confirm": func(*rapid.T) { w.chain.confirm() },
+			"deepen":  func(*rapid.T) { w.chain.final = len(w.chain.confirmed) },
+			"settle":  func(*rapid.T) { w.settle() },
+			"fork": func(rt *rapid.T) {
+				if len(w.network) > 0 || w.undecided() {
+					return // bytes that compete for a nonce: the chain may choose the other this time
+				}
+				last := len(w.chain.confirmed) + len(w.chain.pending)
+				if last > w.chain.final {
+					w.chain.fork(uint64(rapid.IntRange(w.chain.final+1, last).Draw(rt, "from")))
+				}
+			},
+			"resend": func(rt *rapid.T) {
+				if lost := w.settle(); lost != nil {
+					w.resend(lost.Nonce)
+				} else if w.nonce > 0 {
+					w.resend(rapid.Uint64Range(1, w.nonce).Draw(rt, "from"))
+				}
+			},
 			"crash":   func(*rapid.T) { w.crash() },
 			"refuse":  func(*rapid.T) { w.chain.refuses = !w.chain.refuses },
 			"gaps":    func(*rapid.T) { w.chain.gapless = !w.chain.gapless },

@@ -35,10 +35,13 @@ const (
 	GiveUp
 	// Pause stops at the intent until an operator decides.
 	Pause
+	// Forget says that bytes sent again have arrived. The log knows nothing of it.
+	Forget
 )
 
 var doNames = [...]string{
 	Wait: "wait", Execute: "execute", RollBack: "roll_back", Drop: "drop", GiveUp: "give_up", Pause: "pause",
+	Forget: "forget",
 }
 
 // String names the decision in logs.
@@ -81,6 +84,19 @@ func (w *Window) Add(i Intent, fresh bool) {
 		return
 	}
 	w.entries = slices.Insert(w.entries, at, e)
+}
+
+// Resend has bytes sent again, before anything above their nonce. An intent that is still
+// in flight is on its way by itself; it is tried again at once.
+func (w *Window) Resend(i Intent) {
+	if at, found := w.find(i.Nonce); found {
+		if e := w.entries[at]; e.recording == Wait && !e.paused && !e.accepted {
+			e.ask, e.due = Submit, time.Time{}
+		}
+		return
+	}
+	i.Kind = Resend
+	w.Add(i, false)
 }
 
 // Remove forgets an intent that the log no longer holds.
@@ -182,6 +198,8 @@ func (w *Window) decide(e *entry, a Answer, now time.Time, chance float64) Decis
 		e.recording = d.Do
 	case Pause:
 		e.paused, e.reason = true, d.Reason
+	case Forget:
+		w.Remove(e.Nonce)
 	case Wait:
 	}
 	return d
@@ -206,14 +224,29 @@ func (w *Window) Retry() {
 	}
 }
 
-// GiveUp decides, on an operator's word, that the payment at which the window has
-// paused is given up. ok is false if it has not paused at a payment.
+// GiveUp decides, on an operator's word, about the intent at which the window has paused.
+// A payment is given up, a null transaction that fills a nonce is dropped: whoever orders
+// that answers for the nonce. Bytes sent again are forgotten at once. ok is false if the
+// window has not paused at one of these.
 func (w *Window) GiveUp(reason string) (d Decision, ok bool) {
 	for _, e := range w.entries {
-		if e.paused && e.Kind == Pay && e.recording == Wait {
-			e.recording, e.paused = GiveUp, false
-			return Decision{Do: GiveUp, Intent: e.Intent, Reason: reason}, true
+		if !e.paused || e.recording != Wait {
+			continue
 		}
+		d = Decision{Intent: e.Intent, Reason: reason}
+		switch e.Kind {
+		case Pay:
+			d.Do, e.recording = GiveUp, GiveUp
+		case Fill:
+			d.Do, e.recording = Drop, Drop
+		case Resend:
+			d.Do = Forget
+			w.Remove(e.Nonce)
+		case Skip:
+			continue
+		}
+		e.paused = false
+		return d, true
 	}
 	return Decision{}, false
 }

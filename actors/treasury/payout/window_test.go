@@ -24,6 +24,8 @@ func pay(t testing.TB, nonce uint64) payout.Intent {
 // by line. Time passes between the lines. The intent is one to pay with nonce 1.
 func TestWhatAnAnswerMeans(t *testing.T) {
 	intent := pay(t, 1)
+	resend := intent
+	resend.Kind = payout.Resend
 	unclear := strings.Repeat("submit unclear: wait\n", payout.TriesMax-1) + "submit unclear: pause\n"
 	tests := []struct {
 		name   string
@@ -54,16 +56,27 @@ func TestWhatAnAnswerMeans(t *testing.T) {
 			strings.Repeat("submit refused: wait\ninquire unknown: wait\n", payout.TriesMax-1) +
 				"submit refused: wait\ninquire unknown: pause\n"},
 
-		{"skipped", signer(t).Skip(&intent, "no"), true, "submit accepted: wait\nwatch own: roll_back"},
+		{"skipped", signer(t).Skip(&intent, "no"), true, "submit accepted: wait\nwatch own: wait\nconfirm final: roll_back"},
+		{"skipped, and not deep enough", signer(t).Skip(&intent, "no"), true,
+			"submit accepted: wait\n" + strings.Repeat("watch own: wait\nconfirm known: wait\n", 2*payout.TriesMax) +
+				"watch own: wait\nconfirm final: roll_back"},
+		{"skipped, and a fork brings the payment", signer(t).Skip(&intent, "no"), true,
+			"submit accepted: wait\nwatch own: wait\nconfirm unknown: wait\nwatch rival: execute"},
 		{"skipped by another transaction still", signer(t).Skip(&intent, "no"), true,
 			"submit nonce_used: wait\nwatch other: roll_back"},
 		{"skipped too late", signer(t).Skip(&intent, "no"), true, "submit refused: wait\nwatch rival: execute"},
 		{"skipped, and long not confirmed", signer(t).Skip(&intent, "no"), true,
 			strings.Repeat("submit accepted: wait\nwatch free: wait\n", 3*payout.TriesMax) +
-				"submit unclear: wait\nsubmit accepted: wait\nwatch own: roll_back"},
+				"submit unclear: wait\nsubmit accepted: wait\nwatch own: wait\nconfirm final: roll_back"},
 		{"a skip that the chain will not have", signer(t).Skip(&intent, "no"), true,
 			strings.Repeat("submit refused: wait\nwatch free: wait\n", payout.TriesMax-1) +
 				"submit refused: wait\nwatch free: pause"},
+		{"sent again", resend, false, "submit accepted: forget"},
+		{"sent again, and known", resend, false, "submit refused: wait\ninquire known: forget"},
+		{"sent again, and confirmed", resend, false, "submit nonce_used: forget"},
+		{"sent again, and refused", resend, false,
+			strings.Repeat("submit refused: wait\ninquire unknown: wait\n", payout.TriesMax-1) +
+				"submit refused: wait\ninquire unknown: pause\n"},
 		{"a skip that the chain had, and has no more", signer(t).Skip(&intent, "no"), true,
 			"submit accepted: wait\nwatch free: wait\n" +
 				strings.Repeat("submit refused: wait\nwatch free: wait\n", payout.TriesMax-2) +
@@ -95,7 +108,8 @@ func converse(t *testing.T, w *payout.Window, i payout.Intent, line string, now 
 		"unclear": {Verdict: payout.Unclear, Reason: "time-out"}, "accepted": {Verdict: payout.Accepted},
 		"refused": {Verdict: payout.Refused, Reason: "sanctioned"}, "nonce_used": {Verdict: payout.NonceUsed},
 		"known": {Verdict: payout.Known}, "unknown": {Verdict: payout.Unknown}, "free": {Verdict: payout.Free},
-		"own": {Verdict: payout.Taken, Tx: i.Hash}, "rival": {Verdict: payout.Taken, Tx: i.Rival},
+		"final": {Verdict: payout.Final},
+		"own":   {Verdict: payout.Taken, Tx: i.Hash}, "rival": {Verdict: payout.Taken, Tx: i.Rival},
 		"other": {Verdict: payout.Taken, Tx: disbursement.Hash{1}},
 	}
 	answer, known := answers[said]
@@ -332,7 +346,7 @@ func TestWhatTheAnswersToARoundMean(t *testing.T) {
 
 func said(t *testing.T, word string) payout.Answer {
 	t.Helper()
-	for v := payout.Unclear; v <= payout.Free; v++ {
+	for v := payout.Unclear; v <= payout.Final; v++ {
 		if v.String() == word {
 			return payout.Answer{Verdict: v, Reason: "why"}
 		}

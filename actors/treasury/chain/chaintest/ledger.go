@@ -17,8 +17,9 @@ import (
 // transfer is a transaction the chain has.
 type transfer struct {
 	payout.Transaction
-	hash  disbursement.Hash
-	block uint64 // 0 while it is pending
+	sender string
+	hash   disbursement.Hash
+	block  uint64 // 0 while it is pending
 }
 
 // account is what the chain knows of one payer.
@@ -36,6 +37,7 @@ type ledger struct {
 	byHash   map[disbursement.Hash]*transfer
 	parsed   map[disbursement.Hash]payout.Transaction // all that ever came
 	block    uint64
+	id       string
 
 	manual   bool // transactions wait for confirm
 	gapless  bool // a nonce is refused while one below it is free
@@ -112,7 +114,7 @@ func (l *ledger) submit(raw []byte) (disbursement.Hash, *chain.ResponseError) {
 	case other != nil:
 		delete(l.byHash, other.hash)
 	}
-	t := &transfer{Transaction: tx, hash: hash}
+	t := &transfer{Transaction: tx, sender: payout.AccountOf(tx.Account), hash: hash}
 	a.pending[tx.Nonce], l.byHash[hash] = t, t
 	if !l.manual {
 		l.confirm(a)
@@ -143,6 +145,35 @@ func (l *ledger) confirm(a *account) {
 	}
 }
 
+// transfer confirms a payment of anybody's.
+func (l *ledger) transfer(sender, destination string, amount messages.Amount) disbursement.Hash {
+	a := l.account(sender)
+	tx := payout.Transaction{Nonce: uint64(len(a.confirmed)) + 1, Destination: destination, Amount: amount}
+	hash := disbursement.Hash(sha256.Sum256(fmt.Appendf(nil, "%s %d %s %d", sender, tx.Nonce, destination, amount)))
+	t := &transfer{Transaction: tx, sender: sender, hash: hash}
+	a.pending[tx.Nonce], l.byHash[hash] = t, t
+	l.confirm(a)
+	return hash
+}
+
+// fork forgets an account's transactions from a nonce on.
+func (l *ledger) fork(name string, nonce uint64) {
+	a := l.account(name)
+	for n, t := range a.pending {
+		if n >= nonce {
+			delete(l.byHash, t.hash)
+			delete(a.pending, n)
+		}
+	}
+	for uint64(len(a.confirmed)) >= nonce {
+		last := len(a.confirmed) - 1
+		t := a.confirmed[last]
+		l.balances[t.Destination] -= t.Amount
+		delete(l.byHash, t.hash)
+		a.confirmed = a.confirmed[:last]
+	}
+}
+
 func (l *ledger) transaction(p chain.TransactionParams) (chain.TransactionResult, *chain.ResponseError) {
 	hash, ok := payout.ParseHash(p.TxHash)
 	if !ok {
@@ -153,11 +184,12 @@ func (l *ledger) transaction(p chain.TransactionParams) (chain.TransactionResult
 		return chain.TransactionResult{Status: chain.StatusUnknown}, nil
 	}
 	result := chain.TransactionResult{
-		Status: chain.StatusPending, Account: payout.AccountOf(t.Account), Nonce: chain.Number(t.Nonce),
+		Status: chain.StatusPending, Account: t.sender, Nonce: chain.Number(t.Nonce),
 		Destination: t.Destination, Amount: chain.Number(t.Amount), Block: chain.Number(t.block),
 	}
 	if t.block > 0 {
 		result.Status = chain.StatusConfirmed
+		result.Confirmations = chain.Number(l.block - t.block + 1)
 	}
 	return result, nil
 }

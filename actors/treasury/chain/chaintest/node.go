@@ -2,7 +2,6 @@ package chaintest
 
 import (
 	"context"
-	"crypto/ed25519"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -197,25 +196,21 @@ func (n *Node) Calls(method string) (calls int) {
 	return calls
 }
 
-// Transfer lets a stranger pay, confirmed at once, and names the transaction.
-func (n *Node) Transfer(destination string, amount messages.Amount) disbursement.Hash {
-	signer, err := payout.NewSigner(ed25519.NewKeyFromSeed([]byte("a stranger who sends money back.")))
-	if err != nil {
-		panic(err)
-	}
-	var hash disbursement.Hash
-	n.with(func() {
-		a := n.ledger.account(signer.Account())
-		tx := payout.Transaction{
-			Nonce: uint64(len(a.confirmed)) + 1, Destination: destination, Amount: amount,
-		}
-		key, _ := hex.DecodeString(signer.Account()[len("tb1"):])
-		copy(tx.Account[:], key)
-		hash, _ = n.ledger.submit(signer.Sign(&tx))
-		n.ledger.confirm(a)
-	})
+// Transfer lets anybody pay, confirmed at once, and names the transaction.
+func (n *Node) Transfer(sender, destination string, amount messages.Amount) (hash disbursement.Hash) {
+	n.with(func() { hash = n.ledger.transfer(sender, destination, amount) })
 	return hash
 }
+
+// Fork makes the chain forget an account's transactions from a nonce on, confirmed or not:
+// it goes on from a block before them.
+func (n *Node) Fork(account string, nonce uint64) { n.with(func() { n.ledger.fork(account, nonce) }) }
+
+// Mine adds empty blocks.
+func (n *Node) Mine(blocks uint64) { n.with(func() { n.ledger.block += blocks }) }
+
+// Name gives the chain an id.
+func (n *Node) Name(id string) { n.with(func() { n.ledger.id = id }) }
 
 func (n *Node) with(do func()) {
 	n.mu.Lock()
@@ -223,7 +218,7 @@ func (n *Node) with(do func()) {
 	do()
 }
 
-// ServeHTTP implements http.Handler. What gets no answer ends with its asker's patience.
+// ServeHTTP implements http.Handler. What gets no answer ends when its asker gives up.
 func (n *Node) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	p, err := readPost(r.Body)
 	if err != nil {
@@ -431,6 +426,10 @@ func (n *Node) doOne(request chain.Request) (any, *chain.ResponseError) {
 			return nil, err
 		}
 		return n.ledger.nonce(p), nil
+	case chain.MethodInfo:
+		if n.ledger.id != "" {
+			return chain.InfoResult{ChainID: n.ledger.id}, nil
+		}
 	}
 	return nil, refused(-32601, "there is no method %q", request.Method)
 }

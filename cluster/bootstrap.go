@@ -18,8 +18,8 @@ func (c *Consensus) untouched() (bool, error) {
 	if err != nil || !untouched {
 		return false, err
 	}
-	newest, err := c.snapshots.NewestIndex()
-	return newest == 0, err
+	newest, err := c.snapshots.Newest()
+	return newest.Index == 0, err
 }
 
 // bootstrapAtStart makes the cluster that this node is to form, before Raft runs: the

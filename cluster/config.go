@@ -35,7 +35,7 @@ type Config struct {
 	// Node is the node's name. It is recorded in Dir, which is refused under any
 	// other name afterwards.
 	Node messages.NodeID
-	// Dir holds the log, the Raft snapshots, the witness and the identity.
+	// Dir holds the log, the Raft snapshots, the high-water mark and the identity.
 	Dir string
 	// RaftAddr is where other voters reach this node, host:port. Port 0 takes any
 	// free port and suits a lone voter only.
@@ -66,9 +66,9 @@ type Config struct {
 	LeaderWait time.Duration
 	// ApplyTimeout is how long a proposal waits to be taken up by the leader.
 	ApplyTimeout time.Duration
-	// WitnessInterval is the longest time between two syncs of the witness. Lowered:
+	// MarkInterval is the longest time between two syncs of the high-water mark. Lowered:
 	// damage to fewer of the newest entries can hide behind a power loss.
-	WitnessInterval time.Duration
+	MarkInterval time.Duration
 	// VotersMax is how many nodes vote; more follow without a vote.
 	VotersMax int
 	// CaughtUpEntries is how far behind the leader a node may be to be caught up.
@@ -98,7 +98,7 @@ func DefaultConfig() Config {
 		SegmentBytes:    64 << 20,
 		LeaderWait:      2 * time.Second,
 		ApplyTimeout:    5 * time.Second,
-		WitnessInterval: time.Second,
+		MarkInterval:    time.Second,
 		VotersMax:       5,
 		CaughtUpEntries: 1_000,
 		PromoteAfter:    2 * time.Second,
@@ -133,7 +133,7 @@ func (c Config) validate() error {
 	rule(c.SnapshotRetain >= 2, "snapshot_retain: %d is under 2", c.SnapshotRetain)
 	rule(c.SegmentBytes >= 64<<10 && c.SegmentBytes <= 1<<30, "segment_bytes: %d is outside 64 KiB..1 GiB", c.SegmentBytes)
 	rule(c.ApplyTimeout > 0, "apply_timeout: %s is not positive", c.ApplyTimeout)
-	rule(c.WitnessInterval > 0, "witness_interval: %s is not positive", c.WitnessInterval)
+	rule(c.MarkInterval > 0, "mark_interval: %s is not positive", c.MarkInterval)
 	rule(c.AdvertiseAddr == "" || advertiseErr == nil, "advertise_addr: %q is not host:port", c.AdvertiseAddr)
 	rule(c.LeaderWait >= 0, "leader_wait: %s is negative", c.LeaderWait)
 	rule(c.VotersMax >= 1, "voters_max: %d is under 1", c.VotersMax)

@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -86,9 +85,10 @@ func explain(dir string, err error) error {
 	return fmt.Errorf("%w; the node does not start with it: %s", err, adviceDamaged(dir))
 }
 
+// adviceDamaged is the three ways on.
 func adviceDamaged(dir string) string {
-	return "keep " + dir + " aside, then let the node join again with an empty directory, " +
-		"or restore a backup if it was the only one"
+	return "bring back what " + dir + " held last; or keep " + dir + " aside, then let the node join again with an empty directory; " +
+		"or, if it was the only one, restore a backup"
 }
 
 func (c *Consensus) open(network Network) (err error) {
@@ -102,11 +102,7 @@ func (c *Consensus) open(network Network) (err error) {
 	if err = claimNode(c.store, c.cfg.Dir, c.cfg.Node); err != nil {
 		return err
 	}
-	untouched, err := c.untouched()
-	if err != nil {
-		return err
-	}
-	if c.life, err = openLife(c.store, untouched); err != nil {
+	if c.life, err = openLife(c.store); err != nil {
 		return err
 	}
 	c.life.voting = c.life.voting || c.cfg.ungated
@@ -119,20 +115,27 @@ func (c *Consensus) open(network Network) (err error) {
 	return c.startRaft(raftLog)
 }
 
-// openStores opens and verifies log and snapshots.
+// openStores opens log and Raft snapshots, and verifies them against each other.
 func (c *Consensus) openStores(raftLog hclog.Logger) (err error) {
-	options := raftlog.Options{SegmentBytes: c.cfg.SegmentBytes, Disk: c.cfg.disk, OnFailure: c.fail}
-	if c.store, err = raftlog.Open(filepath.Join(c.cfg.Dir, logDir), options, raftLog); err != nil {
-		return err
-	}
 	if c.snapshots, err = raftlog.OpenSnapshots(filepath.Join(c.cfg.Dir, snapshotsDir), c.cfg.SnapshotRetain, c.cfg.disk); err != nil {
 		return err
 	}
-	newest, err := c.snapshots.NewestIndex()
+	newest, err := c.snapshots.Newest()
 	if err != nil {
 		return err
 	}
-	return c.store.Verify(newest)
+	options := raftlog.Options{
+		SegmentBytes: c.cfg.SegmentBytes, MarkDir: c.cfg.Dir, Newest: newest, Disk: c.cfg.disk, OnFailure: c.fail,
+	}
+	if c.store, err = raftlog.Open(filepath.Join(c.cfg.Dir, logDir), options, raftLog); err != nil {
+		return err
+	}
+	c.snapshots.Note = c.store.NoteSnapshot
+	c.machine.committed = c.store.NoteCommitted
+	if err = c.store.VerifySnapshot(newest); err != nil {
+		return err
+	}
+	return c.store.Verify(newest.Index)
 }
 
 // startRaft restores the newest Raft snapshot and starts Raft's goroutines.
@@ -143,6 +146,10 @@ func (c *Consensus) startRaft(raftLog hclog.Logger) (err error) {
 	cfg.ElectionTimeout += time.Millisecond
 	if err = c.newRaft(cfg); err != nil {
 		return errors.Join(err, c.machine.restore)
+	}
+	if c.alone() && !c.life.mayVote() {
+		return errors.Join(fmt.Errorf("%w: %s is the only voter, and its directory does not say that it may vote", ErrDamaged, c.cfg.Node),
+			c.raft.Shutdown().Error())
 	}
 	c.raft.RegisterObserver(raft.NewObserver(c.observed, false, isLeadership))
 	return c.wake(&settled)
@@ -196,14 +203,14 @@ func (c *Consensus) raftConfig(raftLog hclog.Logger) *raft.Config {
 	return cfg
 }
 
-// Run watches leadership, takes Raft snapshots and syncs the witness until ctx
+// Run watches leadership, takes Raft snapshots and syncs the high-water mark until ctx
 // ends. It is to be running for State to move.
 func (c *Consensus) Run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return c.watchLeadership(ctx) })
 	group.Go(func() error { return c.followLeader(ctx) })
 	group.Go(func() error { return c.takeSnapshots(ctx) })
-	group.Go(func() error { return c.syncWitness(ctx) })
+	group.Go(func() error { return c.syncMark(ctx) })
 	return group.Wait()
 }
 
@@ -257,15 +264,15 @@ func advise(dir string, err error) error {
 		return fmt.Errorf("%w; %s", err, adviceDamaged(dir))
 	case errors.Is(err, persistence.ErrUnsupported):
 		return fmt.Errorf("%w; start the node with the version of the program that wrote it, or a newer one", err)
-	case errors.Is(err, syscall.ENOSPC):
-		return fmt.Errorf("%w; nothing after it was acknowledged: make room in %s, then start the node again", err, dir)
+	case Cure(err) != "":
+		return fmt.Errorf("%w; nothing after it was acknowledged in %s: %s", err, dir, Cure(err))
 	}
 	return fmt.Errorf("%w; nothing after it was acknowledged: look after the disk of %s, then start the node again", err, dir)
 }
 
-// syncWitness makes the witness survive a power loss, once an interval.
-func (c *Consensus) syncWitness(ctx context.Context) error {
-	return every(ctx, c.cfg.WitnessInterval, c.store.SyncWitness)
+// syncMark makes the high-water mark survive a power loss, once an interval.
+func (c *Consensus) syncMark(ctx context.Context) error {
+	return every(ctx, c.cfg.MarkInterval, c.store.SyncMark)
 }
 
 // every calls do at each tick until ctx ends or do fails.

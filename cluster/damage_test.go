@@ -24,8 +24,14 @@ var damages = flag.Int("damages", 30, "how often each file of a data directory i
 // the newest, several segments, and what the client knows of it all.
 func wholeNode(t *testing.T, dir string) (*raftlogtest.Disk, *ledger, uint64) {
 	t.Helper()
+	return wholeNodeFrom(t, dir, 0)
+}
+
+// wholeNodeFrom is wholeNode with transactions numbered from first on.
+func wholeNodeFrom(t *testing.T, dir string, first uint64) (*raftlogtest.Disk, *ledger, uint64) {
+	t.Helper()
 	disk := raftlogtest.New()
-	books := &ledger{acknowledged: make(map[uint64]uint64)}
+	books := &ledger{acknowledged: make(map[uint64]uint64), next: first}
 	n, err := openLone(dir, disk, fabricPort{newFabric(), "n1:9002", nil})
 	if err != nil {
 		t.Fatal(err)
@@ -79,7 +85,7 @@ func TestDamageIsFoundBeforeAnythingIsServed(t *testing.T) {
 		}
 	}
 	t.Logf("refused: %v", refused)
-	for _, name := range []string{"log/meta", "log/witness", "snapshots/"} {
+	for _, name := range []string{"log/meta", "mark", "snapshots/"} {
 		if !slices.ContainsFunc(slices.Collect(maps.Keys(refused)), func(file string) bool { return strings.HasPrefix(file, name) }) {
 			t.Errorf("no damage to %s was ever refused", name)
 		}

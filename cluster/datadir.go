@@ -24,7 +24,8 @@ const (
 var (
 	keyNode    = []byte("bursar.node")
 	keyCluster = []byte("bursar.cluster")
-	keyLife    = []byte("bursar.life")
+	keyLife    = []byte(raftlog.KeyLife)
+	keyBoot    = []byte(raftlog.KeyBoot)
 	keyVoting  = []byte("bursar.voting")
 	keyPromise = []byte("bursar.promise")
 )
@@ -71,6 +72,34 @@ func claimNode(log *raftlog.Log, dir string, node messages.NodeID) error {
 	case string(owner) != string(node):
 		return fmt.Errorf("%w: %s belongs to node %q, not %q; start it under that name, or name another directory",
 			ErrForeign, dir, owner, node)
+	}
+	return nil
+}
+
+// CheckDir reports a data directory that was used and lacks all that tells how far: the
+// log, its mark and the Raft snapshots. It is called before the projection, which says
+// that it was used, is removed.
+func CheckDir(cfg Config) error {
+	disk := cfg.disk
+	if disk == nil {
+		disk = raftlog.OSDisk()
+	}
+	for _, dir := range []string{filepath.Join(cfg.Dir, logDir), filepath.Join(cfg.Dir, snapshotsDir), cfg.Dir} {
+		held, err := raftlog.Holds(disk, dir)
+		if err != nil || held {
+			return err
+		}
+	}
+	used, err := filepath.Glob(filepath.Join(cfg.Dir, "store", "*"))
+	if err != nil {
+		return err
+	}
+	for _, path := range append(used, filepath.Join(cfg.Dir, "peers")) {
+		info, err := os.Stat(path)
+		if err == nil && info.Size() > 0 {
+			return explain(cfg.Dir, fmt.Errorf("%w: %s says that %s was used, but its log, its mark and its raft snapshots are missing",
+				ErrDamaged, path, cfg.Dir))
+		}
 	}
 	return nil
 }

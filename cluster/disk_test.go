@@ -101,13 +101,13 @@ func TestADiskThatFailsStopsTheNode(t *testing.T) {
 		err    error
 		advice string
 	}{
-		{"fsync fails", raftlogtest.Sync, ".wal", syscall.EIO, "look after the disk of"},
-		{"a write fails", raftlogtest.Write, ".wal", syscall.EIO, "look after the disk of"},
-		{"no room for an entry", raftlogtest.Write, ".wal", syscall.ENOSPC, "make room in"},
-		{"no room for a segment", raftlogtest.Create, ".wal", syscall.ENOSPC, "make room in"},
-		{"no room for the list of segments", raftlogtest.Write, "meta.tmp", syscall.ENOSPC, "make room in"},
-		{"the list of segments is not replaced", raftlogtest.Rename, "meta", syscall.EIO, "look after the disk of"},
-		{"the witness is not written", raftlogtest.Write, "witness", syscall.EIO, "look after the disk of"},
+		{"fsync fails", raftlogtest.Sync, ".wal", syscall.EIO, "the disk refuses"},
+		{"a write fails", raftlogtest.Write, ".wal", syscall.EIO, "the disk refuses"},
+		{"no room for an entry", raftlogtest.Write, ".wal", syscall.ENOSPC, "make room there"},
+		{"no room for a segment", raftlogtest.Create, ".wal", syscall.ENOSPC, "make room there"},
+		{"no room for the list of segments", raftlogtest.Write, "meta.tmp", syscall.ENOSPC, "make room there"},
+		{"the list of segments is not replaced", raftlogtest.Rename, "meta", syscall.EIO, "the disk refuses"},
+		{"the high-water mark is not written", raftlogtest.Write, "mark", syscall.EIO, "the disk refuses"},
 	} {
 		t.Run(fault.name, func(t *testing.T) {
 			onDisk(t, func(d *diskTest) {
@@ -162,7 +162,7 @@ func TestADiskThatFailsInAnElectionStopsTheNode(t *testing.T) {
 		if err := d.awaitReady(); !errors.Is(err, syscall.EIO) {
 			t.Errorf("the node ends with %v, want EIO", err)
 		}
-		d.wantFatal(syscall.EIO, "look after the disk of")
+		d.wantFatal(syscall.EIO, "the disk refuses")
 		d.reopen()
 	})
 }

@@ -13,9 +13,12 @@ var (
 	// another cluster.
 	ErrForeign = errors.New("data directory belongs to another")
 	// ErrDamaged is returned when what is on disk is not what was written there:
-	// the log ends before its witness, an entry or a Raft snapshot fails its
+	// the log ends before its high-water mark, a file is missing or from another time, an entry or a Raft snapshot fails its
 	// checksum, or entries are missing. A node with such a log must not vote.
 	ErrDamaged = raftlog.ErrDamaged
+	// ErrCommitted is returned when another node's log was to replace entries that this
+	// node knows to be committed: there are two histories.
+	ErrCommitted = raftlog.ErrCommitted
 	// ErrNoLog is returned when a directory that is to be read holds no log.
 	ErrNoLog = errors.New("there is no log")
 	// ErrRefused is returned when a cluster is not formed as asked for: a node has

@@ -21,7 +21,7 @@ type Founder struct{ founder }
 
 // OpenFounder starts the node on its disk.
 func OpenFounder(disk stable, self Voter, expect int) (Founder, error) {
-	life, err := openLife(disk, true)
+	life, err := openLife(disk)
 	return Founder{founder{life: life, self: self, expect: expect}}, err
 }
 

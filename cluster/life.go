@@ -2,8 +2,10 @@ package cluster
 
 import (
 	"crypto/rand"
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
+	mathrand "math/rand/v2"
 	"strings"
 	"sync"
 )
@@ -15,10 +17,11 @@ import (
 type life struct {
 	store stable
 
-	id string
+	id   string
+	boot uint64
 
 	mu      sync.Mutex
-	voting  bool     // admitted, or from before lives were recorded
+	voting  bool     // admitted
 	promise *promise // nil for none
 	cluster string   // that this node belongs to, "" for none
 }
@@ -37,27 +40,25 @@ type promise struct {
 	Collected bool
 }
 
-// openLife reads what is recorded, and begins a life in a directory that was never
-// used. A directory with a log but without a life is one from before lives were
-// recorded, and votes.
-func openLife(store stable, untouched bool) (*life, error) {
+// openLife reads what is recorded, begins a life in a directory that was never used, and
+// a boot in any. A directory with a log but without a life is one from before lives were
+// recorded: nothing tells it from its copies, and it votes once it is admitted.
+func openLife(store stable) (*life, error) {
 	l := &life{store: store}
 	id, err := store.Get(keyLife)
 	if err != nil {
 		return nil, err
 	}
 	if len(id) == 0 {
-		if !untouched {
-			if err := store.Set(keyVoting, voting); err != nil {
-				return nil, err
-			}
-		}
 		id = []byte(newIdentity())
 		if err := store.Set(keyLife, id); err != nil {
 			return nil, err
 		}
 	}
 	l.id = string(id)
+	if err := l.nextBoot(); err != nil {
+		return nil, err
+	}
 	votes, err := store.Get(keyVoting)
 	if err != nil {
 		return nil, err
@@ -77,6 +78,28 @@ func openLife(store stable, untouched bool) (*life, error) {
 		return nil, fmt.Errorf("%w: what this node promised: %w", ErrDamaged, err)
 	}
 	return l, nil
+}
+
+// A boot is a number for each start of a node: the upper half counts the starts in this
+// data directory, the lower half is random. Of two copies of a directory that are both
+// started the boots have the same count and differ.
+const bootRandomBits = 32
+
+// startOf is the count of a boot.
+func startOf(boot uint64) uint64 { return boot >> bootRandomBits }
+
+// nextBoot makes this start known to the directory.
+func (l *life) nextBoot() error {
+	last, err := l.store.Get(keyBoot)
+	if err != nil {
+		return err
+	}
+	count := uint64(1)
+	if len(last) == 8 {
+		count = startOf(binary.LittleEndian.Uint64(last)) + 1
+	}
+	l.boot = count<<bootRandomBits | uint64(mathrand.Uint32())
+	return l.store.Set(keyBoot, binary.LittleEndian.AppendUint64(nil, l.boot))
 }
 
 // voting is the value of keyVoting.
@@ -164,6 +187,10 @@ func (l *life) join(cluster string) (string, error) {
 // Life is the identity of this node's data directory. An empty directory gets a new
 // one, so that a node that lost its disk is known to have lost it.
 func (c *Consensus) Life() string { return c.life.id }
+
+// Boot tells this start of the node from every other; in the same data directory a later
+// one is larger.
+func (c *Consensus) Boot() uint64 { return c.life.boot }
 
 // Voting reports whether this node takes part in elections. A new data directory
 // does not, until it has a part in forming a cluster or Admit was called.

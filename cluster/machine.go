@@ -50,6 +50,8 @@ type machine struct {
 	fatal   func(error)
 	log     *slog.Logger
 	applied atomic.Uint64 // index of the newest applied entry
+	// committed hears of each index that is applied, and so committed.
+	committed func(index uint64)
 
 	mu      sync.Mutex
 	advance chan struct{} // closed at the next advance of applied; nil without waiters
@@ -58,7 +60,7 @@ type machine struct {
 }
 
 func newMachine(state StateMachine, fatal func(error), log *slog.Logger) *machine {
-	m := &machine{state: state, fatal: fatal, log: log}
+	m := &machine{state: state, fatal: fatal, log: log, committed: func(uint64) {}}
 	m.applied.Store(state.AppliedIndex())
 	return m
 }
@@ -115,6 +117,7 @@ func (m *machine) Restore(source io.ReadCloser) error {
 }
 
 func (m *machine) advanceTo(index uint64) {
+	m.committed(index)
 	m.applied.Store(index)
 	m.mu.Lock()
 	if m.advance != nil {

@@ -34,7 +34,7 @@ const KindBatch = "batch"
 // returns, and at damage, with ErrDamaged, which names file and entry and says what
 // to do. A directory without a log is ErrNoLog.
 func ReadLog(dir string, from uint64, fn func(Entry) error) error {
-	err := raftlog.Read(filepath.Join(dir, logDir), from, func(l *raft.Log) error {
+	err := raftlog.Read(filepath.Join(dir, logDir), dir, from, func(l *raft.Log) error {
 		return fn(Entry{Index: l.Index, Term: l.Term, Kind: entryKind(l.Type), AppendedAt: l.AppendedAt, Data: l.Data})
 	})
 	return readError(dir, err)
@@ -43,7 +43,7 @@ func ReadLog(dir string, from uint64, fn func(Entry) error) error {
 // NewestEntry is the index of the newest entry in the data directory dir that is
 // known to be durable, 0 for none. It may run beside the node.
 func NewestEntry(dir string) (uint64, error) {
-	index, _, err := raftlog.Newest(filepath.Join(dir, logDir))
+	index, _, err := raftlog.Newest(filepath.Join(dir, logDir), dir)
 	return index, readError(dir, err)
 }
 

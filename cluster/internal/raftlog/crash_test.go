@@ -75,7 +75,7 @@ func (l *life) live() error {
 			}
 		}
 	}
-	return log.SyncWitness()
+	return log.SyncMark()
 }
 
 func (l *life) enter(log *raftlog.Log, term uint64) error {

@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/hashicorp/raft-wal/fs"
@@ -121,4 +122,16 @@ func syncDir(dir string) error {
 	}
 	defer func() { _ = d.Close() }()
 	return d.Sync()
+}
+
+// Holds reports whether a directory holds files of this package.
+func Holds(disk Disk, dir string) (bool, error) {
+	names, err := files(disk, dir)
+	if missing(err) {
+		return false, nil
+	}
+	return slices.ContainsFunc(names, func(name string) bool {
+		return name == metaFile || name == markFile || name == witnessFile ||
+			strings.HasSuffix(name, ".wal") || strings.HasSuffix(name, snapshotSuffix)
+	}), err
 }

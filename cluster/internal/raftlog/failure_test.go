@@ -101,7 +101,7 @@ func TestNothingIsWrittenAfterAFailure(t *testing.T) {
 	}
 }
 
-func TestAMarkOfTheWitnessBindsEntryAndTerm(t *testing.T) {
+func TestTheMarkBindsEntryAndTerm(t *testing.T) {
 	dir := t.TempDir()
 	l := mustOpen(t, dir)
 	fill(t, l, 1, 20)

@@ -16,7 +16,7 @@ const (
 )
 
 // TestOldDataDirectoriesAreRead reads the files that each released version has written:
-// segments, meta, witness and a Raft snapshot.
+// segments, meta, mark (or witness) and a Raft snapshot.
 func TestOldDataDirectoriesAreRead(t *testing.T) {
 	if *update {
 		writeGolden(t, filepath.Join("testdata", "version-1"))

@@ -3,9 +3,11 @@ package raftlog
 import (
 	"errors"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"sync"
 	"sync/atomic"
+	"syscall"
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/raft"
@@ -18,6 +20,11 @@ import (
 type Options struct {
 	// SegmentBytes is the size of one file.
 	SegmentBytes int
+	// MarkDir holds the high-water mark; "" is the log's own directory. Apart from the log
+	// it tells when that is lost.
+	MarkDir string
+	// Newest is the newest Raft snapshot beside the log.
+	Newest SnapshotID
 	// Disk holds the files; nil is the disk of the machine.
 	Disk Disk
 	// OnFailure is told, once, of the first write that failed or the first entry that
@@ -29,12 +36,13 @@ type Options struct {
 // Log is Raft's log and stable store in one directory. It implements
 // raft.LogStore, raft.MonotonicLogStore and raft.StableStore.
 type Log struct {
-	dir     string
-	disk    Disk
-	wal     *wal.WAL
-	meta    *meta
-	witness *witness
-	written atomic.Int64 // bytes of data stored, less what ResetWritten took
+	dir       string
+	disk      Disk
+	wal       *wal.WAL
+	meta      *meta
+	mark      *highWater
+	committed atomic.Uint64 // entries up to here are known to be committed
+	written   atomic.Int64  // bytes of data stored, less what ResetWritten took
 
 	onFailure func(error)
 	mu        sync.Mutex
@@ -53,42 +61,99 @@ func Open(dir string, opts Options, log hclog.Logger) (*Log, error) {
 	if err := l.disk.MakeDir(dir); err != nil {
 		return nil, err
 	}
-	if err := l.openWitness(); err != nil {
+	if opts.MarkDir == "" {
+		opts.MarkDir = dir
+	}
+	if err := l.openMark(&opts); err != nil {
 		return nil, err
 	}
-	l.meta = &meta{disk: l.disk, onTerm: l.witness.currentTerm}
-	if err := mendTail(dir, l.disk, l.meta, l.witness.mark()); err != nil {
-		return nil, errors.Join(err, l.witness.close())
+	l.committed.Store(l.mark.mark().committed)
+	l.meta = &meta{disk: l.disk, mark: l.mark}
+	if err := l.openWAL(&opts, log); err != nil {
+		return nil, errors.Join(err, l.mark.file.Close())
 	}
-	w, err := wal.Open(dir,
-		wal.WithCodec(codec{}), wal.WithMetaStore(l.meta), wal.WithSegmentFiler(filer{segment.NewFiler(dir, l.disk)}),
-		wal.WithSegmentSize(opts.SegmentBytes), wal.WithLogger(log))
-	if err != nil {
-		return nil, errors.Join(damagedIfCorrupt(err), l.witness.close())
-	}
-	l.wal = w
 	return l, nil
 }
 
-// openWitness opens the witness, or creates it for a log that does not exist yet.
-// A log without its meta file is refused here: raft-wal would take it for a new one
-// and remove its segments.
-func (l *Log) openWitness() (err error) {
+func (l *Log) openWAL(opts *Options, log hclog.Logger) (err error) {
+	if err := mendTail(l.dir, l.disk, l.meta, l.mark.mark()); err != nil {
+		return err
+	}
+	l.wal, err = wal.Open(l.dir,
+		wal.WithCodec(codec{}), wal.WithMetaStore(l.meta), wal.WithSegmentFiler(filer{segment.NewFiler(l.dir, l.disk)}),
+		wal.WithSegmentSize(opts.SegmentBytes), wal.WithLogger(log))
+	return describe(err)
+}
+
+// openMark opens the high-water mark and holds it and meta against each other, or
+// creates it for a log that does not exist yet. raft-wal would take a log without meta
+// for a new one and remove its segments.
+func (l *Log) openMark(opts *Options) error {
 	left, err := files(l.disk, l.dir)
 	if err != nil {
 		return err
 	}
-	l.witness, err = openWitness(l.disk, l.dir)
+	state, err := readMeta(l.disk, l.dir)
+	if err != nil {
+		return err
+	}
+	l.mark, err = openHighWater(l.disk, opts.MarkDir)
 	switch {
-	case err == nil && l.witness.mark() != newMark && !slices.Contains(left, metaFile):
-		return errors.Join(fmt.Errorf("%w: %s holds a log but its file %q is missing", ErrDamaged, l.dir, metaFile), l.witness.close())
+	case err == nil:
+		if err := l.agree(left, &state); err != nil {
+			return errors.Join(err, l.mark.file.Close())
+		}
 	case !missing(err):
 		return err
+	case slices.Contains(left, witnessFile) && slices.Contains(left, metaFile) && state.Writes == 0:
+		return l.replaceWitness(opts)
 	case len(left) > 0:
-		return fmt.Errorf("%w: %s holds a log but its file %q is missing", ErrDamaged, l.dir, witnessFile)
+		return fmt.Errorf("%w: %s holds a log but %s, which says how far that reached, is missing",
+			ErrDamaged, l.dir, filepath.Join(opts.MarkDir, markFile))
+	case opts.Newest.Index > 0:
+		return fmt.Errorf("%w: there is a raft snapshot at entry %d, but the log in %s and %s are missing",
+			ErrDamaged, opts.Newest.Index, l.dir, filepath.Join(opts.MarkDir, markFile))
+	default:
+		l.mark, err = createHighWater(l.disk, opts.MarkDir, newMark)
+		return err
 	}
-	l.witness, err = createWitness(l.disk, l.dir)
-	return err
+	return nil
+}
+
+// agree compares the mark with the other files, which are left.
+func (l *Log) agree(left []string, state *metaState) error {
+	m := l.mark.mark()
+	switch {
+	case !slices.Contains(left, metaFile) && (!m.unused() || len(left) > 1):
+		return fmt.Errorf("%w: the log in %s reached entry %d in term %d, but its file %q is missing",
+			ErrDamaged, l.dir, m.index, m.currentTerm, metaFile)
+	case state.Writes < m.meta:
+		return fmt.Errorf("%w: %s is an old copy: it was written %d times, this is number %d", ErrDamaged, metaFile, m.meta, state.Writes)
+	case m.life != "" && state.life() != m.life:
+		return fmt.Errorf("%w: %s is of the data directory with life %q, the mark of that with life %q", ErrDamaged, metaFile, state.life(), m.life)
+	}
+	// raft-wal removes segments that meta does not list; one that is newer than all it
+	// lists says that it is old.
+	for _, name := range left {
+		var base, id uint64
+		if _, err := fmt.Sscanf(name, "%020d-%016x.wal", &base, &id); err == nil && id >= state.NextSegmentID {
+			return fmt.Errorf("%w: %s is an old copy: it does not know of %s", ErrDamaged, metaFile, name)
+		}
+	}
+	return nil
+}
+
+// replaceWitness makes a mark of what a release before this one has left.
+func (l *Log) replaceWitness(opts *Options) error {
+	first, err := readWitness(l.disk, l.dir)
+	if err != nil {
+		return err
+	}
+	first.snapshots[0] = opts.Newest
+	if l.mark, err = createHighWater(l.disk, opts.MarkDir, first); err != nil {
+		return err
+	}
+	return l.disk.Delete(l.dir, witnessFile)
 }
 
 // FirstIndex is the oldest entry's index, 0 where there is none.
@@ -122,7 +187,7 @@ func (l *Log) get(index uint64, entry *raft.Log) error {
 	case errors.Is(err, types.ErrClosed):
 		return errClosed
 	}
-	return damagedIfCorrupt(fmt.Errorf("%s: entry %d: %w", l.meta.segmentOf(index), index, err))
+	return describe(fmt.Errorf("%s: entry %d: %w", l.meta.segmentOf(index), index, err))
 }
 
 // StoreLog stores one entry durably.
@@ -141,19 +206,30 @@ func (l *Log) StoreLogs(entries []*raft.Log) error {
 		for _, entry := range entries {
 			l.written.Add(int64(len(entry.Data)))
 		}
-		return l.witness.entry(last.Index, last.Term)
+		return l.mark.entry(last.Index, last.Term, last.Data, l.committed.Load())
 	})
 }
 
-// DeleteRange removes entries min to max, a prefix or a suffix of the log.
+// NoteCommitted notes that entries up to index are committed: they are never removed
+// but for a Raft snapshot that holds them.
+func (l *Log) NoteCommitted(index uint64) { l.committed.Store(max(index, l.committed.Load())) }
+
+// Committed is the index up to which entries are known to be committed.
+func (l *Log) Committed() uint64 { return l.committed.Load() }
+
+// DeleteRange removes entries min to max, a prefix or a suffix of the log. What is known
+// to be committed stays: ErrCommitted.
 func (l *Log) DeleteRange(lowest, highest uint64) error {
 	return l.write(fmt.Sprintf("remove entries %d to %d", lowest, highest), func() error {
-		last, err := l.wal.LastIndex()
+		first, last, err := l.bounds()
 		if err != nil {
 			return err
 		}
 		if highest >= last && lowest > 0 {
-			if err := l.lowerWitness(lowest - 1); err != nil {
+			if err := l.mayRemove(first, lowest, last); err != nil {
+				return err
+			}
+			if err := l.lowerMark(lowest - 1); err != nil {
 				return err
 			}
 		}
@@ -161,13 +237,26 @@ func (l *Log) DeleteRange(lowest, highest uint64) error {
 	})
 }
 
-// lowerWitness makes the witness say no more than that the log reaches index.
-func (l *Log) lowerWitness(index uint64) error {
+// mayRemove refuses to remove a suffix of the log that is known to be committed.
+func (l *Log) mayRemove(first, lowest, last uint64) error {
+	left := uint64(0)
+	if lowest > first {
+		left = lowest - 1
+	}
+	left = max(left, l.mark.mark().snapshots[0].Index)
+	if committed := l.committed.Load(); left < min(committed, last) {
+		return fmt.Errorf("%w: entries up to %d are, and those from %d on were to be replaced", ErrCommitted, committed, lowest)
+	}
+	return nil
+}
+
+// lowerMark makes the mark say no more than that the log reaches index.
+func (l *Log) lowerMark(index uint64) error {
 	var entry raft.Log
 	if err := l.wal.GetLog(index, &entry); err != nil && !errors.Is(err, raft.ErrLogNotFound) {
 		return err
 	}
-	return l.witness.lower(index, entry.Term)
+	return l.mark.lower(index, entry.Term)
 }
 
 // Set stores a value durably under a key.
@@ -189,11 +278,19 @@ func (l *Log) GetUint64(key []byte) (uint64, error) { return l.wal.GetUint64(key
 // Untouched reports whether no entry was ever stored here.
 func (l *Log) Untouched() (bool, error) {
 	last, err := l.wal.LastIndex()
-	return last == 0 && l.witness.mark().index == 0, err
+	return last == 0 && l.mark.mark().index == 0, err
 }
 
-// SyncWitness makes the witness survive a power loss.
-func (l *Log) SyncWitness() error { return l.write("sync", l.witness.sync) }
+// SyncMark makes the high-water mark survive a power loss.
+func (l *Log) SyncMark() error {
+	return l.write("sync", func() error { return l.mark.sync(l.committed.Load()) })
+}
+
+// NoteSnapshot notes durably that the Raft snapshot next is about to get its name, while
+// newest is the newest.
+func (l *Log) NoteSnapshot(next, newest SnapshotID) error {
+	return l.write(fmt.Sprintf("note the raft snapshot at %d", next.Index), func() error { return l.mark.snapshot(next, newest) })
+}
 
 // Written is how many bytes of data were stored since the last ResetWritten, or
 // found behind the Raft snapshot by Verify.
@@ -202,16 +299,21 @@ func (l *Log) Written() int64 { return l.written.Load() }
 // ResetWritten takes n from Written.
 func (l *Log) ResetWritten(n int64) { l.written.Add(-n) }
 
-// Close syncs the witness and closes the files. Writes that come later fail.
+// Close has meta and mark say how far the log reached, and closes the files. Writes that
+// come later fail.
 func (l *Log) Close() error {
 	l.mu.Lock()
-	closed := l.closed
+	closed, failed := l.closed, l.failed != nil
 	l.closed = true
 	l.mu.Unlock()
 	if closed {
 		return nil
 	}
-	return errors.Join(l.wal.Close(), l.witness.close())
+	var err error
+	if !failed {
+		err = l.meta.again()
+	}
+	return errors.Join(err, l.wal.Close(), l.mark.close(l.committed.Load()))
 }
 
 // write does one change of the disk unless an earlier one failed: after a failed
@@ -259,9 +361,11 @@ func (l *Log) fail(err error) error {
 	return cause
 }
 
-// damagedIfCorrupt makes raft-wal's and the codec's words for damage ours.
-func damagedIfCorrupt(err error) error {
-	if errors.Is(err, ErrDamaged) {
+// describe says what an error of the log means: that of the operating system is itself,
+// every other is damage.
+func describe(err error) error {
+	var system syscall.Errno
+	if err == nil || errors.Is(err, ErrDamaged) || errors.As(err, &system) && !missing(err) {
 		return err
 	}
 	return fmt.Errorf("%w: %w", ErrDamaged, err)

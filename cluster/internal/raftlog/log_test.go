@@ -222,7 +222,7 @@ func TestDamageIsNeverAcceptedInSilence(t *testing.T) {
 		}
 	}
 	if len(files) < 5 {
-		t.Fatalf("%d files, want witness, meta and three segments", len(files))
+		t.Fatalf("%d files, want mark, meta and three segments", len(files))
 	}
 	refused, unharmed := 0, 0
 	dir := t.TempDir()
@@ -250,7 +250,7 @@ func TestDamageIsNeverAcceptedInSilence(t *testing.T) {
 				}
 			}
 			var tool uint64
-			toolErr := raftlog.Read(dir, 0, func(e *raft.Log) error {
+			toolErr := raftlog.Read(dir, dir, 0, func(e *raft.Log) error {
 				tool++
 				if diff := cmp.Diff(e, entry(tool)); diff != "" {
 					t.Errorf("%s: %s: the tool read another entry %d: %s", name, s.name, tool, diff)

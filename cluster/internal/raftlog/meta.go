@@ -26,14 +26,29 @@ var metaMagic = [8]byte{'b', 'u', 'r', 'm', 'e', 't', 'a', 1}
 type metaState struct {
 	types.PersistentState
 	Stable map[string][]byte
+	// Writes counts how often the file was written, and Reached is the last entry that was
+	// durable then: an older copy of either this file or the log is told by the other.
+	Writes, Reached uint64
 }
+
+// Values that the mark repeats.
+const (
+	// KeyLife is where the identity of the data directory is kept.
+	KeyLife = "bursar.life"
+	// KeyBoot is where the newest start in the directory is kept, eight bytes little-endian.
+	KeyBoot = "bursar.boot"
+)
+
+func (s *metaState) life() string { return string(s.Stable[KeyLife]) }
+
+func (s *metaState) boot() uint64 { return termOf(s.Stable[KeyBoot]) }
 
 // meta implements raft-wal's MetaStore in one small file that is replaced whole
 // (write, fsync, rename, fsync of the directory). It is written when a segment is
 // sealed and a few times in an election.
 type meta struct {
-	// onTerm hears of each new term once it is durable.
-	onTerm func(term uint64) error
+	// mark hears of each write once it is durable.
+	mark *highWater
 
 	disk Disk
 
@@ -81,12 +96,18 @@ func (m *meta) SetStable(key, value []byte) error {
 		next.Stable = make(map[string][]byte)
 	}
 	next.Stable[string(key)] = append([]byte(nil), value...)
-	err := m.replaceLocked(next)
-	m.mu.Unlock()
-	if err == nil && string(key) == keyCurrentTerm && m.onTerm != nil {
-		err = m.onTerm(termOf(value))
+	defer m.mu.Unlock()
+	return m.replaceLocked(next)
+}
+
+// again writes the file anew: it says how far the log has reached by now.
+func (m *meta) again() error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.state.Writes == 0 {
+		return nil
 	}
-	return err
+	return m.replaceLocked(m.state)
 }
 
 func (m *meta) Close() error { return nil }
@@ -96,6 +117,13 @@ func (m *meta) term() uint64 {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return termOf(m.state.Stable[keyCurrentTerm])
+}
+
+// reached is the last entry that was durable when the file was last written.
+func (m *meta) reached() uint64 {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.state.Reached
 }
 
 // segmentOf names the file that holds an entry.
@@ -112,6 +140,7 @@ func (m *meta) segmentOf(index uint64) string {
 }
 
 func (m *meta) replaceLocked(next metaState) error {
+	next.Writes, next.Reached = m.state.Writes+1, m.mark.mark().index
 	body, err := json.Marshal(next)
 	if err != nil {
 		return fmt.Errorf("encode %s: %w", metaFile, err)
@@ -123,7 +152,7 @@ func (m *meta) replaceLocked(next metaState) error {
 		return fmt.Errorf("replace %s: %w", metaFile, err)
 	}
 	m.state = next
-	return nil
+	return m.mark.meta(&next)
 }
 
 // readMeta reads a meta file without opening the log.

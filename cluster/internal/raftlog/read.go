@@ -10,10 +10,14 @@ import (
 )
 
 // Newest is the index of the newest entry that is known to be durable in the log in
-// dir, and its term; 0 for none. It may run beside the process that writes the log.
-func Newest(dir string) (index, term uint64, err error) {
-	witnessed, err := readWitness(OSDisk(), dir)
-	return witnessed.index, witnessed.term, err
+// dir, whose mark is in markDir, and its term; 0 for none. It may run beside the process
+// that writes the log.
+func Newest(dir, markDir string) (index, term uint64, err error) {
+	m, err := readMark(OSDisk(), markDir)
+	if missing(err) {
+		m, err = readWitness(OSDisk(), dir)
+	}
+	return m.index, m.term, err
 }
 
 // Read calls fn with each entry of the log in dir from index from on, oldest
@@ -22,8 +26,8 @@ func Newest(dir string) (index, term uint64, err error) {
 // left out, and so may old ones that are removed meanwhile. What a crash left torn
 // behind the last entry is no damage. ErrDamaged names the segment and the first
 // entry in it that is missing or fails its checksum.
-func Read(dir string, from uint64, fn func(*raft.Log) error) error {
-	witnessed, err := readWitness(OSDisk(), dir)
+func Read(dir, markDir string, from uint64, fn func(*raft.Log) error) error {
+	reached, _, err := Newest(dir, markDir)
 	if err != nil {
 		return err
 	}
@@ -31,26 +35,26 @@ func Read(dir string, from uint64, fn func(*raft.Log) error) error {
 	if err != nil {
 		return err
 	}
-	r := reader{dir: dir, filer: segment.NewFiler(dir, OSDisk()), from: from, witnessed: witnessed.index, fn: fn}
+	r := reader{dir: dir, filer: segment.NewFiler(dir, OSDisk()), from: from, reached: reached, fn: fn}
 	for _, info := range state.Segments {
 		if err := r.segment(info); err != nil {
 			return err
 		}
 	}
-	if r.last < witnessed.index && witnessed.index >= from && !r.emptied(state.Segments) {
-		return fmt.Errorf("%w: the log ends at entry %d, but entry %d was fsynced", ErrDamaged, r.last, witnessed.index)
+	if r.last < reached && reached >= from && !r.emptied(state.Segments) {
+		return fmt.Errorf("%w: the log ends at entry %d, but entry %d was fsynced", ErrDamaged, r.last, reached)
 	}
 	return nil
 }
 
 // reader walks the segments in order.
 type reader struct {
-	dir       string
-	filer     *segment.Filer
-	from      uint64
-	witnessed uint64
-	fn        func(*raft.Log) error
-	last      uint64 // newest entry seen
+	dir     string
+	filer   *segment.Filer
+	from    uint64
+	reached uint64
+	fn      func(*raft.Log) error
+	last    uint64 // newest entry seen
 }
 
 func (r *reader) segment(info types.SegmentInfo) error {
@@ -65,7 +69,7 @@ func (r *reader) segment(info types.SegmentInfo) error {
 		if err != nil {
 			return err
 		}
-		end = max(committed, r.witnessed)
+		end = max(committed, r.reached)
 	}
 	next, err := r.entries(info, end)
 	switch {

@@ -10,6 +10,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 
 	"github.com/hashicorp/raft"
@@ -51,6 +52,10 @@ type Snapshots struct {
 	dir     string
 	retain  int
 	created atomic.Uint64
+	naming  sync.Mutex
+	// Note, if it is set before the first snapshot, is told durably of each before it gets
+	// its name, and of the newest that is there by then.
+	Note func(next, newest SnapshotID) error
 }
 
 // OpenSnapshots opens or creates the directory, and removes what a crash left half
@@ -84,13 +89,17 @@ func OpenNewestSnapshot(dir string) (*raft.SnapshotMeta, io.ReadCloser, error) {
 	return file.meta, file, nil
 }
 
-// NewestIndex is the index of the newest Raft snapshot, 0 where there is none.
-func (s *Snapshots) NewestIndex() (uint64, error) {
-	list, err := s.List()
-	if err != nil || len(list) == 0 {
-		return 0, err
+// Newest identifies the newest Raft snapshot.
+func (s *Snapshots) Newest() (SnapshotID, error) {
+	names, err := s.names()
+	if err != nil || len(names) == 0 {
+		return SnapshotID{}, err
 	}
-	return list[0].Index, nil
+	file, err := s.open(names[0])
+	if err != nil {
+		return SnapshotID{}, err
+	}
+	return SnapshotID{file.meta.Index, file.meta.Term, file.want}, file.Close()
 }
 
 // List describes the newest snapshot only: Raft tries those it is shown one after
@@ -135,7 +144,7 @@ func (s *Snapshots) Create(version raft.SnapshotVersion, index, term uint64, vot
 	if err != nil {
 		return nil, err
 	}
-	sink := &sink{store: s, id: meta.ID, temp: temp, file: file, w: bufio.NewWriterSize(io.NewOffsetWriter(file, 0), 256<<10)}
+	sink := &sink{store: s, id: meta.ID, index: index, term: term, temp: temp, file: file, w: bufio.NewWriterSize(io.NewOffsetWriter(file, 0), 256<<10)}
 	head := append([]byte(nil), snapshotMagic[:]...)
 	head = binary.LittleEndian.AppendUint32(head, uint32(len(description)))
 	head = binary.LittleEndian.AppendUint32(head, crc32.Checksum(description, castagnoli))
@@ -262,6 +271,8 @@ func (r *snapshotReader) Close() error { return r.file.Close() }
 type sink struct {
 	store *Snapshots
 	id    string
+	index uint64
+	term  uint64
 	temp  string // the file's name until it is whole
 	file  types.WritableFile
 	w     *bufio.Writer
@@ -304,10 +315,26 @@ func (s *sink) Close() error {
 	if err := s.file.Close(); err != nil {
 		return err
 	}
-	if err := s.store.disk.Rename(s.store.dir, s.temp, s.id+snapshotSuffix); err != nil {
+	return s.store.name(s)
+}
+
+// name gives a snapshot that is written its name.
+func (s *Snapshots) name(written *sink) error {
+	s.naming.Lock()
+	defer s.naming.Unlock()
+	if s.Note != nil {
+		newest, err := s.Newest()
+		if err == nil {
+			err = s.Note(SnapshotID{written.index, written.term, written.sum}, newest)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if err := s.disk.Rename(s.dir, written.temp, written.id+snapshotSuffix); err != nil {
 		return err
 	}
-	return s.store.reap()
+	return s.reap()
 }
 
 // Cancel removes what was written.

@@ -35,8 +35,8 @@ type tail struct {
 // crash it cannot in two cases: if the segment was sealed by its last write but the
 // list of segments does not say so yet, it opens it and refuses every append; and a
 // torn last write leaves frames behind that a later recovery can take for good ones.
-// A tail that ends before witnessed is damaged and is not touched.
-func mendTail(dir string, disk Disk, m *meta, witnessed mark) error {
+// A tail that ends before the mark is damaged and is not touched.
+func mendTail(dir string, disk Disk, m *meta, known mark) error {
 	state, err := m.Load(dir)
 	if err != nil || len(state.Segments) == 0 {
 		return err
@@ -52,7 +52,7 @@ func mendTail(dir string, disk Disk, m *meta, witnessed mark) error {
 	if err != nil {
 		return err
 	}
-	committed, err := mendFile(file, *info, witnessed)
+	committed, err := mendFile(file, *info, known)
 	if err := errors.Join(err, file.Close()); err != nil {
 		return fmt.Errorf("%s: %w", segment.FileName(*info), err)
 	}
@@ -70,7 +70,7 @@ func mendTail(dir string, disk Disk, m *meta, witnessed mark) error {
 }
 
 // mendFile clears what follows the last committed batch.
-func mendFile(file types.WritableFile, info types.SegmentInfo, witnessed mark) (tail, error) {
+func mendFile(file types.WritableFile, info types.SegmentInfo, known mark) (tail, error) {
 	var content bytes.Buffer
 	content.Grow(int(info.SizeLimit) + bytes.MinRead)
 	if _, err := content.ReadFrom(io.NewSectionReader(file, 0, 1<<32)); err != nil {
@@ -79,8 +79,8 @@ func mendFile(file types.WritableFile, info types.SegmentInfo, witnessed mark) (
 	b := content.Bytes()
 	committed := scanTail(b)
 	last := info.BaseIndex + committed.entries - 1
-	if witnessed.index >= info.BaseIndex && witnessed.index > last {
-		return tail{}, fmt.Errorf("%w: the log ends at entry %d, but entry %d was fsynced", ErrDamaged, last, witnessed.index)
+	if known.index >= info.BaseIndex && known.index > last {
+		return tail{}, fmt.Errorf("%w: the log ends at entry %d, but entry %d was fsynced", ErrDamaged, last, known.index)
 	}
 	torn := bytes.TrimRight(b[committed.end:], "\x00")
 	if len(torn) == 0 {

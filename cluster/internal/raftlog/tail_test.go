@@ -96,11 +96,10 @@ func TestACrashWhileASegmentIsSealedCostsNothing(t *testing.T) {
 	for cut := begun; cut <= len(sealed); cut = max(cut+1, min(cut+step, len(sealed))) {
 		torn := make([]byte, len(after[name]))
 		copy(torn, sealed[:cut])
-		crashed := map[string][]byte{"meta": before["meta"], "witness": before["witness"], name: torn}
+		crashed := map[string][]byte{"meta": before["meta"], "mark": before["mark"], name: torn}
 		want := last - 1
 		if cut == len(sealed) {
 			want = last
-			crashed["witness"] = after["witness"]
 		}
 		if err := goesOn(t, lay(t, crashed), want); err != nil {
 			t.Fatalf("cut at %d of %d: %v", cut, len(sealed), err)

@@ -30,5 +30,5 @@ func (n *Node) openData(context.Context) error {
 	case err != nil:
 		return fmt.Errorf("lock %s: %w", n.cfg.DataDir, err)
 	}
-	return nil
+	return cluster.CheckDir(n.consensusConfig())
 }

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
 	"net"
 	"path/filepath"
 	"sync/atomic"
@@ -56,7 +55,7 @@ type Node struct {
 	network cluster.Network
 	gossip  membership.Network
 	cut     *cut // between these and the others; nil unless Severable
-	// boot tells this start of the node from every other.
+	// boot tells this start of the node from every other; see cluster.Consensus.
 	boot   uint64
 	routes routes
 	// forming says what a node without a cluster waits for; nil once it has one.
@@ -75,7 +74,7 @@ func openIn(ctx context.Context, around surroundings, cfg Config, log *slog.Logg
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	n := &Node{cfg: cfg, log: log, started: time.Now(), boot: newBoot(), parts: newLifecycle(log),
+	n := &Node{cfg: cfg, log: log, started: time.Now(), parts: newLifecycle(log),
 		around: around, network: around.network, gossip: around.gossip}
 	if err := n.identify(); err != nil {
 		return nil, err
@@ -104,15 +103,6 @@ func (n *Node) identify() (err error) {
 	return n.identity.CheckNode(n.cfg.Name, n.cfg.Listen)
 }
 
-// newBoot draws the id of a start: not 0, and not that of any other.
-func newBoot() uint64 {
-	for {
-		if boot := rand.Uint64(); boot != 0 {
-			return boot
-		}
-	}
-}
-
 // open opens the parts from the bottom up. Monitoring comes first and so ends last.
 func (n *Node) open(ctx context.Context) error {
 	steps := []func(context.Context) error{
@@ -127,10 +117,14 @@ func (n *Node) open(ctx context.Context) error {
 	return nil
 }
 
-// withAdvice says what to do about a port that somebody else has.
+// withAdvice says what to do about a port that somebody else has, and about what the
+// operating system refuses.
 func withAdvice(err error) error {
 	if errors.Is(err, syscall.EADDRINUSE) {
 		return fmt.Errorf("%w; is another node running on these ports? choose others with --base-port", err)
+	}
+	if cure := cluster.Cure(err); cure != "" && !errors.Is(err, cluster.ErrDamaged) {
+		return fmt.Errorf("%w; %s", err, cure)
 	}
 	return err
 }
@@ -148,19 +142,23 @@ func (n *Node) openStore(context.Context) error {
 	return nil
 }
 
-func (n *Node) openConsensus(context.Context) error {
+func (n *Node) consensusConfig() cluster.Config {
 	cfg := cluster.DefaultConfig()
 	cfg.Node = n.cfg.Name
 	cfg.Dir = n.cfg.DataDir
 	cfg.RaftAddr = n.cfg.Address(PortRaft)
 	cfg.BootstrapExpect = n.cfg.BootstrapExpect
 	cfg.Timing = cluster.Timing(n.cfg.Timing)
+	return n.around.consensus(cfg)
+}
+
+func (n *Node) openConsensus(context.Context) error {
 	machine := n.around.machine(cluster.ForFSM(persistence.NewFSM(n.store)))
-	consensus, err := cluster.OpenConsensus(n.around.consensus(cfg), machine, n.network, n.parts.fail, n.log)
+	consensus, err := cluster.OpenConsensus(n.consensusConfig(), machine, n.network, n.parts.fail, n.log)
 	if err != nil {
 		return err
 	}
-	n.consensus = consensus
+	n.consensus, n.boot = consensus, consensus.Boot()
 	n.parts.onStop("consensus", consensus.Close)
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"os"
 	"slices"
 	"sync"
 	"time"
@@ -258,11 +259,19 @@ func (g *simGremlin) damage() {
 			return
 		}
 		g.tell("%s gets an empty disk: %v", m.name, err)
-		m.disk = clustertest.NewDisk()
+		if err := m.replaceDisk(); err != nil {
+			g.w.problem("replace the disk of %s: %v", m.name, err)
+		}
 		g.begin(m)
 	}
 	for began := time.Now(); time.Since(began) < simSettleMax && !g.w.allVote(); time.Sleep(simSettle) {
 	}
+}
+
+// replaceDisk gives a node that is down an empty directory.
+func (m *simMember) replaceDisk() error {
+	m.disk = clustertest.NewDisk()
+	return os.RemoveAll(m.cfg.DataDir)
 }
 
 // allVote reports whether every node votes and knows that all do.

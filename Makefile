@@ -1,5 +1,6 @@
 # Bursar. Plain `make` lists the targets. Needs Go (see go.mod) and make; `make check`
-# also needs a C compiler for the race detector and python3-msgpack for the Python client.
+# also needs a C compiler for the race detector, python3-msgpack and python3-cryptography for
+# the Python clients, and qemu-user to run what a Mac would.
 
 GO       ?= go
 COUNT    ?= 20
@@ -17,7 +18,7 @@ RACE = ./actors ./actors/treasury ./cluster ./persistence ./supervision/... ./me
 LINT = $(GO) tool -modfile=.tools/go.mod golangci-lint
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test check fmt vet lint cross docs race fuzz bench bench-three soak sim sim-nodes chaos chaos-short
+.PHONY: help run build test check fmt vet lint cross arm64 docs race fuzz bench bench-three soak sim sim-nodes chaos chaos-short
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,7 +32,7 @@ build: ## build ./bin/bursar
 test: ## run the tests (below five minutes on two cores)
 	$(GO) test -timeout 5m ./...
 
-check: fmt vet lint cross docs ## everything CI runs, `make test`, `make race`, `make sim` and `make chaos-short` included
+check: fmt vet lint cross arm64 docs ## everything CI runs, `make test`, `make race`, `make sim` and `make chaos-short` included
 	REQUIRE_PYTHON=1 $(MAKE) --no-print-directory test
 	$(MAKE) --no-print-directory race
 	$(MAKE) --no-print-directory sim
@@ -50,6 +51,9 @@ lint: ## golangci-lint with .golangci.yml (the first build of it takes some minu
 cross: ## build and vet for the Macs
 	GOOS=darwin GOARCH=arm64 $(GO) build ./...
 	GOOS=darwin GOARCH=arm64 $(GO) vet ./...
+
+arm64: ## compute the market's formulas as a Mac does, under qemu-user
+	GOOS=linux GOARCH=arm64 $(GO) test -exec qemu-aarch64 ./actors/energy/market ./actors/energy/signing
 
 docs: ## fail if a generated document is out of date
 	$(GO) test -count=1 ./cmd/internal/archtest

@@ -4,7 +4,6 @@ import (
 	"testing"
 
 	"github.com/the-block/bursar/messages"
-	"github.com/the-block/bursar/messages/internal/pack"
 )
 
 func submission() *messages.SubmitDisbursementParams {
@@ -22,7 +21,7 @@ func submission() *messages.SubmitDisbursementParams {
 func BenchmarkDecodeSubmit(b *testing.B) {
 	method := messages.MethodByName(messages.MethodSubmitDisbursement)
 	packed := messages.AppendParams(nil, submission())
-	var d pack.Decoder
+	var d messages.Decoder
 	b.ReportAllocs()
 	for b.Loop() {
 		if _, err := method.DecodeWith(&d, packed, messages.Msgpack); err != nil {
@@ -55,5 +54,44 @@ func BenchmarkPayloadHash(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		method.PayloadHash(params)
+	}
+}
+
+func BenchmarkDecodeVote(b *testing.B) {
+	method := messages.MethodByName(messages.MethodVote)
+	packed := messages.AppendParams(nil, &messages.VoteParams{Options: submission().Options,
+		ID: 123_456, House: messages.Builders, Voter: "ann", WeightPPM: 250_000, Approve: true})
+	var d messages.Decoder
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := method.DecodeWith(&d, packed, messages.Msgpack); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkEncodeGetDisbursement(b *testing.B) {
+	payment := submission().Payload.Disbursement
+	result := &messages.GetDisbursementResult{DisbursementRow: messages.DisbursementRow{
+		Disbursement: messages.DisbursementView{ID: 123_456, Destination: payment.Destination, Amount: payment.Amount,
+			Memo: payment.Memo, ScheduledEpoch: 1, CreatedAt: 1_700_000_000, Status: messages.Status{State: messages.Finalized,
+				TxHash: "4c1f6a2e0b1d4a589c393a1b5d1e6f704c1f6a2e0b1d4a589c393a1b5d1e6f70", ExecutedAt: 1_700_000_001,
+				ExecutedEpoch: 7, FinalizedAt: 1_700_000_002}},
+		Deps: []messages.DisbursementID{1, 2, 3}}, AppliedIndex: 1_000_000}
+	var buf []byte
+	b.ReportAllocs()
+	for b.Loop() {
+		buf, _ = messages.AppendResult(buf[:0], result)
+	}
+}
+
+func BenchmarkDecodeSubmitResult(b *testing.B) {
+	packed, _ := messages.AppendResult(nil, &messages.SubmitDisbursementResult{ID: 123_456, CreatedAt: 1_700_000_000})
+	var result messages.SubmitDisbursementResult
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := messages.DecodeResult(packed, &result); err != nil {
+			b.Fatal(err)
+		}
 	}
 }

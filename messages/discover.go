@@ -1,97 +1,146 @@
 package messages
 
 import (
+	"math"
 	"strings"
 
-	"github.com/vmihailenco/msgpack/v5"
+	"github.com/the-block/bursar/messages/internal/pack"
 )
 
 // WireVersion is the version of the methods as rpc.discover tells it.
-const WireVersion = "1.0.0"
+const WireVersion = "1.1.0"
+
+// DiscoverResult answers rpc.discover: the method table as an OpenRPC document.
+type DiscoverResult struct {
+	OpenRPC string
+	Info    DiscoverInfo
+	Methods []MethodInfo
+}
+
+func (r *DiscoverResult) fields(f *fields) {
+	f.text("openrpc", &r.OpenRPC, "The version of OpenRPC.")
+	object(f, "info", &r.Info, "What is described.")
+	if f.mode == describing {
+		f.describe("methods", "list of object", "The methods.") // whose schemas hold schemas
+		return
+	}
+	objects(f, "methods", &r.Methods, 0, "")
+}
+
+// DiscoverInfo names what is described.
+type DiscoverInfo struct {
+	Title       string
+	Version     string
+	Description string
+}
+
+func (i *DiscoverInfo) fields(f *fields) {
+	f.text("title", &i.Title, "Its name.")
+	f.text("version", &i.Version, "The version of the wire.")
+	f.text("description", &i.Description, "One sentence.")
+}
 
 // MethodInfo is one method of an OpenRPC document.
 type MethodInfo struct {
-	Name           string          `msgpack:"name"`
-	Summary        string          `msgpack:"summary"`
-	ParamStructure string          `msgpack:"paramStructure"`
-	Params         List[ParamInfo] `msgpack:"params"`
-	Result         ResultInfo      `msgpack:"result"`
-	Errors         List[ErrorInfo] `msgpack:"errors"`
-	Role           string          `msgpack:"x-role"`
-	Mutates        bool            `msgpack:"x-mutates"`
+	Name           string
+	Summary        string
+	ParamStructure string
+	Params         []ParamInfo
+	Result         ResultInfo
+	Errors         []ErrorInfo
+	Role           string
+	Mutates        bool
+}
+
+func (i *MethodInfo) fields(f *fields) {
+	f.text("name", &i.Name, "")
+	f.text("summary", &i.Summary, "")
+	f.text("paramStructure", &i.ParamStructure, "")
+	objects(f, "params", &i.Params, 0, "")
+	object(f, "result", &i.Result, "")
+	objects(f, "errors", &i.Errors, 0, "")
+	f.text("x-role", &i.Role, "")
+	f.bool("x-mutates", &i.Mutates, "")
 }
 
 // ParamInfo is one parameter of an OpenRPC method.
 type ParamInfo struct {
-	Name     string `msgpack:"name"`
-	Summary  string `msgpack:"summary"`
-	Required bool   `msgpack:"required"`
-	Schema   Schema `msgpack:"schema"`
+	Name     string
+	Summary  string
+	Required bool
+	Schema   Schema
+}
+
+func (i *ParamInfo) fields(f *fields) {
+	f.text("name", &i.Name, "")
+	f.text("summary", &i.Summary, "")
+	f.bool("required", &i.Required, "")
+	object(f, "schema", &i.Schema, "")
 }
 
 // ResultInfo is the result of an OpenRPC method.
 type ResultInfo struct {
-	Name   string `msgpack:"name"`
-	Schema Schema `msgpack:"schema"`
+	Name   string
+	Schema Schema
+}
+
+func (i *ResultInfo) fields(f *fields) {
+	f.text("name", &i.Name, "")
+	object(f, "schema", &i.Schema, "")
 }
 
 // ErrorInfo is one error of an OpenRPC method.
 type ErrorInfo struct {
-	Code    Code   `msgpack:"code"`
-	Message string `msgpack:"message"`
+	Code    Code
+	Message string
+}
+
+func (i *ErrorInfo) fields(f *fields) {
+	code := int64(i.Code)
+	f.int("code", &code, "")
+	i.Code = Code(code)
+	f.text("message", &i.Message, "")
 }
 
 // Schema is the part of JSON Schema that the table needs.
 type Schema struct {
-	Type        string     `msgpack:"type,omitempty"`
-	Description string     `msgpack:"description,omitempty"`
-	Default     string     `msgpack:"x-default,omitempty"`
-	Items       *Schema    `msgpack:"items,omitempty"`
-	Properties  Properties `msgpack:"properties,omitempty"`
+	Types       []string // one of them
+	Description string
+	Default     string // in words
+	Enum        []string
+	// Bounded has integers from Minimum to Maximum.
+	Bounded   bool
+	Minimum   int64
+	Maximum   uint64
+	MaxLength uint64
+	MaxItems  uint64
+	Encoding  string // of binary, over JSON
+	Items     *Schema
+	// Properties are in their own order, Required are some of their names.
+	Properties []Property
+	Required   []string
+}
+
+func (s *Schema) fields(f *fields) {
+	f.only(len(s.Types) > 0).types("type", &s.Types)
+	f.may("").text("description", &s.Description, "")
+	f.may("").text("x-default", &s.Default, "")
+	f.may("").texts("enum", &s.Enum, 0, "")
+	f.only(s.Bounded).int("minimum", &s.Minimum, "")
+	s.Bounded = s.Bounded || f.got
+	f.only(s.Bounded).uint("maximum", &s.Maximum, "")
+	f.may("").uint("maxLength", &s.MaxLength, "")
+	f.may("").uint("maxItems", &s.MaxItems, "")
+	f.may("").text("contentEncoding", &s.Encoding, "")
+	optional(f.may(""), "items", &s.Items, func() *Schema { return new(Schema) }, "")
+	properties(f, "properties", &s.Properties)
+	f.may("").texts("required", &s.Required, 0, "")
 }
 
 // Property is one named part of an object's schema.
 type Property struct {
 	Name   string
 	Schema Schema
-}
-
-// Properties is a list that stands as a map on the wire, in its own order.
-type Properties []Property
-
-// EncodeMsgpack writes the map.
-func (p Properties) EncodeMsgpack(enc *msgpack.Encoder) error {
-	if err := enc.EncodeMapLen(len(p)); err != nil {
-		return err
-	}
-	for i := range p {
-		if err := enc.EncodeString(p[i].Name); err != nil {
-			return err
-		}
-		if err := enc.Encode(&p[i].Schema); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// DecodeMsgpack reads the map. Its length was checked by the scan.
-func (p *Properties) DecodeMsgpack(dec *msgpack.Decoder) error {
-	n, err := dec.DecodeMapLen()
-	if err != nil {
-		return err
-	}
-	for range n {
-		var prop Property
-		if prop.Name, err = dec.DecodeString(); err != nil {
-			return err
-		}
-		if err := dec.Decode(&prop.Schema); err != nil {
-			return err
-		}
-		*p = append(*p, prop)
-	}
-	return nil
 }
 
 // Document builds the answer to rpc.discover from the method table.
@@ -105,16 +154,16 @@ func Document() *DiscoverResult {
 		},
 	}
 	for _, m := range Methods() {
-		doc.Methods = append(doc.Methods, describe(m))
+		doc.Methods = append(doc.Methods, openRPC(m))
 	}
 	return doc
 }
 
-func describe(m *Method) MethodInfo {
+func openRPC(m *Method) MethodInfo {
 	info := MethodInfo{
-		Name: m.Name, Summary: m.Summary, ParamStructure: "by-name",
+		Name: m.Name, Summary: m.Summary, ParamStructure: "by-name", Params: []ParamInfo{},
 		Role: m.Who.String(), Mutates: m.Mutates,
-		Result: ResultInfo{Name: "result", Schema: objectSchema("", m.Result)},
+		Result: ResultInfo{Name: "result", Schema: objectSchema(m.Result)},
 	}
 	for _, f := range m.AllParams() {
 		schema := f.schema()
@@ -129,36 +178,94 @@ func describe(m *Method) MethodInfo {
 	return info
 }
 
-// AllParams lists the method's own parameters and the options that go with it.
-func (m *Method) AllParams() []Field {
-	if m.Mutates {
-		return with(m.Params, requestID, deadlineMS)
-	}
-	return with(m.Params, consistency, deadlineMS)
-}
-
 func (f *Field) schema() Schema {
-	kind, list := strings.CutPrefix(f.Type, "list of ")
-	if list {
+	var s Schema
+	if kind, list := strings.CutPrefix(f.Type, "list of "); list {
 		items := Field{Type: kind, Fields: f.Fields}
 		inner := items.schema()
-		return Schema{Type: "array", Description: f.Text, Default: f.Default, Items: &inner}
+		s = Schema{Types: []string{"array"}, Items: &inner, MaxItems: f.Max}
+	} else {
+		s = f.scalar()
 	}
-	if f.Type == "map" {
-		return Schema{Type: "object", Description: f.Text}
+	s.Description, s.Default, s.Enum = f.Text, f.Default, f.Enum
+	if f.Nullable {
+		s.Types = append(s.Types, "null")
 	}
-	schema := objectSchema(f.Type, f.Fields)
-	schema.Description, schema.Default = f.Text, f.Default
-	return schema
+	return s
 }
 
-func objectSchema(kind string, fields []Field) Schema {
-	schema := Schema{Type: kind}
-	if kind == "" {
-		schema.Type = "object"
+func (f *Field) scalar() Schema {
+	switch f.Type {
+	case "object":
+		return objectSchema(f.Fields)
+	case "map":
+		return Schema{Types: []string{"object"}}
+	case "string":
+		return Schema{Types: []string{"string"}, MaxLength: f.Max}
+	case "binary":
+		return Schema{Types: []string{"string"}, MaxLength: 2 * f.Max, Encoding: "base16"}
+	case "integer":
+		s := Schema{Types: []string{"integer"}, Bounded: true, Maximum: math.MaxUint64}
+		switch {
+		case f.Signed:
+			s.Minimum, s.Maximum = math.MinInt64, math.MaxInt64
+		case f.Max > 0:
+			s.Maximum = f.Max
+		}
+		return s
+	default:
+		return Schema{Types: []string{f.Type}}
 	}
-	for i := range fields {
-		schema.Properties = append(schema.Properties, Property{Name: fields[i].Name, Schema: fields[i].schema()})
+}
+
+func objectSchema(list []Field) Schema {
+	s := Schema{Types: []string{"object"}}
+	for i := range list {
+		s.Properties = append(s.Properties, Property{Name: list[i].Name, Schema: list[i].schema()})
+		if list[i].Required {
+			s.Required = append(s.Required, list[i].Name)
+		}
 	}
-	return schema
+	return s
+}
+
+// types is one word, or a list of them.
+func (f *fields) types(name string, v *[]string) {
+	switch {
+	case f.mode == appending && len(*v) == 1:
+		f.text(name, &(*v)[0], "")
+	case f.mode == decoding && f.here(name):
+		if f.in.Kind() == "a string" {
+			*v = []string{f.in.Text()}
+		} else {
+			*v = readList(f, 0, func(s *string) { *s = f.in.Text() })
+		}
+	case f.mode == appending:
+		f.texts(name, v, 0, "")
+	}
+}
+
+// properties is a map of schemas in their own order, left out where there are none.
+func properties(f *fields, name string, v *[]Property) {
+	switch f.mode {
+	case decoding:
+		if f.here(name) {
+			f.in.Map()
+			for f.in.Next() {
+				p := Property{Name: string(f.in.Key())}
+				f.in.Map()
+				f.entries(&p.Schema, nil)
+				*v = append(*v, p)
+			}
+		}
+	case appending:
+		if f.may("").writes(name, len(*v) == 0) {
+			f.b = pack.AppendMap(f.b, len(*v))
+			for i := range *v {
+				f.b = pack.AppendString(f.b, (*v)[i].Name)
+				f.append(&(*v)[i].Schema)
+			}
+		}
+	case describing:
+	}
 }

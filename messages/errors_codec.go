@@ -7,17 +7,21 @@ import (
 )
 
 // AppendMsgpack appends the error as {code, name, message, data?}.
-func (e *Error) AppendMsgpack(b []byte) []byte {
-	obj := openObject(b)
-	obj.key("code")
-	obj.b = pack.AppendInt(obj.b, int64(e.Code))
-	obj.text("name", e.Code.String())
-	obj.text("message", e.Message)
-	if len(e.Data) > 0 {
-		obj.key("data")
-		obj.b = appendData(obj.b, e.Data)
+func (e *Error) AppendMsgpack(b []byte) []byte { return appendMessage(b, e) }
+
+func (e *Error) fields(f *fields) {
+	code, name := int64(e.Code), e.Code.String()
+	f.int("code", &code, "")
+	f.text("name", &name, "")
+	f.text("message", &e.Message, "")
+	e.Code = Code(code)
+	switch {
+	case f.mode == decoding && f.here("data"):
+		e.Data = decodeData(&f.in.Decoder)
+	case f.mode == appending && len(e.Data) > 0:
+		f.writes("data", false)
+		f.b = appendData(f.b, e.Data)
 	}
-	return obj.close()
 }
 
 // appendData writes the facts in the order of their names.
@@ -81,23 +85,8 @@ const factsMax = 1_000
 // DecodeError reads what AppendMsgpack wrote. A list of facts comes back as []any
 // with strings, uint64, int64 and booleans.
 func DecodeError(b []byte) (*Error, error) {
-	var d pack.Decoder
-	d.Reset(b, "error", false)
 	e := &Error{}
-	d.Map()
-	for d.Next() {
-		switch string(d.Key()) {
-		case "code":
-			e.Code = Code(d.Int())
-		case "message":
-			e.Message = d.Text()
-		case "data":
-			e.Data = decodeData(&d)
-		default:
-			d.Skip()
-		}
-	}
-	if f := d.Fault(); f != nil {
+	if f := decodeWhole(b, "error", e, false); f != nil {
 		return nil, f
 	}
 	return e, nil

@@ -107,6 +107,9 @@ func TestAnyPayloadSurvivesItsCodec(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		p := payloads().Draw(t, "payload")
 		b := messages.AppendPayload(nil, &p)
+		if !bytes.Equal(b, messages.AppendByFields(nil, &p)) {
+			t.Fatal("written by hand it is not what its fields say")
+		}
 		got, err := messages.DecodePayload(b)
 		if err != nil {
 			t.Fatal(err)

@@ -28,9 +28,25 @@ const (
 	// IDsMax is the most disbursements a question about the graph may name. A
 	// proposal's deps are judged by the treasury, after its fields.
 	IDsMax = 10_000
-	// AttachmentsMax and ReceiptsMax bound a payload's other lists.
-	AttachmentsMax = 64
-	ReceiptsMax    = 1_000
+	// The limits of a submission, in bytes and elements. Together they keep the largest
+	// acceptable payload under 512 KiB, half of the largest request. A destination names
+	// a counter of the Store, whose names are short.
+	MemoMax           = 8_192
+	DependenciesMax   = 100
+	DestinationMax    = 120
+	TitleMax          = 1_024
+	SummaryMax        = 16 << 10
+	AttachmentsMax    = 64
+	AttachmentNameMax = 256
+	AttachmentURIMax  = 2_048
+	ReceiptsMax       = 1_000
+	ReceiptAccountMax = DestinationMax
+	// What comes later in a life, in bytes. VotesMax is how many votes, one for each
+	// house and voter, a record keeps: it is read and written whole.
+	VotesMax       = 1_000
+	VoterMax       = 128
+	ReasonMax      = 1_024
+	ReversingTxMax = 128
 	// DefaultLimit is a page's length where the call does not say, LimitMax the
 	// longest; a higher limit is taken for that.
 	DefaultLimit = 100

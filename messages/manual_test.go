@@ -41,8 +41,10 @@ This page is generated from the method table in package messages; rpc.discover a
 same table. The bytes are the subject of [wire.md](wire.md).
 
 Integers are unsigned 64-bit unless a text says otherwise. Amounts are in the smallest unit of
-BLOCK and at most 2^63-1. Times are Unix seconds. Unknown parameters are ignored, nil is the same as
-absent. A payload's missing parts are zero and judged by the rules of the treasury.
+BLOCK and at most 2^63-1. Times are Unix seconds. nil is the same as absent. A payload's missing parts are
+zero and judged by the rules of the treasury. A method that changes something refuses parameters that it does
+not know, at any depth; one that reads ignores them. Names of people and things (voters, refs, sources, receipts'
+accounts) hold no control, invisible or direction-changing character and no white space at either end.
 
 Roles: a *reader* reads, a *submitter* submits proposals, a *voter* votes, an *operator* moves money or
 state beyond that. On a node without TLS a caller on the same machine holds every role, any other is
@@ -51,7 +53,7 @@ reader and submitter. To submit without a proposal takes an operator.
 ## Parameters of every method
 
 `)
-	table(&w, messages.OptionFields, true)
+	table(&w, messages.OptionFields(), true)
 	w.WriteString("\n`request_id` is for methods that change something, `consistency` for those that read.\n")
 	w.WriteString("\n## Errors\n\nAn error is `{code, name, message, data?}`. Any method may answer with the codes in bold.\n\n")
 	common := map[messages.Code]bool{}
@@ -112,9 +114,9 @@ func rows(w *strings.Builder, under string, fields []messages.Field, params bool
 			if f.Required {
 				value = "**required**"
 			}
-			fmt.Fprintf(w, "| `%s%s` | %s | %s | %s |\n", under, f.Name, f.Type, value, f.Text)
+			fmt.Fprintf(w, "| `%s%s` | %s | %s | %s |\n", under, f.Name, f.Type, value, f.Says())
 		} else {
-			fmt.Fprintf(w, "| `%s%s` | %s | %s |\n", under, f.Name, f.Type, f.Text)
+			fmt.Fprintf(w, "| `%s%s` | %s | %s |\n", under, f.Name, f.Type, f.Says())
 		}
 		inner := under + f.Name + "."
 		if strings.HasPrefix(f.Type, "list of ") {

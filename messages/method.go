@@ -16,14 +16,66 @@ type Method struct {
 	// Mutates says that it changes something, and so, where callers make it, takes a
 	// request_id.
 	Mutates bool
-	Params  []Field
-	Result  []Field
+	// Params and Result are described by the structs themselves.
+	Params []Field
+	Result []Field
 	// Errors are the codes it may answer with beside the general ones (CommonErrors).
 	Errors []Code
 
 	newParams func() Params
 	newResult func() Result
 	index     int
+}
+
+// CommonErrors are the codes that any method may answer with.
+func CommonErrors() []Code {
+	return []Code{CodeParse, CodeInvalidRequest, CodeMethodNotFound, CodeInvalidParams, CodeInternal,
+		CodeValidationFailed, CodeUnauthorized, CodeOverloaded, CodeUnavailable, CodeCircuitOpen}
+}
+
+// changeErrors are those that whatever changes something adds.
+var changeErrors = []Code{CodeRequestIDConflict, CodeOutcomeUnknown}
+
+// method is an entry for a method with these parameters and this result.
+func method[P, R any, PP interface {
+	*P
+	Params
+}, PR interface {
+	*R
+	message
+}](name, summary string) *Method {
+	return &Method{
+		Name: name, Summary: summary,
+		Params: describe(PP(new(P))), Result: describe(PR(new(R))),
+		newParams: func() Params { return PP(new(P)) },
+		newResult: func() Result { return PR(new(R)) },
+	}
+}
+
+// reads is a method that changes nothing.
+func reads[P, R any, PP interface {
+	*P
+	Params
+}, PR interface {
+	*R
+	message
+}](name, summary string, errors ...Code) *Method {
+	m := method[P, R, PP, PR](name, summary)
+	m.Who, m.Errors = Reader, errors
+	return m
+}
+
+// changes is a method that changes something.
+func changes[P, R any, PP interface {
+	*P
+	Params
+}, PR interface {
+	*R
+	message
+}](who Role, name, summary string, errors ...Code) *Method {
+	m := method[P, R, PP, PR](name, summary)
+	m.Who, m.Mutates, m.Errors = who, true, append(errors, changeErrors...)
+	return m
 }
 
 // Index is the method's place in its Table, for counters.
@@ -44,80 +96,49 @@ func (m *Method) Changes(p Params) bool {
 	return m.Mutates
 }
 
-// Form says which wire parameters came by.
+// Form says which way parameters came.
 type Form byte
 
-// The two forms. JSON allows unsigned integers as decimal strings.
+// The forms. JSON allows unsigned integers as decimal strings, and binary in hex.
+// Relayed is MessagePack from a node that has judged the call: it may be newer, and
+// fields that this one does not know are ignored.
 const (
 	Msgpack Form = iota
 	JSON
+	Relayed
 )
 
+// Decoder is what decoding needs; it may be used again.
+type Decoder struct {
+	in input
+	f  fields
+}
+
+// Pack reads bytes that are not described here.
+func (d *Decoder) Pack() *pack.Decoder { return &d.in.Decoder }
+
 // Decode reads the method's parameters from a MessagePack map. Unknown fields are
-// ignored. The error is invalid_params for what is missing or of the wrong type,
-// validation_failed for what is out of range; its message names the
-// path.
+// ignored where the method reads and refused where it changes something. The error is
+// invalid_params for what is missing, unknown, there twice or of the wrong type,
+// validation_failed for what is out of range; its message names the path.
 func (m *Method) Decode(b []byte, form Form) (Params, *Error) {
-	return m.DecodeWith(new(pack.Decoder), b, form)
+	return m.DecodeWith(new(Decoder), b, form)
 }
 
 // DecodeWith is Decode with a decoder of the caller's, for those that decode a lot.
-func (m *Method) DecodeWith(d *pack.Decoder, b []byte, form Form) (Params, *Error) {
+func (m *Method) DecodeWith(d *Decoder, b []byte, form Form) (Params, *Error) {
 	p := m.newParams()
-	opts := p.Shared()
-	d.Reset(b, "params", form == JSON)
-	missing := m.required()
-	d.Map()
-	for d.Next() {
-		name := d.Key()
-		if opts.field(d, name) {
-			continue
-		}
-		if !p.decodeField(d, name) {
-			d.Skip()
-			continue
-		}
-		missing &^= m.bit(name)
+	d.in.Reset(b, "params", form == JSON)
+	d.f = fields{mode: decoding, in: &d.in, judge: true, strict: m.Mutates && m.Who != 0 && form != Relayed}
+	if d.f.strict {
+		d.in.KeepNil()
 	}
-	if f := d.Fault(); f != nil {
+	d.in.Map()
+	d.f.entries(p, p.Shared())
+	if f := d.in.Fault(); f != nil {
 		return nil, faultError(f)
 	}
-	if missing != 0 {
-		return nil, m.missing(missing)
-	}
-	opts.settle()
-	if paged, ok := p.(interface{ settlePage() }); ok {
-		paged.settlePage()
-	}
 	return p, nil
-}
-
-// required has a bit for each required parameter.
-func (m *Method) required() (bits uint32) {
-	for i := range m.Params {
-		if m.Params[i].Required {
-			bits |= 1 << i
-		}
-	}
-	return bits
-}
-
-func (m *Method) bit(name []byte) uint32 {
-	for i := range m.Params {
-		if m.Params[i].Name == string(name) {
-			return 1 << i
-		}
-	}
-	return 0
-}
-
-func (m *Method) missing(bits uint32) *Error {
-	for i := range m.Params {
-		if bits&(1<<i) != 0 {
-			return Errorf(CodeInvalidParams, "params.%s: missing", m.Params[i].Name)
-		}
-	}
-	return nil
 }
 
 // faultError turns what a decoder found into what a caller sees.
@@ -137,16 +158,9 @@ func (m *Method) PayloadHash(p Params) [16]byte {
 	if submit, ok := p.(*SubmitDisbursementParams); ok {
 		b = AppendPayload(b, &submit.Payload) // by far the most calls: without an allocation
 	} else {
-		b = appendOwn(b, p)
+		// The copy keeps scratch on the stack.
+		b = appendMessage(append([]byte(nil), b...), p)
 	}
 	sum := sha256.Sum256(b)
 	return [16]byte(sum[:16])
-}
-
-// appendOwn appends p without its options. The copy keeps PayloadHash's scratch on the
-// stack.
-func appendOwn(b []byte, p Params) []byte {
-	obj := openObject(append([]byte(nil), b...))
-	p.appendFields(&obj)
-	return obj.close()
 }

@@ -2,6 +2,121 @@ package messages
 
 import "github.com/the-block/bursar/messages/internal/pack"
 
+// Payload is what a caller submits: who is paid how much and when, and, unless
+// the treasury itself initiates it, the proposal to be voted on. Missing values stay
+// zero and are judged by the rules of the treasury, not here.
+type Payload struct {
+	// Proposal is nil for a treasury-initiated disbursement (absent, null or {}
+	// on the wire).
+	Proposal     *Proposal
+	Disbursement Disbursement
+}
+
+func (p *Payload) fields(f *fields) {
+	optional(f.may("none"), "proposal", &p.Proposal, newProposal, "What is voted on; absent, null or {} for a treasury-initiated payment.")
+	object(f.defaults(""), "disbursement", &p.Disbursement, "The payment.")
+}
+
+// Proposal is what the two houses vote on. The windows are in epochs; a decoder
+// fills in the defaults for fields that are absent, never for an explicit 0.
+type Proposal struct {
+	Title                string
+	Summary              string
+	Deps                 []DisbursementID
+	Attachments          []Attachment
+	Quorum               Quorum
+	VoteWindowEpochs     Epoch
+	TimelockEpochs       Epoch
+	RollbackWindowEpochs Epoch
+}
+
+// Defaults of a proposal's windows, in epochs.
+const (
+	DefaultVoteWindowEpochs     Epoch = 4
+	DefaultTimelockEpochs       Epoch = 2
+	DefaultRollbackWindowEpochs Epoch = 1
+)
+
+func newProposal() *Proposal {
+	return &Proposal{
+		VoteWindowEpochs:     DefaultVoteWindowEpochs,
+		TimelockEpochs:       DefaultTimelockEpochs,
+		RollbackWindowEpochs: DefaultRollbackWindowEpochs,
+	}
+}
+
+func (p *Proposal) fields(f *fields) {
+	f.defaults("").text("title", &p.Title, "Not blank.")
+	f.defaults("").text("summary", &p.Summary, "Not blank.")
+	f.defaults("[]").ids("deps", &p.Deps, 0, "Ids it depends on, at most 100; if empty, the memo's count.")
+	objects(f.defaults("[]"), "attachments", &p.Attachments, AttachmentsMax, "Documents beside it.")
+	object(f.defaults(""), "quorum", &p.Quorum, "Approval each house must reach; not both 0.")
+	f.defaults("4").uint("vote_window_epochs", (*uint64)(&p.VoteWindowEpochs), "Not 0.")
+	f.defaults("2").uint("timelock_epochs", (*uint64)(&p.TimelockEpochs), "Not 0.")
+	f.defaults("1").uint("rollback_window_epochs", (*uint64)(&p.RollbackWindowEpochs), "Not 0.")
+}
+
+// Attachment points at a document beside a proposal.
+type Attachment struct {
+	Name string
+	URI  string
+}
+
+func (a *Attachment) fields(f *fields) {
+	f.defaults("").text("name", &a.Name, "What it is.")
+	f.defaults("").text("uri", &a.URI, "Where it is.")
+}
+
+// Quorum is the approval each house must reach, in parts per million.
+type Quorum struct {
+	OperatorsPPM PPM
+	BuildersPPM  PPM
+}
+
+func (q *Quorum) fields(f *fields) {
+	f.defaults("0").uint("operators_ppm", (*uint64)(&q.OperatorsPPM), "").bound(uint64(PPMMax))
+	f.defaults("0").uint("builders_ppm", (*uint64)(&q.BuildersPPM), "").bound(uint64(PPMMax))
+}
+
+// Disbursement is the payment itself.
+type Disbursement struct {
+	Destination      string
+	Amount           Amount
+	Memo             string
+	ScheduledEpoch   Epoch
+	ExpectedReceipts []Receipt
+}
+
+func (p *Disbursement) fields(f *fields) {
+	f.defaults("").text("destination", &p.Destination, "The payee: `tb1` and 1 to 117 lower-case ASCII letters and digits.").bound(DestinationMax)
+	f.defaults("0").uint("amount", (*uint64)(&p.Amount), "In the smallest unit of BLOCK; not 0.").bound(uint64(AmountMax))
+	f.defaults("").text("memo", &p.Memo, "May name dependencies.").bound(MemoMax)
+	f.defaults("0").uint("scheduled_epoch", (*uint64)(&p.ScheduledEpoch), "Not before this epoch; not 0.")
+	objects(f.defaults("[]"), "expected_receipts", &p.ExpectedReceipts, ReceiptsMax, "Shares that add up to the amount.")
+}
+
+// Receipt is one share of a disbursement that its payee is expected to confirm.
+type Receipt struct {
+	Account string
+	Amount  Amount
+}
+
+func (r *Receipt) fields(f *fields) {
+	f.defaults("").text("account", &r.Account, "Who confirms.").bound(ReceiptAccountMax).identity(r.Account)
+	f.defaults("0").uint("amount", (*uint64)(&r.Amount), "The share, in the smallest unit of BLOCK.").bound(uint64(AmountMax))
+}
+
+// payload is a payload as a field. It is written by hand: every submission is, several
+// times.
+func (f *fields) payload(name string, v *Payload) {
+	if f.mode == appending {
+		f.writes(name, false)
+		f.b = AppendPayload(f.b, v)
+		return
+	}
+	object(f, name, v, "Who is paid how much and when, and what is voted on.")
+}
+
 // AppendPayload appends p's one canonical encoding: every field, always in the
 // same order, so that equal payloads are equal bytes.
 func AppendPayload(b []byte, p *Payload) []byte {
@@ -16,20 +131,6 @@ func AppendPayload(b []byte, p *Payload) []byte {
 	return appendDisbursement(b, &p.Disbursement)
 }
 
-// DecodePayload reads what AppendPayload wrote, under the wire's rules.
-func DecodePayload(b []byte) (Payload, error) {
-	var (
-		d pack.Decoder
-		p Payload
-	)
-	d.Reset(b, "payload", false)
-	decodePayload(&d, &p)
-	if f := d.Fault(); f != nil {
-		return Payload{}, faultError(f)
-	}
-	return p, nil
-}
-
 func appendProposal(b []byte, p *Proposal) []byte {
 	b = pack.AppendMap(b, 8)
 	b = pack.AppendString(b, "title")
@@ -37,7 +138,10 @@ func appendProposal(b []byte, p *Proposal) []byte {
 	b = pack.AppendString(b, "summary")
 	b = pack.AppendString(b, p.Summary)
 	b = pack.AppendString(b, "deps")
-	b = appendIDs(b, p.Deps)
+	b = pack.AppendArray(b, len(p.Deps))
+	for _, id := range p.Deps {
+		b = pack.AppendUint(b, uint64(id))
+	}
 	b = pack.AppendString(b, "attachments")
 	b = pack.AppendArray(b, len(p.Attachments))
 	for _, a := range p.Attachments {
@@ -87,139 +191,11 @@ func appendReceipts(b []byte, receipts []Receipt) []byte {
 	return b
 }
 
-// decodePayload replaces *p: of duplicate keys the last one wins, whole. Missing
-// values stay zero and are judged by the rules of the treasury, not here.
-func decodePayload(d *pack.Decoder, p *Payload) {
-	*p = Payload{}
-	d.Map()
-	for d.Next() {
-		switch string(d.Key()) {
-		case "proposal":
-			p.Proposal = decodeProposal(d)
-		case "disbursement":
-			decodeDisbursement(d, &p.Disbursement)
-		default:
-			d.Skip()
-		}
+// DecodePayload reads what AppendPayload wrote, under the wire's rules.
+func DecodePayload(b []byte) (Payload, error) {
+	p := new(Payload)
+	if f := decodeWhole(b, "payload", p, true); f != nil {
+		return Payload{}, faultError(f)
 	}
-}
-
-// decodeProposal returns nil for an empty map.
-func decodeProposal(d *pack.Decoder) *Proposal {
-	if d.Map() == 0 {
-		d.Next()
-		return nil
-	}
-	p := &Proposal{
-		VoteWindowEpochs:     DefaultVoteWindowEpochs,
-		TimelockEpochs:       DefaultTimelockEpochs,
-		RollbackWindowEpochs: DefaultRollbackWindowEpochs,
-	}
-	for d.Next() {
-		switch string(d.Key()) {
-		case "title":
-			p.Title = d.Text()
-		case "summary":
-			p.Summary = d.Text()
-		case "deps":
-			p.Deps = decodeIDs(d)
-		case "attachments":
-			p.Attachments = decodeAttachments(d)
-		case "quorum":
-			p.Quorum = decodeQuorum(d)
-		case "vote_window_epochs":
-			p.VoteWindowEpochs = Epoch(d.Uint())
-		case "timelock_epochs":
-			p.TimelockEpochs = Epoch(d.Uint())
-		case "rollback_window_epochs":
-			p.RollbackWindowEpochs = Epoch(d.Uint())
-		default:
-			d.Skip()
-		}
-	}
-	return p
-}
-
-func decodeAttachments(d *pack.Decoder) []Attachment {
-	n := d.List()
-	if n > AttachmentsMax {
-		d.Refuse("%d attachments are more than %d", n, AttachmentsMax)
-	}
-	var list []Attachment
-	for d.Next() {
-		var a Attachment
-		d.Map()
-		for d.Next() {
-			switch string(d.Key()) {
-			case "name":
-				a.Name = d.Text()
-			case "uri":
-				a.URI = d.Text()
-			default:
-				d.Skip()
-			}
-		}
-		list = append(list, a)
-	}
-	return list
-}
-
-func decodeQuorum(d *pack.Decoder) (q Quorum) {
-	d.Map()
-	for d.Next() {
-		switch string(d.Key()) {
-		case "operators_ppm":
-			q.OperatorsPPM = PPM(d.Uint())
-		case "builders_ppm":
-			q.BuildersPPM = PPM(d.Uint())
-		default:
-			d.Skip()
-		}
-	}
-	return q
-}
-
-func decodeDisbursement(d *pack.Decoder, p *Disbursement) {
-	*p = Disbursement{}
-	d.Map()
-	for d.Next() {
-		switch string(d.Key()) {
-		case "destination":
-			p.Destination = d.Text()
-		case "amount":
-			p.Amount = Amount(d.Uint())
-		case "memo":
-			p.Memo = d.Text()
-		case "scheduled_epoch":
-			p.ScheduledEpoch = Epoch(d.Uint())
-		case "expected_receipts":
-			p.ExpectedReceipts = decodeReceipts(d)
-		default:
-			d.Skip()
-		}
-	}
-}
-
-func decodeReceipts(d *pack.Decoder) []Receipt {
-	n := d.List()
-	if n > ReceiptsMax {
-		d.Refuse("%d receipts are more than %d", n, ReceiptsMax)
-	}
-	var list []Receipt
-	for d.Next() {
-		var r Receipt
-		d.Map()
-		for d.Next() {
-			switch string(d.Key()) {
-			case "account":
-				r.Account = d.Text()
-			case "amount":
-				r.Amount = Amount(d.Uint())
-			default:
-				d.Skip()
-			}
-		}
-		list = append(list, r)
-	}
-	return list
+	return *p, nil
 }

@@ -17,7 +17,7 @@ const (
 	RolledBack
 )
 
-var stateLabels = [...]string{
+var stateLabels = []string{
 	Draft:      "draft",
 	Voting:     "voting",
 	Queued:     "queued",

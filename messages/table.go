@@ -7,11 +7,13 @@ type Table struct {
 	byName map[string]*Method
 }
 
-func register(parts ...[]Method) *Table {
+// methods is the table of callers. Its order is the order of docs/api.md.
+var methods = register(treasuryMethods, graphMethods, clusterMethods, operationMethods)
+
+func register(parts ...[]*Method) *Table {
 	t := &Table{byName: make(map[string]*Method)}
 	for _, part := range parts {
-		for i := range part {
-			m := &part[i]
+		for _, m := range part {
 			m.index = len(t.list)
 			t.list = append(t.list, m)
 			t.byName[m.Name] = m
@@ -31,6 +33,15 @@ func (t *Table) ByName(name string) *Method { return t.byName[name] }
 
 // ByBytes is ByName for a name that lies in a message.
 func (t *Table) ByBytes(name []byte) *Method { return t.byName[string(name)] }
+
+// Nearest finds the method whose name is most like the given one.
+func (t *Table) Nearest(name string) (near string, ok bool) {
+	var known []string
+	for _, m := range t.list {
+		known = append(known, m.Name)
+	}
+	return Nearest(name, known)
+}
 
 // Methods lists every method of PublicTable in the order of the documents.
 func Methods() []*Method { return methods.list }

@@ -65,7 +65,7 @@ func (t *Treasury) List(p *messages.DisbursementsParams) (*messages.Disbursement
 			continue
 		}
 		row := rowOf(id, &s.record)
-		packed = row.AppendMsgpack(packed[:0])
+		packed, _ = messages.AppendResult(packed[:0], &row)
 		if size += len(packed); size > listBytesMax && len(result.Disbursements) > 0 {
 			next = numbers[i-1]
 			break

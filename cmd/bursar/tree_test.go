@@ -81,13 +81,13 @@ func TestFitSaysWhatItCut(t *testing.T) {
 }
 
 func TestPagesOfWavesAreJoinedWhereTheyWereCut(t *testing.T) {
-	type ids = messages.List[messages.DisbursementID]
+	type ids = []messages.DisbursementID
 	var waves [][]messages.DisbursementID
 	for _, page := range []messages.WavesResult{
-		{Waves: messages.List[ids]{{1, 2}}},
-		{Waves: messages.List[ids]{{3}, {4}}, FirstWave: 0},
-		{Waves: messages.List[ids]{{5}}, FirstWave: 2},
-		{Waves: messages.List[ids]{{6}}, FirstWave: 2},
+		{Waves: []ids{{1, 2}}},
+		{Waves: []ids{{3}, {4}}, FirstWave: 0},
+		{Waves: []ids{{5}}, FirstWave: 2},
+		{Waves: []ids{{6}}, FirstWave: 2},
 	} {
 		waves = joinWaves(waves, &page)
 	}

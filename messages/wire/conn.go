@@ -38,7 +38,7 @@ type conn struct {
 	buf     []byte // buf[r:w] is read and not handled yet
 	r, w    int
 	scanner pack.Scanner
-	decoder pack.Decoder
+	decoder messages.Decoder
 	calls   []*Call
 	limits  pack.Limits
 	// greeting is set until the node at the far end has said who it is, opened is when
@@ -242,7 +242,7 @@ func (c *conn) handle(now time.Time) (handled, ok bool) {
 
 // take handles one message and reports whether the connection may go on.
 func (c *conn) take(msg []byte, now time.Time) bool {
-	req, err, fatal := readRequest(&c.decoder, msg)
+	req, err, fatal := readRequest(c.decoder.Pack(), msg)
 	if fatal {
 		c.malformed(err)
 		return false

@@ -45,14 +45,14 @@ func TakeApart(b []byte) bool {
 // Ingress scans and decodes one message with the state of a connection.
 type Ingress struct {
 	s pack.Scanner
-	d pack.Decoder
+	d messages.Decoder
 }
 
 // Take does what a connection does with a message before it makes a call of it.
 func (in *Ingress) Take(msg []byte) (messages.Params, error) {
 	in.s.Reset()
 	n, _ := in.s.Scan(msg, limits)
-	req, err, _ := readRequest(&in.d, msg[:n])
+	req, err, _ := readRequest(in.d.Pack(), msg[:n])
 	if err != nil {
 		return nil, err
 	}

@@ -15,7 +15,6 @@ import (
 	"time"
 
 	"github.com/the-block/bursar/messages"
-	"github.com/the-block/bursar/messages/internal/pack"
 )
 
 // HTTP returns the handler of POST /rpc: the same methods as JSON-RPC 2.0. Errors of
@@ -206,7 +205,7 @@ func (x *exchange) open(raw json.RawMessage, i uint32, peer Peer, now time.Time)
 		s.httpCalls.Add(-1)
 		return nil, s.overloaded(httpFull)
 	}
-	call, fault := s.ingress(new(pack.Decoder), req, messages.JSON, peer, now, x)
+	call, fault := s.ingress(new(messages.Decoder), req, messages.JSON, peer, now, x)
 	if fault != nil {
 		s.httpCalls.Add(-1)
 	}

@@ -54,14 +54,16 @@ func TestJSONRPC(t *testing.T) {
 			`{"jsonrpc":"2.0","result":{"balance":18446744073709551615,"duplicate":false},"id":1}`},
 		{"a refusal", `{"jsonrpc":"2.0","method":"gov.treasury.get_disbursement","params":{"id":42},"id":1}`,
 			`{"jsonrpc":"2.0","error":{"code":-34002,"name":"not_found","message":"no disbursement 42","data":{"id":42}},"id":1}`},
-		{"a fraction", `{"jsonrpc":"2.0","method":"gov.treasury.accrue","params":{"amount":2.0},"id":1}`,
-			`{"jsonrpc":"2.0","error":{"code":-32602,"name":"invalid_params","message":"params.amount: want an unsigned integer, got a fraction"},"id":1}`},
+		{"a whole number written as a fraction", `{"jsonrpc":"2.0","method":"gov.treasury.accrue","params":{"amount":2.0},"id":1}`,
+			`{"jsonrpc":"2.0","result":{"balance":2,"duplicate":false},"id":1}`},
+		{"a fraction", `{"jsonrpc":"2.0","method":"gov.treasury.accrue","params":{"amount":2.5},"id":1}`,
+			`{"jsonrpc":"2.0","error":{"code":-32602,"name":"invalid_params","message":"params.amount: want an unsigned integer, got the fraction 2.5; write a whole number"},"id":1}`},
 		{"an exponent", `{"jsonrpc":"2.0","method":"gov.treasury.accrue","params":{"amount":1e2},"id":1}`,
-			`{"jsonrpc":"2.0","error":{"code":-32602,"name":"invalid_params","message":"params.amount: want an unsigned integer, got a fraction"},"id":1}`},
+			`{"jsonrpc":"2.0","result":{"balance":100,"duplicate":false},"id":1}`},
 		{"params by position", `{"jsonrpc":"2.0","method":"gov.treasury.accrue","params":[1,2],"id":1}`,
 			`{"jsonrpc":"2.0","error":{"code":-32602,"name":"invalid_params","message":"params: want an object"},"id":1}`},
 		{"no such method", `{"jsonrpc":"2.0","method":"epoch.no","id":1}`,
-			`{"jsonrpc":"2.0","error":{"code":-32601,"name":"method_not_found","message":"no such method: \"epoch.no\""},"id":1}`},
+			`{"jsonrpc":"2.0","error":{"code":-32601,"name":"method_not_found","message":"no such method: \"epoch.no\"; did you mean epoch.get?"},"id":1}`},
 		{"no JSON", `{"jsonrpc":`,
 			`{"jsonrpc":"2.0","error":{"code":-32700,"name":"parse_error","message":"not valid JSON"},"id":null}`},
 		{"nested too deeply", strings.Repeat("[", 33) + strings.Repeat("]", 33),
@@ -277,7 +279,7 @@ func TestBothWiresAgree(t *testing.T) {
 		`"quorum":{"operators_ppm":600000,"builders_ppm":0}},` +
 		`"disbursement":{"destination":"tb1q","amount":%s,"memo":"é","scheduled_epoch":9,` +
 		`"expected_receipts":[{"account":"a","amount":5}]}}`
-	shuffled := `{"disbursement":{"expected_receipts":[{"amount":"5","account":"a","more":1}],"scheduled_epoch":"9",` +
+	shuffled := `{"disbursement":{"expected_receipts":[{"amount":"5","account":"a"}],"scheduled_epoch":"9",` +
 		`"memo":"\u00e9","amount":%s,"destination":"tb1q"},"proposal":{"timelock_epochs":2,"vote_window_epochs":"4",` +
 		`"quorum":{"operators_ppm":"600000"},"attachments":[{"uri":"u","name":"n"}],"deps":["3",1,3],"summary":"s",` +
 		`"title":"t","rollback_window_epochs":null}}`
@@ -298,6 +300,10 @@ func TestBothWiresAgree(t *testing.T) {
 		{"a long request id", messages.MethodAccrue, `{"request_id":"` + strings.Repeat("r", 65) + `"}`,
 			`{"request_id":"` + strings.Repeat("r", 65) + `"}`},
 		{"another consistency", messages.MethodBalance, `{"consistency":"x"}`, `{"consistency":"x"}`},
+		{"an unknown field", messages.MethodAccrue, `{"amount":1,"sourc":"x"}`, `{"amount":"1","sourc":"x"}`},
+		{"a field there twice", messages.MethodAccrue, `{"amount":1,"amount":2}`, `{"amount":1,"amount":2}`},
+		{"an empty request id", messages.MethodAccrue, `{"amount":1,"request_id":""}`, `{"amount":1,"request_id":""}`},
+		{"a name with something hidden", messages.MethodAccrue, `{"amount":1,"source":"a\u200bb"}`, `{"amount":1,"source":"a\u200bb"}`},
 		{"no method", "gov.treasury.no", `{}`, `{}`},
 	} {
 		_, err := c.CallJSON(call(t), one.method, []byte(one.packed))

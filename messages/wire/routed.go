@@ -39,9 +39,9 @@ func (c *Call) ReplyRaw(result []byte) {
 func Inner(p *messages.NodeCallParams, received time.Time, done func(result []byte, err *messages.Error)) (*Call, *messages.Error) {
 	m := messages.MethodByName(p.Method)
 	if m == nil {
-		return nil, messages.Errorf(messages.CodeMethodNotFound, "no such method: %s", clip([]byte(p.Method)))
+		return nil, unknown(messages.PublicTable(), []byte(p.Method))
 	}
-	params, err := m.Decode(p.Params, messages.Msgpack)
+	params, err := m.Decode(p.Params, messages.Relayed)
 	if err != nil {
 		return nil, err
 	}

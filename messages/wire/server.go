@@ -205,11 +205,19 @@ func (s *Server) peerOf(addr string, state *tls.ConnectionState) Peer {
 	return p
 }
 
+// unknown tells of a method that is not in the table.
+func unknown(table *messages.Table, name []byte) *messages.Error {
+	if near, ok := table.Nearest(string(name)); ok {
+		return messages.Errorf(messages.CodeMethodNotFound, "no such method: %s; did you mean %s?", clip(name), near)
+	}
+	return messages.Errorf(messages.CodeMethodNotFound, "no such method: %s", clip(name))
+}
+
 // ingress makes a Call of decoded parts, or says why not. to must take its answer.
-func (s *Server) ingress(d *pack.Decoder, req request, form messages.Form, peer Peer, now time.Time, to replier) (*Call, *messages.Error) {
+func (s *Server) ingress(d *messages.Decoder, req request, form messages.Form, peer Peer, now time.Time, to replier) (*Call, *messages.Error) {
 	m := s.table.ByBytes(req.method)
 	if m == nil {
-		return nil, messages.Errorf(messages.CodeMethodNotFound, "no such method: %s", clip(req.method))
+		return nil, unknown(s.table, req.method)
 	}
 	params, err := m.DecodeWith(d, req.params, form)
 	if err == nil {

@@ -20,7 +20,7 @@ import (
 func TestMessagePackRPCInEveryForm(t *testing.T) {
 	l := dial(t, world)
 	for name, params := range map[string]any{
-		"[]": []any{}, "[{}]": []any{object{}},
+		"[]": []any{}, "[{}]": []any{object{}}, "[[]], as PHP writes it": []any{[]any{}},
 	} {
 		l.send(t, []any{0, 1, "gov.treasury.balance", params})
 		if id, _, err := l.receive(t); id != 1 || err != nil {
@@ -28,7 +28,7 @@ func TestMessagePackRPCInEveryForm(t *testing.T) {
 		}
 	}
 	for name, params := range map[string]any{
-		"a map": object{}, "two": []any{object{}, object{}}, "a list of a list": []any{[]any{}}, "a string": "x", "nil": nil,
+		"a map": object{}, "two": []any{object{}, object{}}, "a list of a list": []any{[]any{1}}, "a string": "x", "nil": nil,
 		"a list of nil": []any{nil},
 	} {
 		l.send(t, []any{0, 2, "gov.treasury.balance", params})

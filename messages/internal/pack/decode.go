@@ -2,6 +2,7 @@ package pack
 
 import (
 	"encoding/binary"
+	"encoding/hex"
 	"fmt"
 	"math"
 	"strconv"
@@ -25,7 +26,7 @@ func (f *Fault) Error() string { return f.Path + ": " + f.Text }
 
 // levelMax is the deepest nesting of a typed message: containers deeper than
 // that are only ever skipped.
-const levelMax = 12
+const levelMax = 20
 
 // A Decoder reads one MessagePack value from memory. Its methods never fail by
 // themselves: the first fault ends every loop, makes every later answer zero, and
@@ -45,14 +46,18 @@ const levelMax = 12
 //	}
 //
 // and a list the same way with List and without keys. Next passes over entries of
-// a map whose value is nil: nil is the same as absent.
+// a map whose value is nil, which is the same as absent, unless KeepNil was called.
+//
+// Clients are not all alike: text may come as binary, a whole number as a float, an
+// empty map as an empty list.
 type Decoder struct {
 	buf   []byte
 	pos   int
 	root  string
 	fault *Fault
-	// decimals admits integers written as decimal strings.
+	// decimals admits integers written as decimal strings, and binary written in hex.
 	decimals bool
+	keepNil  bool
 	levels   [levelMax]level
 	depth    int
 }
@@ -63,10 +68,23 @@ type level struct {
 	index int // of the current element; -1 in a map
 }
 
-// Reset makes d read buf. Paths start with root. With decimals, an integer may be
-// written as a decimal string.
+// Reset makes d read buf. Paths start with root. With decimals, as JSON needs it, an
+// integer may be written as a decimal string, and binary as a string in hex.
 func (d *Decoder) Reset(buf []byte, root string, decimals bool) {
 	d.buf, d.pos, d.root, d.decimals, d.fault, d.depth = buf, 0, root, decimals, nil, 0
+	d.keepNil = false
+}
+
+// KeepNil has Next stop at entries whose value is nil too. Nil tells them.
+func (d *Decoder) KeepNil() { d.keepNil = true }
+
+// Nil passes over the value to come if it is nil, and reports whether it was.
+func (d *Decoder) Nil() bool {
+	if d.pos < len(d.buf) && d.buf[d.pos] == codeNil {
+		d.pos++
+		return true
+	}
+	return false
 }
 
 // Fault returns the first fault, or nil.
@@ -86,6 +104,12 @@ func (d *Decoder) stop(judged bool, text string) {
 		d.fault = &Fault{Path: d.Path(), Text: text, Judged: judged}
 	}
 	d.pos = len(d.buf)
+}
+
+// Missing records that the map just left, or being read, lacks an entry.
+func (d *Decoder) Missing(name string) {
+	d.Reject("")
+	d.fault.Path, d.fault.Text = d.fault.Path+"."+name, "missing"
 }
 
 // Path names the value being read.
@@ -130,7 +154,7 @@ func (d *Decoder) enter(want string, width, index int) int {
 	c := d.buf[d.pos]
 	isMap := c&0xf0 == 0x80 || c == codeMap16 || c == codeMap32
 	isList := c&0xf0 == 0x90 || c == codeArray16 || c == codeArray32
-	if width == 2 && !isMap || width == 1 && !isList {
+	if width == 2 && !isMap && (!isList || children > 0) || width == 1 && !isList {
 		d.mismatch(want)
 		return 0
 	}
@@ -168,7 +192,7 @@ func (d *Decoder) Next() bool {
 			return false
 		}
 		l.key = key
-		if d.pos >= len(d.buf) || d.buf[d.pos] != codeNil {
+		if d.keepNil || d.pos >= len(d.buf) || d.buf[d.pos] != codeNil {
 			return true
 		}
 		d.pos++
@@ -217,15 +241,42 @@ func (d *Decoder) Uint() uint64 {
 		}
 		d.pos += size
 		return uint64(v)
+	case c == codeFloat32 || c == codeFloat64:
+		d.pos += size
+		return d.whole(float(b))
 	case d.decimals && isString(c):
 		return d.decimal()
-	case d.decimals && c == codeFloat64 && beyond64(math.Float64frombits(bigEndian(b[1:]))):
-		d.Refuse("the number does not fit in 64 bits") // JSON was too long for an integer
-		return 0
 	default:
 		d.mismatch("an unsigned integer")
 		return 0
 	}
+}
+
+// exactMax is where whole numbers written as floats stop being exact.
+const exactMax = 1 << 53
+
+// whole takes a float for the integer that it is.
+func (d *Decoder) whole(v float64) uint64 {
+	switch {
+	case v < 0 && v > -exactMax && v == math.Trunc(v):
+		d.Refuse("%.0f is negative", v)
+	case v >= 0 && v < exactMax && v == math.Trunc(v):
+		return uint64(v)
+	case d.decimals && math.Abs(v) >= 1<<63:
+		d.Refuse("the number does not fit in 64 bits") // JSON was too long for an integer
+	case math.Abs(v) >= exactMax:
+		d.Reject("want an unsigned integer, got the float %g, which is exact below 2^53 only; write it as an integer", v)
+	default:
+		d.Reject("want an unsigned integer, got the fraction %g; write a whole number", v)
+	}
+	return 0
+}
+
+func float(b []byte) float64 {
+	if b[0] == codeFloat32 {
+		return float64(math.Float32frombits(uint32(bigEndian(b[1:]))))
+	}
+	return math.Float64frombits(bigEndian(b[1:]))
 }
 
 // decimal reads an unsigned integer written as a decimal string.
@@ -240,14 +291,10 @@ func (d *Decoder) decimal() uint64 {
 	case err != nil && len(s) > 0 && digits(s):
 		d.Refuse("%s does not fit in 64 bits", printable(s))
 	case err != nil:
-		d.Reject("want an unsigned integer, got the string \"%s\"", printable(s))
+		d.Reject("want an unsigned integer, got the string \"%s\"; write digits only", printable(s))
 	}
 	return v
 }
-
-// beyond64 reports whether f, written as a number that no integer holds, is out of
-// range rather than a fraction.
-func beyond64(f float64) bool { return math.Abs(f) >= 1<<63 }
 
 func digits(s []byte) bool {
 	for _, c := range s {
@@ -296,7 +343,8 @@ func (d *Decoder) Bool() bool {
 	return c == codeTrue
 }
 
-// Bytes reads a string without copying it and without asking whether it is UTF-8.
+// Bytes reads a string, or binary in its place, without copying it and without asking
+// whether it is UTF-8.
 func (d *Decoder) Bytes() []byte {
 	if d.fault != nil {
 		return nil
@@ -312,7 +360,7 @@ func (d *Decoder) Bytes() []byte {
 		return nil
 	}
 	b := d.buf[d.pos : d.pos+size]
-	if !isString(b[0]) {
+	if !isString(b[0]) && !isBinary(b[0]) {
 		d.mismatch("a string")
 		return nil
 	}
@@ -324,7 +372,7 @@ func (d *Decoder) Bytes() []byte {
 func (d *Decoder) Text() string {
 	b := d.Bytes()
 	if !utf8.Valid(b) {
-		d.Reject("the string is not valid UTF-8")
+		d.Reject("the string is not valid UTF-8; send text as UTF-8")
 		return ""
 	}
 	return string(b)
@@ -340,12 +388,26 @@ func (d *Decoder) Binary() []byte {
 		return nil
 	}
 	b := d.buf[d.pos : d.pos+size]
-	if c := b[0]; c < codeBin8 || c > codeBin32 {
+	if d.decimals && isString(b[0]) {
+		return d.hex()
+	}
+	if !isBinary(b[0]) {
 		d.mismatch("binary")
 		return nil
 	}
 	d.pos += size
 	return append([]byte(nil), b[headLen(b[0]):]...)
+}
+
+// hex reads binary written as a string.
+func (d *Decoder) hex() []byte {
+	s := d.Bytes()
+	v, err := hex.AppendDecode(nil, s)
+	if err != nil {
+		d.Reject("want binary in hex, got the string \"%s\"; write two digits a byte", printable(s))
+		return nil
+	}
+	return v
 }
 
 // Skip passes over one value, whatever it is, without recursion.
@@ -380,7 +442,31 @@ func (d *Decoder) Kind() string {
 	return kind(d.buf[d.pos])
 }
 
-func (d *Decoder) mismatch(want string) { d.Reject("want %s, got %s", want, d.Kind()) }
+func (d *Decoder) mismatch(want string) {
+	d.Reject("want %s, got %s; %s", want, d.Kind(), cure(want, d.Kind()))
+}
+
+// cure says how to write what is wanted.
+func cure(want, got string) string {
+	switch {
+	case got == "nil":
+		return "leave it out"
+	case want == "an unsigned integer" && got == "a string":
+		return "write it as a number, without quotes"
+	case want == "an unsigned integer":
+		return "write a whole number"
+	case want == "a string":
+		return "write it as text, in quotes"
+	case want == "a boolean":
+		return "write true or false"
+	case want == "a map":
+		return "write it as {name: value}"
+	case want == "a list":
+		return "write it as [value, ...]"
+	default:
+		return "write it as MessagePack's bin"
+	}
+}
 
 func kind(c byte) string {
 	switch {
@@ -397,13 +483,15 @@ func kind(c byte) string {
 	case c == codeTrue || c == codeFalse:
 		return "a boolean"
 	case c == codeFloat32 || c == codeFloat64:
-		return "a fraction"
-	case c >= codeBin8 && c <= codeBin32:
+		return "a float"
+	case isBinary(c):
 		return "binary"
 	default:
 		return "an extension"
 	}
 }
+
+func isBinary(c byte) bool { return c >= codeBin8 && c <= codeBin32 }
 
 func isString(c byte) bool { return c&0xe0 == 0xa0 || c >= codeStr8 && c <= codeStr32 }
 

@@ -1,0 +1,313 @@
+package messages
+
+// The methods about breakers, actors and what operators did.
+const (
+	MethodSupervisionBreakers = "supervision.breakers"
+	MethodForceOpen           = "supervision.force_open"
+	MethodForceClose          = "supervision.force_close"
+	MethodReset               = "supervision.reset"
+	MethodInject              = "supervision.inject"
+	MethodActorsTree          = "actors.tree"
+	MethodActorsTop           = "actors.top"
+	MethodActorsGet           = "actors.get"
+	MethodAudit               = "admin.audit"
+)
+
+var operationMethods = []*Method{
+	reads[BreakersParams, BreakersResult](MethodSupervisionBreakers, "The answering node's circuit breakers, by path."),
+	changes[PathParams, ForceResult](Operator, MethodForceOpen,
+		"Holds an actor's breakers open: it and its children get no call, until reset.", CodeNotFound),
+	changes[PathParams, ForceResult](Operator, MethodForceClose,
+		"Holds an actor's breakers closed, whatever fails, until reset.", CodeNotFound),
+	changes[PathParams, ForceResult](Operator, MethodReset,
+		"Removes the force from an actor's breakers, if there is one, and clears what they remember.", CodeNotFound),
+	changes[InjectParams, InjectResult](Operator, MethodInject, "Makes trouble for the next messages of an actor or a kind, "+
+		"on the answering node, if it was started with --fault-injection."),
+	reads[TreeParams, ActorsTreeResult](MethodActorsTree,
+		"The answering node's actors, parents before children.", CodeNotFound),
+	reads[TopParams, ActorsTopResult](MethodActorsTop, "The answering node's busiest actors within the last seconds."),
+	reads[PathParams, ActorResult](MethodActorsGet, "One actor of the answering node.", CodeNotFound),
+	reads[PageParams, AuditResult](MethodAudit, "What operators did to breakers, and what breakers did by themselves, "+
+		"newest first; the newest 100,000 rows are kept."),
+}
+
+var (
+	breakerStates = []string{"closed", "open", "half_open", "forced_open", "forced_closed"}
+	breakerForces = []string{"forced_open", "forced_closed"}
+	breakerKinds  = []string{"own", "cell"}
+	injectModes   = []string{"panic", "error", "stall", "slow"}
+	auditActions  = []string{"force_open", "force_close", "reset", "inject", "trip", "recover"}
+)
+
+// answeredBy names the answering node.
+func (f *fields) answeredBy(node *string) { f.text("node", node, "The answering node.") }
+
+// BreakersParams are the parameters of supervision.breakers.
+type BreakersParams struct {
+	Options
+	Page
+	// Path takes only breakers at or under this path.
+	Path string
+	// NotClosed takes only breakers that are open, half-open or forced.
+	NotClosed bool
+}
+
+func (p *BreakersParams) fields(f *fields) {
+	p.Page.fields(f)
+	f.may("all").text("path", &p.Path, "Only at or under this path.")
+	f.may("false").bool("not_closed", &p.NotClosed, "Only open, half-open and forced ones.")
+}
+
+// BreakerInfo is one breaker.
+type BreakerInfo struct {
+	Path         string
+	Kind         string
+	State        string
+	Forced       string
+	Failures     uint64 // within the window
+	Successes    uint64
+	Trips        uint64
+	RetryAfterMS uint64
+	Cause        string // of the last trip
+}
+
+func (i *BreakerInfo) fields(f *fields) {
+	f.text("path", &i.Path, "Whose it is.")
+	f.text("kind", &i.Kind, "`own`: over its children and what it guards itself; `cell`: over the actor.").oneOf(breakerKinds)
+	f.text("state", &i.State, "").oneOf(breakerStates)
+	f.may("").text("forced", &i.Forced, "Where an operator forced it.").oneOf(breakerForces)
+	f.uint("failures", &i.Failures, "Within the window.")
+	f.uint("successes", &i.Successes, "Within the window.")
+	f.uint("trips", &i.Trips, "Since the node's start.")
+	f.may("").uint("retry_after_ms", &i.RetryAfterMS, "Milliseconds until it may let a call through.")
+	f.may("").text("cause", &i.Cause, "Of the last trip.")
+}
+
+// BreakersResult answers supervision.breakers for the answering node.
+type BreakersResult struct {
+	Breakers   []BreakerInfo
+	NextCursor Cursor
+	Node       string
+}
+
+func (r *BreakersResult) fields(f *fields) {
+	objects(f, "breakers", &r.Breakers, 0, "The breakers.")
+	f.nextCursor(&r.NextCursor)
+	f.answeredBy(&r.Node)
+}
+
+// PathParams are for methods about one actor.
+type PathParams struct {
+	Options
+	// Path is the actor's place, such as "/treasury/executor".
+	Path string
+}
+
+func (p *PathParams) fields(f *fields) {
+	f.must().text("path", &p.Path, "The actor's place, such as `/treasury/executor`.")
+}
+
+// ForceResult answers force_open, force_close and reset.
+type ForceResult struct {
+	Path      string
+	State     string // forced_open, forced_closed, or closed after a reset
+	AuditID   uint64
+	Duplicate bool
+}
+
+func (r *ForceResult) fields(f *fields) {
+	f.text("path", &r.Path, "The actor.")
+	f.text("state", &r.State, "forced_open, forced_closed, or closed after a reset.")
+	f.auditID(&r.AuditID)
+	f.duplicate(&r.Duplicate)
+}
+
+func (f *fields) auditID(id *uint64) {
+	f.uint("audit_id", id, "The row of the audit log; see admin.audit.")
+}
+
+// InjectParams are the parameters of supervision.inject.
+type InjectParams struct {
+	Options
+	// Path is one actor, Kind all of a kind; exactly one of them is given.
+	Path string
+	Kind string
+	// Mode is panic, error, stall or slow.
+	Mode string
+	// Times is how many messages it happens to; 0 is 1.
+	Times uint64
+	// DelayMS is how long stall and slow take.
+	DelayMS uint64
+}
+
+func (p *InjectParams) fields(f *fields) {
+	f.may("none").text("path", &p.Path, "One actor; exactly one of path and kind is given.")
+	f.may("none").text("kind", &p.Kind, "All actors of a kind, such as `shard`.")
+	f.must().text("mode", &p.Mode, "What happens.").oneOf(injectModes)
+	f.may("1").uint("times", &p.Times, "Messages it happens to.").bound(1_000_000)
+	f.may("0").uint("delay_ms", &p.DelayMS, "How long stall and slow take, in milliseconds.").bound(600_000)
+}
+
+// InjectResult answers supervision.inject.
+type InjectResult struct {
+	Node      string // where it happens
+	AuditID   uint64
+	Duplicate bool
+}
+
+func (r *InjectResult) fields(f *fields) {
+	f.text("node", &r.Node, "Where it happens.")
+	f.auditID(&r.AuditID)
+	f.duplicate(&r.Duplicate)
+}
+
+// TreeParams are the parameters of actors.tree.
+type TreeParams struct {
+	Options
+	Page
+	// Path is the root of the part asked for.
+	Path string
+	// Depth is how many levels under Path to show; 0 is all.
+	Depth uint64
+}
+
+func (p *TreeParams) fields(f *fields) {
+	p.Page.fields(f)
+	f.may("/").text("path", &p.Path, "The root of the part asked for.")
+	f.may("all").uint("depth", &p.Depth, "Levels below it; 0 is all.")
+}
+
+// ActorInfo is one actor of the tree. Parents come before their children; the path
+// tells who belongs to whom.
+type ActorInfo struct {
+	Path         string
+	Kind         string
+	State        string
+	Children     uint64
+	MailboxDepth uint64
+	Messages     uint64 // processed so far
+	Restarts     uint64
+	Failures     uint64
+	// OldestMS is the age of the oldest waiting message in milliseconds.
+	OldestMS uint64
+	Breaker  string
+}
+
+func (i *ActorInfo) fields(f *fields) {
+	f.text("path", &i.Path, "Its place.")
+	f.text("kind", &i.Kind, "Its kind.")
+	f.text("state", &i.State, "What it is doing.")
+	f.uint("children", &i.Children, "How many it has.")
+	f.uint("mailbox_depth", &i.MailboxDepth, "Messages that wait.")
+	f.uint("messages", &i.Messages, "Messages processed.")
+	f.uint("restarts", &i.Restarts, "Restarts so far.")
+	f.uint("failures", &i.Failures, "Failures so far.")
+	f.may("").uint("oldest_ms", &i.OldestMS, "Age of the oldest waiting message in milliseconds.")
+	f.may("").text("breaker", &i.Breaker, "Its cell's state, where it has one.").oneOf(breakerStates)
+}
+
+// ActorsTreeResult answers actors.tree for the answering node.
+type ActorsTreeResult struct {
+	Actors     []ActorInfo
+	NextCursor Cursor
+	Node       string
+}
+
+func (r *ActorsTreeResult) fields(f *fields) {
+	objects(f, "actors", &r.Actors, 0, "The actors.")
+	f.nextCursor(&r.NextCursor)
+	f.answeredBy(&r.Node)
+}
+
+// TopParams are the parameters of actors.top.
+type TopParams struct {
+	Options
+	// Limit is how many actors to list. The decoder has filled in default and bound.
+	Limit uint64
+}
+
+func (p *TopParams) fields(f *fields) {
+	f.clamped("limit", &p.Limit, DefaultLimit, LimitMax, "How many.")
+}
+
+// BusyActor is one of the busiest actors.
+type BusyActor struct {
+	Path         string
+	Kind         string
+	MailboxDepth uint64
+	Messages     uint64 // processed within the window
+}
+
+func (a *BusyActor) fields(f *fields) {
+	f.text("path", &a.Path, "Its place.")
+	f.text("kind", &a.Kind, "Its kind.")
+	f.uint("mailbox_depth", &a.MailboxDepth, "Messages that wait.")
+	f.uint("messages", &a.Messages, "Messages processed within the window.")
+}
+
+// ActorsTopResult answers actors.top for the answering node.
+type ActorsTopResult struct {
+	Actors   []BusyActor
+	WindowMS uint64
+	Node     string
+}
+
+func (r *ActorsTopResult) fields(f *fields) {
+	objects(f, "actors", &r.Actors, 0, "The busiest first.")
+	f.uint("window_ms", &r.WindowMS, "The window's length in milliseconds.")
+	f.answeredBy(&r.Node)
+}
+
+// ActorResult answers actors.get for the answering node.
+type ActorResult struct {
+	Actor ActorInfo
+	// Refused counts messages turned away, StalledMS is how long the message in hand
+	// has taken, where that is too long.
+	Refused   uint64
+	StalledMS uint64
+	// Breakers are the actor's own and its cell, where they are not closed.
+	Breakers []BreakerInfo
+	Node     string
+}
+
+func (r *ActorResult) fields(f *fields) {
+	object(f, "actor", &r.Actor, "As actors.tree answers.")
+	f.uint("refused", &r.Refused, "Messages turned away so far.")
+	f.may("").uint("stalled_ms", &r.StalledMS, "How long the message in hand has taken, where that is too long.")
+	objects(f, "breakers", &r.Breakers, 0, "Its own and its cell, where they are not closed.")
+	f.answeredBy(&r.Node)
+}
+
+// AuditRow is one thing an operator did, or a breaker by itself.
+type AuditRow struct {
+	ID     uint64
+	At     uint64 // Unix seconds
+	Who    string
+	What   string
+	Path   string
+	Node   string // that took the call
+	Detail string
+}
+
+func (r *AuditRow) fields(f *fields) {
+	f.uint("id", &r.ID, "1, 2, 3 ... without gaps.")
+	f.uint("at", &r.At, "Unix seconds.")
+	f.text("who", &r.Who, "The caller's address; itself, of a breaker that no operator moved.")
+	f.text("what", &r.What, "`trip` or `recover` of a breaker that opened or closed by itself.").oneOf(auditActions)
+	f.text("path", &r.Path, "The actor; for inject perhaps `kind:` and a kind.")
+	f.text("node", &r.Node, "The node that took the call, or on which the breaker is.")
+	f.may("").text("detail", &r.Detail, "Of inject: mode, times and delay. Of trip and recover: which breaker, why, and what was left out.")
+}
+
+// AuditResult answers admin.audit.
+type AuditResult struct {
+	Rows         []AuditRow
+	NextCursor   Cursor
+	AppliedIndex uint64
+}
+
+func (r *AuditResult) fields(f *fields) {
+	objects(f, "rows", &r.Rows, 0, "The rows.")
+	f.nextCursor(&r.NextCursor)
+	f.applied(&r.AppliedIndex)
+}

@@ -1,5 +1,6 @@
-// Package clustertest gives the tests of other packages the disk that the log is
-// tested on: one in memory that crashes, fails and forgets as real ones do.
+// Package clustertest gives tests a network and a disk in memory: a Network that loses,
+// delays and repeats, whose routes are cut and whose hosts are killed; and the Disk that the
+// log is tested on, one that crashes, fails and forgets as real ones do.
 package clustertest
 
 import "github.com/the-block/bursar/cluster/internal/raftlog/raftlogtest"

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"os"
@@ -19,8 +20,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"go.uber.org/goleak"
 
+	"github.com/the-block/bursar/cluster/clustertest"
 	"github.com/the-block/bursar/cluster/membership"
-	"github.com/the-block/bursar/cluster/membership/membershiptest"
 	"github.com/the-block/bursar/messages"
 )
 
@@ -29,7 +30,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // world is a network and the nodes on it, in virtual time.
 type world struct {
 	*testing.T
-	network *membershiptest.Network
+	network *clustertest.Network
 	dir     string
 	boots   uint64
 }
@@ -50,7 +51,7 @@ func inWorld(t *testing.T, play func(w *world)) {
 	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
 		t.Cleanup(func() { time.Sleep(10 * time.Second) }) // after all nodes: probes under way end
-		play(&world{T: t, network: membershiptest.New(1), dir: dir})
+		play(&world{T: t, network: clustertest.NewNetwork(1, clustertest.Weather{}), dir: dir})
 	})
 }
 
@@ -314,7 +315,10 @@ func TestLongCutHealsWithinTenSeconds(t *testing.T) {
 			w.network.Isolate(ipOf("n3"), ipOf("n1"), ipOf("n2"))
 			w.network.Isolate(ipOf("n1"), ipOf("n2"))
 		},
-		"losing on the way": func(w *world) { w.network.Isolate(ipOf("n3"), ipOf("n1"), ipOf("n2")); w.network.Lose(0.2) },
+		"losing on the way": func(w *world) {
+			w.network.Isolate(ipOf("n3"), ipOf("n1"), ipOf("n2"))
+			w.network.SetCalm(clustertest.Weather{Loss: 0.2})
+		},
 	}
 	for name, cut := range cuts {
 		t.Run(name, func(t *testing.T) {
@@ -325,7 +329,7 @@ func TestLongCutHealsWithinTenSeconds(t *testing.T) {
 				if n1.view() == allAlive || n1.lines.count("fell silent") == 0 {
 					t.Fatalf("the cut is none: %s", n1.view())
 				}
-				w.network.Heal()
+				w.network.HealAll()
 				start := time.Now()
 				for _, n := range []*node{n1, n2, n3} {
 					n.awaitView(allAlive, 10*time.Second)
@@ -342,7 +346,7 @@ func TestLongCutHealsWithinTenSeconds(t *testing.T) {
 func TestFifthOfPacketsLostKillsNobody(t *testing.T) {
 	inWorld(t, func(w *world) {
 		n1, n2, n3 := w.three()
-		w.network.Lose(0.2)
+		w.network.SetCalm(clustertest.Weather{Loss: 0.2})
 		time.Sleep(2 * time.Minute)
 		for _, n := range []*node{n1, n2, n3} {
 			if n.view() != allAlive {
@@ -579,7 +583,7 @@ func TestKeyIsRotatedUnderway(t *testing.T) {
 
 func TestBadSeedsHarmNobody(t *testing.T) {
 	inWorld(t, func(w *world) {
-		stop, err := w.network.Host("10.0.0.66").Garble("10.0.0.66:80")
+		stop, err := garble(w.network.Host("10.0.0.66"), "10.0.0.66:80")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -627,7 +631,7 @@ func TestMembersAreBounded(t *testing.T) {
 }
 
 func TestConfigIsRefusedWithReasons(t *testing.T) {
-	w := &world{T: t, network: membershiptest.New(1)}
+	w := &world{T: t, network: clustertest.NewNetwork(1, clustertest.Weather{})}
 	cfg, meta := membership.DefaultConfig(), w.meta("n1")
 	cfg.Seeds = []string{"nowhere"}
 	meta.Name, meta.Host, meta.Role = "a name", strings.Repeat("h", 400), 0
@@ -714,4 +718,28 @@ func TestThreeNodesOverLoopback(t *testing.T) {
 			t.Error(err)
 		}
 	}
+}
+
+// garble answers every stream at addr with bytes that make no sense, until stop is called.
+func garble(h *clustertest.Host, addr string) (stop func(), err error) {
+	l, err := h.Listen(addr)
+	if err != nil {
+		return nil, err
+	}
+	var serving sync.WaitGroup
+	serving.Go(func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			serving.Go(func() {
+				defer conn.Close()
+				_ = conn.SetDeadline(time.Now().Add(time.Second))
+				_, _ = io.CopyN(io.Discard, conn, 16)
+				_, _ = conn.Write([]byte("HTTP/1.1 400 Bad Request\r\n\r\n"))
+			})
+		}
+	})
+	return func() { _ = l.Close(); serving.Wait() }, nil
 }

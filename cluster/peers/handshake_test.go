@@ -10,8 +10,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/the-block/bursar/cluster/clustertest"
 	"github.com/the-block/bursar/cluster/peers"
-	"github.com/the-block/bursar/cluster/peers/peerstest"
 	"github.com/the-block/bursar/messages"
 	"github.com/the-block/bursar/messages/wire"
 )
@@ -73,9 +73,9 @@ func TestTheClockOffsetIsThatOfTheMidpoint(t *testing.T) {
 
 // among runs a test in virtual time with n1 and n2 linked, and checks afterwards that
 // what happened beside them did them no harm.
-func among(t *testing.T, test func(t *testing.T, network *peerstest.Network, n1, n2 *member)) {
+func among(t *testing.T, test func(t *testing.T, network *clustertest.Network, n1, n2 *member)) {
 	t.Helper()
-	pair(t, func(t *testing.T, network *peerstest.Network, n1, n2 *member) {
+	pair(t, func(t *testing.T, network *clustertest.Network, n1, n2 *member) {
 		before := n1.status("n2").Since
 		test(t, network, n1, n2)
 		if s := n1.status("n2"); !s.Up || s.Since != before {
@@ -107,7 +107,7 @@ func refuses(t *testing.T, n1 *member, node messages.NodeID, why string) {
 }
 
 func TestANodeOfAnotherClusterIsRefused(t *testing.T) {
-	among(t, func(t *testing.T, network *peerstest.Network, n1, _ *member) {
+	among(t, func(t *testing.T, network *clustertest.Network, n1, _ *member) {
 		n3 := start(t, network, "n3", func(o *options) { o.cluster = "other" })
 		defer n3.end()
 		n3.knows("n1")
@@ -120,7 +120,7 @@ func TestANodeOfAnotherClusterIsRefused(t *testing.T) {
 }
 
 func TestATooOldProtocolIsRefused(t *testing.T) {
-	among(t, func(t *testing.T, network *peerstest.Network, n1, _ *member) {
+	among(t, func(t *testing.T, network *clustertest.Network, n1, _ *member) {
 		n3 := start(t, network, "n3", func(o *options) { o.cfg.Protocol, o.cfg.ProtocolMin = 9, 8 })
 		defer n3.end()
 		n1.knows("n2", "n3")
@@ -133,7 +133,7 @@ func TestNeighbouringProtocolsWorkTogether(t *testing.T) {
 		return func(o *options) { o.cfg.ProtocolMin, o.cfg.Protocol = low, high }
 	}
 	synctest.Test(t, func(t *testing.T) {
-		network := peerstest.New()
+		network := clustertest.NewNetwork(1, clustertest.Weather{})
 		old, young := start(t, network, "n1", speaks(1, 2)), start(t, network, "n2", speaks(2, 3))
 		defer old.end()
 		defer young.end()
@@ -151,7 +151,7 @@ func TestNeighbouringProtocolsWorkTogether(t *testing.T) {
 }
 
 func TestAUsedNameIsRefused(t *testing.T) {
-	among(t, func(t *testing.T, network *peerstest.Network, n1, n2 *member) {
+	among(t, func(t *testing.T, network *clustertest.Network, n1, n2 *member) {
 		twin := start(t, network, "n2", func(o *options) {
 			o.boot, o.network = 2, at{network.Host("twin"), "twin"}
 		})
@@ -162,7 +162,7 @@ func TestAUsedNameIsRefused(t *testing.T) {
 }
 
 func TestAnotherNodeAtAnAddressIsRefused(t *testing.T) {
-	among(t, func(t *testing.T, network *peerstest.Network, n1, _ *member) {
+	among(t, func(t *testing.T, network *clustertest.Network, n1, _ *member) {
 		n3 := start(t, network, "n3")
 		defer n3.end()
 		n1.Set([]peers.Peer{{Node: "n2", Addr: "n2"}, {Node: "n4", Addr: "n3"}})
@@ -176,7 +176,7 @@ func TestAnAddressThatAnswersGarbageIsRefused(t *testing.T) {
 		"an answer without its node": "\x94\x01\x01\xc0\x80", "an answer of another kind": "\x94\x01\x01\xc0\x07",
 	} {
 		t.Run(name, func(t *testing.T) {
-			among(t, func(t *testing.T, network *peerstest.Network, n1, _ *member) {
+			among(t, func(t *testing.T, network *clustertest.Network, n1, _ *member) {
 				ln, err := network.Host("n3").Listen("n3")
 				if err != nil {
 					t.Fatal(err)
@@ -207,7 +207,7 @@ func TestAnAddressThatAnswersGarbageIsRefused(t *testing.T) {
 func TestFreshNodesPartWhenTheyJoinDifferentClusters(t *testing.T) {
 	fresh := func(o *options) { o.cluster = "" }
 	synctest.Test(t, func(t *testing.T) {
-		network := peerstest.New()
+		network := clustertest.NewNetwork(1, clustertest.Weather{})
 		n1, n2 := start(t, network, "n1", fresh), start(t, network, "n2", fresh)
 		defer n1.end()
 		defer n2.end()
@@ -233,7 +233,7 @@ func TestFreshNodesPartWhenTheyJoinDifferentClusters(t *testing.T) {
 
 // proven is a network whose connections prove who is at the far end.
 type proven struct {
-	*peerstest.Host
+	*clustertest.Host
 	name string
 }
 
@@ -264,7 +264,7 @@ func (c provenConn) PeerName() string { return c.name }
 
 func TestAProvenNameCounts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		network := peerstest.New()
+		network := clustertest.NewNetwork(1, clustertest.Weather{})
 		n1 := start(t, network, "n1", func(o *options) { o.network = proven{network.Host("n1"), "n2"} })
 		n2, n3 := start(t, network, "n2"), start(t, network, "n3")
 		defer n1.end()
@@ -291,7 +291,7 @@ func TestAStrangerIsTurnedAway(t *testing.T) {
 		"half a hello":   {"\x94\x00\x01\xaanode", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			among(t, func(t *testing.T, network *peerstest.Network, n1, _ *member) {
+			among(t, func(t *testing.T, network *clustertest.Network, n1, _ *member) {
 				nc, err := network.Host("stranger").Dial(t.Context(), "n1")
 				if err != nil {
 					t.Fatal(err)
@@ -323,7 +323,7 @@ func hello(name string) []byte {
 }
 
 func TestAConnectionHasOneNode(t *testing.T) {
-	among(t, func(t *testing.T, network *peerstest.Network, n1, _ *member) {
+	among(t, func(t *testing.T, network *clustertest.Network, n1, _ *member) {
 		nc, err := network.Host("n8").Dial(t.Context(), "n1")
 		if err != nil {
 			t.Fatal(err)
@@ -354,7 +354,7 @@ func TestAConnectionHasOneNode(t *testing.T) {
 }
 
 func TestWhatNodesAskIsCounted(t *testing.T) {
-	among(t, func(t *testing.T, _ *peerstest.Network, n1, n2 *member) {
+	among(t, func(t *testing.T, _ *clustertest.Network, n1, n2 *member) {
 		time.Sleep(time.Second)
 		if err := n1.ask("n2", messages.MethodNodeReadIndex, nil, nil); err != nil {
 			t.Error(err)

@@ -12,14 +12,14 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/the-block/bursar/cluster/clustertest"
 	"github.com/the-block/bursar/cluster/peers"
-	"github.com/the-block/bursar/cluster/peers/peerstest"
 	"github.com/the-block/bursar/messages"
 	"github.com/the-block/bursar/messages/wire"
 )
 
 func TestAFloodToAFrozenNodeIsBoundedAndAnswered(t *testing.T) {
-	pair(t, func(t *testing.T, network *peerstest.Network, n1, n2 *member) {
+	pair(t, func(t *testing.T, network *clustertest.Network, n1, n2 *member) {
 		network.Freeze("n2")
 		cfg := peers.DefaultConfig()
 		params := &messages.NodeProposeParams{Entry: make([]byte, 100_000)}
@@ -63,7 +63,7 @@ func TestAFloodToAFrozenNodeIsBoundedAndAnswered(t *testing.T) {
 }
 
 func TestCallsInFlightAreBounded(t *testing.T) {
-	pair(t, func(t *testing.T, _ *peerstest.Network, n1, n2 *member) {
+	pair(t, func(t *testing.T, _ *clustertest.Network, n1, n2 *member) {
 		n2.hold()
 		var results [3]int // in flight, fine, overloaded
 		var mu sync.Mutex
@@ -94,7 +94,7 @@ func TestCallsInFlightAreBounded(t *testing.T) {
 }
 
 func TestTheLongestEntryPassesAndALongerOneHarmsNobody(t *testing.T) {
-	pair(t, func(t *testing.T, _ *peerstest.Network, n1, _ *member) {
+	pair(t, func(t *testing.T, _ *clustertest.Network, n1, _ *member) {
 		entry := bytes.Repeat([]byte("entry of "), 8<<20/9)
 		changed := n1.Watch()
 		for range 3 {
@@ -124,7 +124,7 @@ func TestTheLongestEntryPassesAndALongerOneHarmsNobody(t *testing.T) {
 
 // What is told waits at its sender when the other node is slow, and none of it is lost.
 func TestTellsArriveInOrderAndNoneIsLost(t *testing.T) {
-	pair(t, func(t *testing.T, _ *peerstest.Network, n1, n2 *member) {
+	pair(t, func(t *testing.T, _ *clustertest.Network, n1, n2 *member) {
 		n2.hold()
 		sent := uint64(0)
 		tell := func() error {
@@ -162,8 +162,8 @@ func TestTellsArriveInOrderAndNoneIsLost(t *testing.T) {
 
 // A node that is busy with large messages is not taken for a dead one.
 func TestPingsDoNotWaitBehindWhatIsToBeSent(t *testing.T) {
-	pair(t, func(t *testing.T, network *peerstest.Network, n1, n2 *member) {
-		network.Delay(100 * time.Millisecond) // 1 MiB each 100 ms: 10 MB/s
+	pair(t, func(t *testing.T, network *clustertest.Network, n1, n2 *member) {
+		network.SetCalm(clustertest.Weather{DelayMin: 100 * time.Millisecond, DelayMax: 100 * time.Millisecond}) // 1 MiB each 100 ms: 10 MB/s
 		changed := n1.Watch()
 		var waiting sync.WaitGroup
 		for range 6 {

@@ -11,8 +11,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/the-block/bursar/cluster/clustertest"
 	"github.com/the-block/bursar/cluster/peers"
-	"github.com/the-block/bursar/cluster/peers/peerstest"
 	"github.com/the-block/bursar/messages"
 	"github.com/the-block/bursar/messages/wire"
 )
@@ -128,7 +128,7 @@ type options struct {
 }
 
 // start runs a node on host name, at address name, until the test ends or stop.
-func start(t testing.TB, network *peerstest.Network, name string, change ...func(*options)) *member {
+func start(t testing.TB, network *clustertest.Network, name string, change ...func(*options)) *member {
 	t.Helper()
 	o := options{cfg: peers.DefaultConfig(), cluster: "c", boot: 1}
 	if network != nil {
@@ -224,10 +224,10 @@ func codeOf(err error) messages.Code {
 }
 
 // pair runs a test in virtual time with nodes n1 and n2 that are linked to each other.
-func pair(t *testing.T, test func(t *testing.T, network *peerstest.Network, n1, n2 *member)) {
+func pair(t *testing.T, test func(t *testing.T, network *clustertest.Network, n1, n2 *member)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		network := peerstest.New()
+		network := clustertest.NewNetwork(1, clustertest.Weather{})
 		n1, n2 := start(t, network, "n1"), start(t, network, "n2")
 		n1.knows("n1", "n2")
 		n2.knows("n1", "n2")
@@ -244,7 +244,7 @@ func pair(t *testing.T, test func(t *testing.T, network *peerstest.Network, n1, 
 }
 
 func TestNodesLinkAndTellHowTheyAre(t *testing.T) {
-	pair(t, func(t *testing.T, _ *peerstest.Network, n1, n2 *member) {
+	pair(t, func(t *testing.T, _ *clustertest.Network, n1, n2 *member) {
 		time.Sleep(time.Second)
 		s := n1.status("n2")
 		want := peers.Pong{Life: "life of n2", Voting: true, Applied: 5, LastIndex: 6, Leader: "n1", Term: 3}
@@ -268,7 +268,7 @@ func TestNodesLinkAndTellHowTheyAre(t *testing.T) {
 }
 
 func TestAKilledNodeIsDownAtOnceAndSoIsWhatItWasAsked(t *testing.T) {
-	pair(t, func(t *testing.T, network *peerstest.Network, n1, n2 *member) {
+	pair(t, func(t *testing.T, network *clustertest.Network, n1, n2 *member) {
 		n2.hold()
 		errs := make(chan error, 2)
 		n1.Go("n2", messages.MethodNodePropose, &messages.NodeProposeParams{Entry: []byte("x")}, func(r wire.Reply) { errs <- r.Err })
@@ -303,7 +303,7 @@ func TestAKilledNodeIsDownAtOnceAndSoIsWhatItWasAsked(t *testing.T) {
 }
 
 func TestALinkThatBreaksIsMadeAgainAtOnce(t *testing.T) {
-	pair(t, func(t *testing.T, network *peerstest.Network, n1, n2 *member) {
+	pair(t, func(t *testing.T, network *clustertest.Network, n1, n2 *member) {
 		time.Sleep(2 * time.Second)
 		n2.hold()
 		lost := make(chan error, 1)
@@ -331,7 +331,7 @@ func TestALinkThatBreaksIsMadeAgainAtOnce(t *testing.T) {
 }
 
 func TestARestartIsToldEvenIfTheNodeWasNeverDown(t *testing.T) {
-	pair(t, func(t *testing.T, network *peerstest.Network, n1, n2 *member) {
+	pair(t, func(t *testing.T, network *clustertest.Network, n1, n2 *member) {
 		time.Sleep(2 * time.Second)
 		n2.end() // the address is free again before the next attempt
 		changed := n1.Watch()
@@ -345,7 +345,7 @@ func TestARestartIsToldEvenIfTheNodeWasNeverDown(t *testing.T) {
 }
 
 func TestAFrozenNodeIsNoticedInTime(t *testing.T) {
-	pair(t, func(t *testing.T, network *peerstest.Network, n1, n2 *member) {
+	pair(t, func(t *testing.T, network *clustertest.Network, n1, n2 *member) {
 		for _, moment := range []time.Duration{0, 50 * time.Millisecond, 190 * time.Millisecond} {
 			time.Sleep(2*time.Second + moment)
 			lost := make(chan error, 1)
@@ -376,7 +376,7 @@ func TestACutHealsByItself(t *testing.T) {
 		"both ways": {{"n1", "n2"}, {"n2", "n1"}}, "there": {{"n1", "n2"}}, "back": {{"n2", "n1"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			pair(t, func(t *testing.T, network *peerstest.Network, n1, n2 *member) {
+			pair(t, func(t *testing.T, network *clustertest.Network, n1, n2 *member) {
 				time.Sleep(2 * time.Second)
 				for _, way := range ways {
 					network.Cut(way[0], way[1])
@@ -399,9 +399,9 @@ func TestACutHealsByItself(t *testing.T) {
 }
 
 func TestADelayIsMeasuredAndNoDeath(t *testing.T) {
-	pair(t, func(t *testing.T, network *peerstest.Network, n1, _ *member) {
+	pair(t, func(t *testing.T, network *clustertest.Network, n1, _ *member) {
 		time.Sleep(time.Second)
-		network.Delay(150 * time.Millisecond)
+		network.SetCalm(clustertest.Weather{DelayMin: 150 * time.Millisecond, DelayMax: 150 * time.Millisecond})
 		changed := n1.Watch()
 		time.Sleep(time.Minute)
 		s := n1.status("n2")
@@ -417,7 +417,7 @@ func TestADelayIsMeasuredAndNoDeath(t *testing.T) {
 }
 
 func TestANodeThatIsGoneIsLeftAlone(t *testing.T) {
-	pair(t, func(t *testing.T, network *peerstest.Network, n1, n2 *member) {
+	pair(t, func(t *testing.T, network *clustertest.Network, n1, n2 *member) {
 		n2.hold()
 		lost := make(chan error, 1)
 		n1.Go("n2", messages.MethodNodePropose, &messages.NodeProposeParams{}, func(r wire.Reply) { lost <- r.Err })
@@ -441,7 +441,7 @@ func TestANodeThatIsGoneIsLeftAlone(t *testing.T) {
 }
 
 func TestANewAddressIsFollowed(t *testing.T) {
-	pair(t, func(t *testing.T, network *peerstest.Network, n1, n2 *member) {
+	pair(t, func(t *testing.T, network *clustertest.Network, n1, n2 *member) {
 		n2.end()
 		network.Kill("n2")
 		second := startAs(t, network, "n2", "elsewhere")
@@ -454,13 +454,13 @@ func TestANewAddressIsFollowed(t *testing.T) {
 }
 
 // startAs runs a node at an address that is not its name.
-func startAs(t testing.TB, network *peerstest.Network, name, addr string) *member {
+func startAs(t testing.TB, network *clustertest.Network, name, addr string) *member {
 	return start(t, network, name, func(o *options) { o.network = at{network.Host(name), addr} })
 }
 
 // at is a network that listens at one address.
 type at struct {
-	*peerstest.Host
+	*clustertest.Host
 	addr string
 }
 

@@ -13,6 +13,7 @@ import (
 
 	"github.com/anishathalye/porcupine"
 
+	"github.com/the-block/bursar/cluster/clustertest"
 	"github.com/the-block/bursar/cmd/internal/node"
 	"github.com/the-block/bursar/messages"
 	"github.com/the-block/bursar/messages/wire"
@@ -70,7 +71,7 @@ func (s *simClients) start(count int) {
 	for i := range count {
 		c := &simClient{
 			all: s, number: i, rng: rand.New(rand.NewPCG(s.w.seed, 100+uint64(i))),
-			host: s.w.net.host(fmt.Sprintf("127.0.2.%d", i+1)),
+			host: s.w.net.Host(fmt.Sprintf("127.0.2.%d", i+1)),
 		}
 		s.done.Go(c.run)
 	}
@@ -81,7 +82,7 @@ type simClient struct {
 	all    *simClients
 	number int
 	rng    *rand.Rand
-	host   *simHost
+	host   *clustertest.Host
 	line   *wire.Client // nil for none
 	calls  int
 }

@@ -98,29 +98,33 @@ func (g *simGremlin) isolate() {
 	m := g.someone()
 	long := g.between(200*time.Millisecond, 7*time.Second)
 	g.tell("%s is cut off for %s", m.name, long)
-	g.cutAll(m, true)
+	g.cutAll(m, g.w.net.Cut)
 	time.Sleep(long)
-	g.cutAll(m, false)
+	g.cutAll(m, g.w.net.Heal)
 	g.tell("%s is no longer cut off", m.name)
 }
 
-func (g *simGremlin) cutAll(m *simMember, cut bool) {
+// cutAll cuts all ways to a member and from it, or heals them.
+func (g *simGremlin) cutAll(m *simMember, change func(from, to string)) {
 	for _, other := range g.w.members {
 		if other != m {
-			g.w.net.cut(m.ip, other.ip, cut)
-			g.w.net.cut(other.ip, m.ip, cut)
+			change(m.ip, other.ip)
+			change(other.ip, m.ip)
 		}
 	}
 }
+
+// simRoute is one direction between two hosts.
+type simRoute struct{ from, to string }
 
 func (g *simGremlin) oneWay() {
 	routes := g.routes()
 	r := routes[g.rng.IntN(len(routes))]
 	long := g.between(200*time.Millisecond, 7*time.Second)
 	g.tell("nothing gets from %s to %s for %s", r.from, r.to, long)
-	g.w.net.cut(r.from, r.to, true)
+	g.w.net.Cut(r.from, r.to)
 	time.Sleep(long)
-	g.w.net.cut(r.from, r.to, false)
+	g.w.net.Heal(r.from, r.to)
 	g.tell("the way from %s to %s is mended", r.from, r.to)
 }
 
@@ -129,11 +133,11 @@ func (g *simGremlin) bridge() {
 	r := routes[g.rng.IntN(len(routes))]
 	long := g.between(time.Second, 7*time.Second)
 	g.tell("%s and %s do not see each other for %s", r.from, r.to, long)
-	g.w.net.cut(r.from, r.to, true)
-	g.w.net.cut(r.to, r.from, true)
+	g.w.net.Cut(r.from, r.to)
+	g.w.net.Cut(r.to, r.from)
 	time.Sleep(long)
-	g.w.net.cut(r.from, r.to, false)
-	g.w.net.cut(r.to, r.from, false)
+	g.w.net.Heal(r.from, r.to)
+	g.w.net.Heal(r.to, r.from)
 	g.tell("%s and %s see each other again", r.from, r.to)
 }
 
@@ -142,11 +146,11 @@ func (g *simGremlin) clogAll() {
 	routes := g.routes()
 	g.tell("all links clog")
 	for _, i := range g.rng.Perm(len(routes)) {
-		g.w.net.clog(routes[i].from, routes[i].to, true)
+		g.w.net.Clog(routes[i].from, routes[i].to, true)
 		time.Sleep(g.between(0, 300*time.Millisecond))
 	}
 	for _, i := range g.rng.Perm(len(routes)) {
-		g.w.net.clog(routes[i].from, routes[i].to, false)
+		g.w.net.Clog(routes[i].from, routes[i].to, false)
 		g.tell("the link from %s to %s opens", routes[i].from, routes[i].to)
 		time.Sleep(g.between(0, 500*time.Millisecond))
 	}
@@ -154,18 +158,18 @@ func (g *simGremlin) clogAll() {
 
 // loss is a network on which a third gets lost, half comes twice and everything late.
 func (g *simGremlin) loss() {
-	bad := weather{loss: 0.3, repeat: 0.5, delayMax: 100 * time.Millisecond}
+	bad := clustertest.Weather{Loss: 0.3, StreamLoss: 0.3, Repeat: 0.5, DelayMax: 100 * time.Millisecond}
 	if g.rng.IntN(2) == 0 {
-		bad.loss = 0.1
+		bad.Loss, bad.StreamLoss = 0.1, 0.1
 	}
 	long := g.between(time.Second, 6*time.Second)
-	g.tell("%.0f %% are lost for %s", 100*bad.loss, long)
+	g.tell("%.0f %% are lost for %s", 100*bad.Loss, long)
 	for _, r := range g.routes() {
-		g.w.net.setWeather(r.from, r.to, bad)
+		g.w.net.SetWeather(r.from, r.to, bad)
 	}
 	time.Sleep(long)
 	for _, r := range g.routes() {
-		g.w.net.setWeather(r.from, r.to, g.w.net.calm)
+		g.w.net.SetWeather(r.from, r.to, g.w.net.Calm())
 	}
 	g.tell("nothing is lost any more")
 }
@@ -230,8 +234,8 @@ func (g *simGremlin) clog(m *simMember, clogged bool) {
 		ips = append(ips, fmt.Sprintf("127.0.2.%d", i+1))
 	}
 	for _, ip := range ips {
-		g.w.net.clog(m.ip, ip, clogged)
-		g.w.net.clog(ip, m.ip, clogged)
+		g.w.net.Clog(m.ip, ip, clogged)
+		g.w.net.Clog(ip, m.ip, clogged)
 	}
 }
 

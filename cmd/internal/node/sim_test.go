@@ -128,7 +128,7 @@ func (w *simWorld) run(rng *rand.Rand) {
 	}
 	storm.Wait()
 	w.tell("", "the storm is over")
-	w.net.heal()
+	w.net.HealAll()
 	w.settle()
 	if w.err() == nil {
 		w.check()

@@ -37,7 +37,7 @@ type simWorld struct {
 	mutant  simMutant
 	dir     string
 	began   time.Time
-	net     *simNetwork
+	net     *clustertest.Network
 	members []*simMember
 	clients *simClients
 	applied simApplied
@@ -113,7 +113,7 @@ type simMember struct {
 
 	disk  *clustertest.Disk
 	hangs atomic.Pointer[chan struct{}] // closed when the disk moves again; nil if it moves
-	host  *simHost
+	host  *clustertest.Host
 	node  atomic.Pointer[node.Node] // nil while it is down
 	leave context.CancelFunc
 	ended chan error
@@ -125,7 +125,8 @@ const simEpoch = time.Second
 // cluster, and the others join it.
 func newSimWorld(seed uint64, mutant simMutant, dir string, nodes int) *simWorld {
 	w := &simWorld{seed: seed, mutant: mutant, dir: dir, began: time.Now()}
-	w.net = newSimNetwork(rand.New(rand.NewPCG(seed, 1)), weather{delayMin: 100 * time.Microsecond, delayMax: 300 * time.Microsecond})
+	w.net = clustertest.NewNetwork(seed, clustertest.Weather{DelayMin: 100 * time.Microsecond, DelayMax: 300 * time.Microsecond})
+	w.net.KeepAlive = 5 * time.Second
 	roles := []node.Role{node.RolePrimary, node.RoleReplica, node.RoleObserver, node.RoleReplica, node.RoleReplica}
 	const founders = 3
 	var join []string
@@ -155,12 +156,12 @@ func newSimWorld(seed uint64, mutant simMutant, dir string, nodes int) *simWorld
 func (m *simMember) start() error {
 	m.disk.Strike = m.strike
 	m.disk.Lies = m.w.mutant == simNoSync
-	m.host = m.w.net.host(m.ip)
+	m.host = m.w.net.Host(m.ip)
 	n, err := node.OpenAround(context.Background(), node.Around{
 		Host: m.host, Consensus: m.consensus, Machine: m.machine, Treasury: m.treasury,
 	}, m.cfg, m.log)
 	if err != nil {
-		m.host.kill(false)
+		m.host.Kill(false)
 		return err
 	}
 	ctx, cancel := context.WithCancel(context.Background())
@@ -212,7 +213,7 @@ func (m *simMember) kill(power bool, rng *rand.Rand) {
 	} else {
 		m.disk = m.disk.Kill()
 	}
-	m.host.kill(power)
+	m.host.Kill(power)
 	m.move()
 	m.node.Load().Kill(errSimKilled)
 	_ = m.gone() // its disk is off: nothing of it ends well
@@ -221,7 +222,7 @@ func (m *simMember) kill(power bool, rng *rand.Rand) {
 // gone waits until the process is no more.
 func (m *simMember) gone() error {
 	err := <-m.ended
-	m.host.kill(false)
+	m.host.Kill(false)
 	m.leave()
 	m.node.Store(nil)
 	return err

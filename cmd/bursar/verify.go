@@ -49,8 +49,12 @@ It needs the memory that the node needs, and in the temporary directory the size
 			}
 			bar.Show(done, work)
 		}
-		err = r.Inspect(cmd.Context(), func(store *persistence.Store) error {
-			facts = verifyFacts(&r, store)
+		var books treasury.Report
+		err = r.Inspect(cmd.Context(), func(store *persistence.Store) (err error) {
+			if books, err = treasury.Audit(cmd.Context(), store); err != nil {
+				return err
+			}
+			facts = verifyFacts(&r, &books, store)
 			return nil
 		})
 		if bar != nil {
@@ -65,14 +69,13 @@ It needs the memory that the node needs, and in the temporary directory the size
 		if err := printFacts(std.out, form, "the books of "+*data, facts); err != nil {
 			return err
 		}
-		return verdict(&r.Books, all)
+		return verdict(&books, all)
 	}
 	return command
 }
 
-func verifyFacts(r *check.Rebuilt, store *persistence.Store) []fact {
+func verifyFacts(r *check.Rebuilt, b *treasury.Report, store *persistence.Store) []fact {
 	sum, applied := store.Checksum()
-	b := &r.Books
 	return []fact{
 		{"index", applied}, {"rows", uint64(store.Stats().Rows.Load())}, {"checksum", fmt.Sprintf("%016x", sum)},
 		{"raft_snapshot", r.Snapshot.Index}, {"entries", r.Entries}, {"transactions", r.Txns},

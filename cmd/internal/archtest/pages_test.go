@@ -2,6 +2,7 @@ package archtest_test
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -65,4 +66,51 @@ func read(t *testing.T, name string) string {
 		t.Fatal(err)
 	}
 	return string(text)
+}
+
+// link finds the target of a Markdown link.
+var link = regexp.MustCompile(`\]\(([^)\s]+)\)`)
+
+func TestLinksBetweenDocumentsLeadSomewhere(t *testing.T) {
+	for _, name := range trackedFiles(t) {
+		if filepath.Ext(name) != ".md" {
+			continue
+		}
+		text, err := os.ReadFile(filepath.Join(root, name))
+		if os.IsNotExist(err) {
+			continue // deleted, but not yet committed
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, match := range link.FindAllStringSubmatch(string(text), -1) {
+			target, _, _ := strings.Cut(match[1], "#")
+			if target == "" || strings.Contains(target, "://") {
+				continue
+			}
+			if _, err := os.Stat(filepath.Join(root, filepath.Dir(name), target)); err != nil {
+				t.Errorf("%s links to %s, which is not there", name, match[1])
+			}
+		}
+	}
+}
+
+// The diffs that show how to add something fit the code there is.
+func TestTheDiffsOfTheHowToApply(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join(root, "docs", "how-to", "develop.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	blocks := strings.Split(string(text), "```diff\n")[1:]
+	if len(blocks) == 0 {
+		t.Error("docs/how-to/develop.md shows no diff")
+	}
+	for _, block := range blocks {
+		diff, _, _ := strings.Cut(block, "```")
+		apply := exec.CommandContext(t.Context(), "git", "apply", "--check", "-")
+		apply.Dir, apply.Stdin = root, strings.NewReader(diff)
+		if out, err := apply.CombinedOutput(); err != nil {
+			t.Errorf("%v: %s%s", err, out, diff)
+		}
+	}
 }

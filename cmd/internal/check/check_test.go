@@ -2,12 +2,16 @@ package check
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/the-block/bursar/actors/treasury"
+	"github.com/the-block/bursar/actors/treasury/disbursement"
 	"github.com/the-block/bursar/messages"
+	"github.com/the-block/bursar/persistence"
+	"github.com/the-block/bursar/persistence/persistencetest"
 )
 
 func TestTheLedgerTakesEachAnswerOnce(t *testing.T) {
@@ -67,5 +71,85 @@ func TestNodesThatDifferFailTheCheck(t *testing.T) {
 		if err := broken.Err(); !errors.Is(err, ErrFailed) || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("got %v, want %q", err, c.want)
 		}
+	}
+}
+
+// keep makes a Store with one payment for each amount, each submitted under a request id
+// r1, r2, ...
+func keep(t *testing.T, amounts ...messages.Amount) *persistence.Store {
+	t.Helper()
+	cfg := persistence.DefaultStoreConfig()
+	cfg.Columns = treasury.Columns()
+	store, err := persistence.Open(t.TempDir(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = store.Close() })
+	log := persistencetest.NewLog(persistence.NewFSM(store))
+	for i, amount := range amounts {
+		record := disbursement.New(payment(amount), nil, disbursement.Facts{Epoch: 1, Node: "n1"})
+		results, err := log.Commit(&persistence.Txn{RequestID: fmt.Sprint("r", i+1), Appends: []persistence.Append{{
+			Table: treasury.TableDisbursements, Tag: record.Tag(), Value: disbursement.AppendRecord(nil, &record),
+			Slots: []persistence.Slot{{Offset: disbursement.IndexOffset, Number: persistence.SlotIndex}},
+		}}})
+		if err != nil || results[0].Status != persistence.Committed {
+			t.Fatalf("commit: %+v, %v", results, err)
+		}
+	}
+	return store
+}
+
+func payment(amount messages.Amount) messages.Payload {
+	return messages.Payload{Disbursement: messages.Disbursement{Destination: "tb1payee", Amount: amount, ScheduledEpoch: 9}}
+}
+
+func TestWhatWasAcknowledgedIsLookedForInEachStore(t *testing.T) {
+	told := func(amounts ...messages.Amount) *Ledger {
+		l := new(Ledger)
+		for i, amount := range amounts {
+			l.Note(&messages.SubmitDisbursementParams{
+				Options: messages.Options{RequestID: fmt.Sprint("r", i+1)}, Payload: payment(amount),
+			}, &messages.SubmitDisbursementResult{ID: messages.DisbursementID(i + 1)})
+		}
+		return l
+	}
+	for name, c := range map[string]struct {
+		told   *Ledger
+		stores [][]messages.Amount
+		want   string
+	}{
+		"all is there":          {told(5, 6), [][]messages.Amount{{5, 6}, {5, 6}}, ""},
+		"one more was not told": {told(5), [][]messages.Amount{{5, 6}, {5, 6}}, ""},
+		"one is lost on one":    {told(5, 6), [][]messages.Amount{{5, 6}, {5}}, "n2: request r2, acknowledged as disbursement 2, is not there"},
+		"another amount":        {told(5, 7), [][]messages.Amount{{5, 6}}, "pays 6 to tb1payee, not 7 to tb1payee"},
+		"stores that differ":    {told(), [][]messages.Amount{{5}, {6}}, "n1 at index 1 has the digest"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			all := New(c.told)
+			for i, amounts := range c.stores {
+				if err := all.Look(t.Context(), fmt.Sprint("n", i+1), keep(t, amounts...)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			err := all.Err()
+			if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
+				t.Errorf("got %v, want %q", err, c.want)
+			}
+		})
+	}
+}
+
+func TestAPlanIsHeldToEachOfItsItems(t *testing.T) {
+	l := new(Ledger)
+	l.Note(&messages.PlanParams{
+		Options: messages.Options{RequestID: "r1"},
+		Items:   []messages.PlanItem{{Ref: "a", Payload: payment(5)}, {Ref: "b", Payload: payment(6)}},
+	}, &messages.SubmitPlanResult{IDs: messages.PlanIDs{{Ref: "a", ID: 1}, {Ref: "b", ID: 2}}})
+	all := New(l)
+	if err := all.Look(t.Context(), "n1", keep(t, 5, 6)); err != nil { // by two requests, not one
+		t.Fatal(err)
+	}
+	if err := all.Err(); err == nil || !strings.Contains(err.Error(), "2 acknowledged submissions are not as they were") {
+		t.Errorf("got %v", err)
 	}
 }

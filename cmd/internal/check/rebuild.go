@@ -30,10 +30,9 @@ type Rebuilt struct {
 	Snapshot cluster.SnapshotInfo
 	Entries  uint64 // carried out
 	Txns     uint64
-	Books    treasury.Report
 }
 
-// Inspect rebuilds the Store, audits it, and shows it to look.
+// Inspect rebuilds the Store and shows it to look.
 func (r *Rebuilt) Inspect(ctx context.Context, look func(*persistence.Store) error) (err error) {
 	dir, err := os.MkdirTemp(r.Scratch, "bursar-check-")
 	if err != nil {
@@ -48,9 +47,6 @@ func (r *Rebuilt) Inspect(ctx context.Context, look func(*persistence.Store) err
 	}
 	defer func() { _ = store.Close() }() // its file goes with dir
 	if err := r.fill(ctx, persistence.NewFSM(store)); err != nil {
-		return err
-	}
-	if r.Books, err = treasury.Audit(ctx, store); err != nil {
 		return err
 	}
 	return look(store)
@@ -150,9 +146,7 @@ func Dirs(ctx context.Context, dirs []Dir, index uint64, scratch string, ledger 
 	c := New(ledger)
 	for _, d := range dirs {
 		r := Rebuilt{Data: d.Data, Scratch: scratch, To: index}
-		err := r.Inspect(ctx, func(store *persistence.Store) error {
-			return c.add(kept{name: d.Name, books: r.Books}, store)
-		})
+		err := r.Inspect(ctx, func(store *persistence.Store) error { return c.Look(ctx, d.Name, store) })
 		if err != nil {
 			return nil, fmt.Errorf("check %s: %w", d.Name, err)
 		}

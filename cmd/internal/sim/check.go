@@ -6,6 +6,7 @@ import (
 
 	"github.com/the-block/bursar/actors/treasury"
 	"github.com/the-block/bursar/actors/treasury/disbursement"
+	"github.com/the-block/bursar/cmd/internal/check"
 	"github.com/the-block/bursar/messages"
 	"github.com/the-block/bursar/persistence"
 	"github.com/the-block/bursar/supervision/breaker"
@@ -16,19 +17,13 @@ const slack = 3
 
 // records reads all disbursements of a node.
 func (w *world) records(n *node) map[messages.DisbursementID]disbursement.Record {
-	records := make(map[messages.DisbursementID]disbursement.Record)
-	from, to := persistence.RecordKey(treasury.TableDisbursements, 1), persistence.TableEnd(treasury.TableDisbursements)
-	err := n.fsm.Store().Scan(from, to, false, persistence.ViewRowsMax, func(key persistence.Key, v persistence.Value) bool {
-		number, _ := key.Number()
-		r, err := disbursement.DecodeRecord(v.Data)
-		if err != nil {
-			w.fail("disbursement %d: %w", number, err)
-		}
-		records[messages.DisbursementID(number)] = r
-		return true
-	})
+	list, err := check.Records(n.fsm.Store())
 	if err != nil {
 		w.fail("%w", err)
+	}
+	records := make(map[messages.DisbursementID]disbursement.Record)
+	for id := range list[1:] {
+		records[messages.DisbursementID(id+1)] = list[id+1]
 	}
 	return records
 }
@@ -64,34 +59,18 @@ func (w *world) unsettled() string {
 // unpaid says what is due and not done.
 func (w *world) unpaid(n *node) string {
 	store := n.fsm.Store()
-	epoch, err := store.Counter(treasury.CounterEpoch)
-	if err != nil {
-		w.fail("%w", err)
-	}
-	balance, err := store.Counter(treasury.CounterTreasury)
-	if err != nil {
-		w.fail("%w", err)
-	}
 	records := w.records(n)
 	for id := messages.DisbursementID(1); id <= messages.DisbursementID(len(records)); id++ {
-		r := records[id]
-		if r.Staged {
+		if records[id].Staged {
 			return fmt.Sprintf("disbursement %d is staged", id)
 		}
-		met := true
-		for _, dep := range r.Deps {
-			met = met && records[dep].State == messages.Finalized
-			if records[dep].State == messages.RolledBack && !r.State.Final() {
-				return fmt.Sprintf("disbursement %d is %s, its dependency %d is rolled back", id, r.State, dep)
-			}
-		}
-		due, ok := disbursement.DueEpoch(r)
-		if !ok || due+slack > messages.Epoch(epoch) {
-			continue
-		}
-		if funded := int64(r.Payload.Disbursement.Amount) <= balance; !r.AwaitsExecution() || met && funded {
-			return fmt.Sprintf("disbursement %d is %s, its step was due at epoch %d, and it is %d", id, r.State, due, epoch)
-		}
+	}
+	late, err := check.Due(store, slack)
+	if err != nil {
+		w.fail("%w", err)
+	}
+	if late != "" {
+		return late
 	}
 	intents := ""
 	err = store.Scan(persistence.RecordKey(treasury.TableIntents, 1), persistence.TableEnd(treasury.TableIntents), false, 1,
@@ -109,21 +88,14 @@ func (w *world) unpaid(n *node) string {
 // check holds the end of a run against the promises.
 func (w *world) check() {
 	n := w.nodes[0]
-	sum, at, err := n.fsm.Store().Digest()
-	if err != nil {
-		w.fail("%w", err)
-	}
-	for _, other := range w.nodes[1:] {
-		if s, a, err := other.fsm.Store().Digest(); err != nil || a != at || s != sum {
-			w.fail("I6: the Stores of %s at %d and %s at %d differ: %v", n.name, at, other.name, a, err)
+	all := check.New(new(check.Ledger)) // checkCalls knows of every call what was told
+	for _, other := range w.nodes {
+		if err := all.Look(context.Background(), string(other.name), other.fsm.Store()); err != nil {
+			w.fail("%w", err)
 		}
 	}
-	report, err := treasury.Audit(context.Background(), n.fsm.Store())
-	if err != nil {
+	if err := all.Err(); err != nil {
 		w.fail("%w", err)
-	}
-	if err := report.Err(); err != nil {
-		w.fail("the books: %w", err)
 	}
 	records := w.records(n)
 	w.checkTimes(records)

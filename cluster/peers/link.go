@@ -110,6 +110,9 @@ func (l *link) once(ctx context.Context) error {
 		return err
 	}
 	l.up(client, hello)
+	if why := l.peers.suspended.Load(); why != nil {
+		client.Abort(*why) // Suspend may have come before it could know of the client
+	}
 	err = l.attend(ctx, client, addr)
 	l.detach(client, err)
 	client.Abort(err)
@@ -149,7 +152,10 @@ func (l *link) ending() error {
 // connect dials and shakes hands. While the node counts as up it has no longer than
 // that may last.
 func (l *link) connect(ctx context.Context, addr string) (*wire.Client, *messages.Hello, error) {
-	ctx, cancel := context.WithTimeout(ctx, l.patience())
+	if why := l.peers.suspended.Load(); why != nil {
+		return nil, nil, *why
+	}
+	ctx, cancel := context.WithTimeout(ctx, l.limit())
 	defer cancel()
 	nc, err := l.peers.network.Dial(ctx, addr)
 	if err != nil {
@@ -169,8 +175,8 @@ func (l *link) connect(ctx context.Context, addr string) (*wire.Client, *message
 	return client, hello, nil
 }
 
-// patience is how long the next attempt may take.
-func (l *link) patience() time.Duration {
+// limit is how long the next attempt may take.
+func (l *link) limit() time.Duration {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	cfg := &l.peers.cfg

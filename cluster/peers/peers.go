@@ -67,6 +67,8 @@ type Peers struct {
 	ended   sync.WaitGroup // Run
 	links   atomic.Pointer[map[messages.NodeID]*link]
 	grumble complaints
+	// suspended is why no node is answered or called; nil if they are.
+	suspended atomic.Pointer[error]
 
 	mu       sync.Mutex
 	listener net.Listener
@@ -87,7 +89,7 @@ func New(cfg Config, self Self, network Network, handler Handler, log *slog.Logg
 	}
 	p.links.Store(&map[messages.NodeID]*link{})
 	var err error
-	p.server, err = wire.NewPeer(cfg.Wire, door{p}, room{p}, p.metrics)
+	p.server, err = wire.NewPeer(cfg.Wire, greeter{p}, receiver{p}, p.metrics)
 	return p, err
 }
 
@@ -170,6 +172,26 @@ func (p *Peers) Close() error {
 		return err
 	}
 	return nil
+}
+
+// Suspend breaks all links and makes none, in either direction, until Resume: to the others
+// this node is down at once, and they are told why. It does not block.
+func (p *Peers) Suspend(why error) {
+	p.suspended.Store(&why)
+	p.server.Cut()
+	for _, l := range *p.links.Load() {
+		if client := l.client.Load(); client != nil {
+			client.Abort(why)
+		}
+	}
+}
+
+// Resume ends what Suspend has begun.
+func (p *Peers) Resume() {
+	p.suspended.Store(nil)
+	for _, l := range *p.links.Load() {
+		l.hurry()
+	}
 }
 
 // Set says who is there. Links to nodes that are new are made, those to nodes that are

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"log/slog"
 	"net"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -465,3 +466,22 @@ type at struct {
 }
 
 func (a at) Listen(string) (net.Listener, error) { return a.Host.Listen(a.addr) }
+
+func TestANodeThatSuspendsItsLinksIsDownAtOnce(t *testing.T) {
+	pair(t, func(t *testing.T, _ *peerstest.Network, n1, n2 *member) {
+		n2.Suspend(errors.New("its disk does not move"))
+		if took := n1.awaits("n2", false); took > 100*time.Millisecond {
+			t.Errorf("it is down after %s", took)
+		}
+		if err := n1.status("n2").Err; err == nil || !strings.Contains(err.Error(), "its disk does not move") {
+			t.Errorf("the others are told %v", err)
+		}
+		time.Sleep(10 * time.Second)
+		if n1.status("n2").Up || n2.status("n1").Up {
+			t.Error("a link was made while they are suspended")
+		}
+		n2.Resume()
+		n1.awaits("n2", true)
+		n2.awaits("n1", true)
+	})
+}

@@ -10,12 +10,15 @@ import (
 	"github.com/the-block/bursar/messages/wire"
 )
 
-// door judges nodes that call: it implements wire.Doorman.
-type door struct{ peers *Peers }
+// greeter judges nodes that call: it implements wire.Greeter.
+type greeter struct{ peers *Peers }
 
 // Greet lets a node in that this one can work with.
-func (d door) Greet(nc net.Conn, theirs *messages.Hello) (messages.NodeID, *messages.Hello, *messages.Error) {
-	p := d.peers
+func (g greeter) Greet(nc net.Conn, theirs *messages.Hello) (messages.NodeID, *messages.Hello, *messages.Error) {
+	p := g.peers
+	if why := p.suspended.Load(); why != nil {
+		return "", nil, messages.Errorf(messages.CodeUnavailable, "%s answers no node: %v", p.self.Node, *why)
+	}
 	mine := p.hello()
 	err := judge(mine, theirs)
 	if err == nil {
@@ -31,11 +34,11 @@ func (d door) Greet(nc net.Conn, theirs *messages.Hello) (messages.NodeID, *mess
 	return theirs.Node, mine, nil
 }
 
-// room hands calls to the Handler: it implements wire.Handler.
-type room struct{ peers *Peers }
+// receiver hands calls to the Handler: it implements wire.Handler.
+type receiver struct{ peers *Peers }
 
 // Serve answers pings at once.
-func (r room) Serve(calls []*wire.Call) {
+func (r receiver) Serve(calls []*wire.Call) {
 	from := calls[0].Peer.Node
 	rest := slices.DeleteFunc(calls, func(c *wire.Call) bool {
 		own := c.Method.Name == messages.MethodNodePing

@@ -8,8 +8,11 @@ import (
 
 // Config bounds what callers may ask of a Server.
 type Config struct {
-	// ConnectionsMax is the most MessagePack connections at a time; one more is
-	// answered overloaded and closed. Each idle one costs about 14 KiB.
+	// ConnectionsMax is the most MessagePack connections at a time. An address beyond
+	// loopback may hold a quarter of them, and a sixteenth is for loopback alone. Where
+	// there is no place, one that has not called yet makes way for the new one, the
+	// longest waiting of the busiest address; else the new one is answered overloaded and
+	// closed. Each idle one costs about 14 KiB.
 	ConnectionsMax int
 	// InFlightMax is the most unanswered requests of one connection; one more is
 	// answered overloaded. Raised, one caller can fill more of the node's queues.
@@ -38,7 +41,8 @@ type Config struct {
 	IdleTimeout time.Duration
 	// FrameTimeout is how long a message may take from its first byte to its last.
 	FrameTimeout time.Duration
-	// GreetingTimeout is how long a node may take from connecting to its node.hello.
+	// GreetingTimeout is how long a caller may take from connecting to the beginning of its
+	// first call, and a node to the end of its node.hello.
 	GreetingTimeout time.Duration
 	// DrainTimeout is how long a stopping Server waits for the answers it owes.
 	DrainTimeout time.Duration
@@ -74,7 +78,7 @@ func DefaultConfig() Config {
 		WriteTimeout:       10 * time.Second,
 		IdleTimeout:        10 * time.Minute,
 		FrameTimeout:       30 * time.Second,
-		GreetingTimeout:    3 * time.Second,
+		GreetingTimeout:    time.Minute,
 		DrainTimeout:       10 * time.Second,
 		RetryAfter:         100 * time.Millisecond,
 		BatchMax:           100,
@@ -94,6 +98,7 @@ func PeerConfig() Config {
 	c.InFlightBytesMax = 64 << 20
 	c.OutBytesMax = 64 << 20
 	c.IdleTimeout = 30 * time.Second
+	c.GreetingTimeout = 3 * time.Second
 	c.DrainTimeout = 2 * time.Second
 	return c
 }

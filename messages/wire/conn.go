@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/the-block/bursar/messages"
+	"github.com/the-block/bursar/messages/admission"
 	"github.com/the-block/bursar/messages/internal/pack"
 )
 
@@ -30,10 +31,11 @@ const lingerMax = (messages.DeadlineMSMax + 5_000) * time.Millisecond
 // conn is one caller's connection. Its reader goroutine owns the read side, its
 // writer goroutine takes what answers have put into out.
 type conn struct {
-	hall   *hall
+	of     *connections
 	server *Server
 	nc     net.Conn
 	peer   Peer
+	place  *admission.Ticket
 
 	buf     []byte // buf[r:w] is read and not handled yet
 	r, w    int
@@ -41,9 +43,10 @@ type conn struct {
 	decoder messages.Decoder
 	calls   []*Call
 	limits  pack.Limits
-	// greeting is set until the node at the far end has said who it is, opened is when
-	// it connected.
+	// greeting is set until the node at the far end has said who it is, silent until the
+	// caller has called, or that node was let in. opened is when it connected.
 	greeting bool
+	silent   bool
 	opened   time.Time
 	// rejected is set when the caller's bytes made no sense.
 	rejected bool
@@ -63,16 +66,16 @@ type conn struct {
 	dead    bool      // the connection is cut: answers are dropped
 }
 
-func newConn(h *hall, nc net.Conn) *conn {
+func newConn(of *connections, nc net.Conn, place *admission.Ticket) *conn {
 	c := &conn{
-		hall: h, server: h.server, nc: nc,
-		peer:   h.server.peerOf(nc.RemoteAddr().String(), nil),
+		of: of, server: of.server, nc: nc, place: place, silent: true, opened: time.Now(),
+		peer:   of.server.peerOf(nc.RemoteAddr().String(), nil),
 		buf:    make([]byte, bufferIdle),
-		limits: h.server.limits,
+		limits: of.server.limits,
 		wake:   make(chan struct{}, 1),
 	}
-	if c.greeting = c.server.doorman != nil; c.greeting {
-		c.limits.Bytes, c.opened = greetingMax, time.Now()
+	if c.greeting = c.server.greeter != nil; c.greeting {
+		c.limits.Bytes = greetingMax
 	}
 	c.room.L = &c.mu
 	c.outTold.total, c.inTold.total = &c.server.outBytes, &c.server.inBytes
@@ -96,7 +99,7 @@ func (c *conn) run() {
 	writer.Wait()
 	late.Stop()
 	c.forgetOut()
-	if c.rejected || c.hall.draining.Load() {
+	if c.rejected || c.of.draining.Load() {
 		c.partWays()
 	}
 	_ = c.nc.Close()
@@ -118,7 +121,7 @@ func (c *conn) partWays() {
 		return
 	}
 	_ = c.nc.SetReadDeadline(time.Now().Add(partingTime))
-	if c.hall.draining.Load() {
+	if c.of.draining.Load() {
 		_ = c.nc.SetReadDeadline(time.Now().Add(partingBrief))
 	}
 	_, _ = io.CopyN(io.Discard, c.nc, partingMax)
@@ -129,7 +132,7 @@ func (c *conn) partWays() {
 func (c *conn) read() {
 	var first time.Time // when the message that is still incomplete began
 	for {
-		if !c.awaitRoom() || c.hall.draining.Load() {
+		if !c.awaitRoom() || c.of.draining.Load() {
 			return
 		}
 		if c.r == c.w {
@@ -163,7 +166,7 @@ func (c *conn) fill(first time.Time) (int, error) {
 	c.makeRoom()
 	deadline := time.Time{}
 	switch {
-	case c.greeting:
+	case c.greeting, c.silent && first.IsZero():
 		deadline = c.opened.Add(c.server.cfg.GreetingTimeout)
 	case !first.IsZero():
 		deadline = first.Add(c.server.cfg.FrameTimeout)
@@ -171,7 +174,7 @@ func (c *conn) fill(first time.Time) (int, error) {
 		deadline = time.Now().Add(c.server.cfg.IdleTimeout)
 	}
 	_ = c.nc.SetReadDeadline(deadline)
-	if c.hall.draining.Load() { // it may have set its own deadline before ours
+	if c.of.draining.Load() { // it may have set its own deadline before ours
 		return 0, os.ErrDeadlineExceeded
 	}
 	return c.nc.Read(c.buf[c.w:])
@@ -180,7 +183,7 @@ func (c *conn) fill(first time.Time) (int, error) {
 // waits reports whether a read that timed out found the caller waiting for answers,
 // which is not idle.
 func (c *conn) waits(err error) bool {
-	if !errors.Is(err, os.ErrDeadlineExceeded) || c.hall.draining.Load() || c.r != c.w {
+	if !errors.Is(err, os.ErrDeadlineExceeded) || c.of.draining.Load() || c.r != c.w {
 		return false
 	}
 	c.mu.Lock()
@@ -262,6 +265,7 @@ func (c *conn) take(msg []byte, now time.Time) bool {
 	if c.greets(call) {
 		return c.greet(req, call)
 	}
+	c.prove()
 	c.mu.Lock()
 	c.owed++
 	c.owedIn += call.bytes
@@ -272,6 +276,14 @@ func (c *conn) take(msg []byte, now time.Time) bool {
 		c.dispatch()
 	}
 	return true
+}
+
+// prove notes that the caller has shown itself.
+func (c *conn) prove() {
+	if c.silent {
+		c.silent = false
+		c.place.Prove()
+	}
 }
 
 // dispatch hands the calls gathered so far to the handler.
@@ -287,7 +299,7 @@ func (c *conn) dispatch() {
 // node's notifications wait instead: their sender could not be told.
 func (c *conn) overload(req request) *messages.Error {
 	bytes := len(req.params)
-	if req.notify && c.server.doorman != nil {
+	if req.notify && c.server.greeter != nil {
 		c.awaitTaken(bytes)
 		return nil
 	}

@@ -8,7 +8,7 @@
 // connection that one goroutine writes out, so a burst of replies is one system call.
 //
 // The same Server and Client work between nodes, made by NewPeer and NewPeerClient: with
-// another table of methods, longer messages, and a Doorman who judges the first call of
+// another table of methods, longer messages, and a Greeter that judges the first call of
 // each connection. Forward, Inner and Unwrap carry a caller's call from node to node.
 //
 // Two goroutines serve a connection, one reads and one writes; both end before Serve

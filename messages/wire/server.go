@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/the-block/bursar/messages"
+	"github.com/the-block/bursar/messages/admission"
 	"github.com/the-block/bursar/messages/internal/pack"
 )
 
@@ -20,9 +21,10 @@ type Server struct {
 	table   *messages.Table
 	limits  pack.Limits
 	burst   int     // the read buffer of a connection that sends bursts, in bytes
-	doorman Doorman // nil where anybody may call
+	greeter Greeter // nil where anybody may call
 	handler Handler
 	metrics *Metrics
+	places  *admission.Book
 	// httpCalls counts unanswered JSON-RPC calls.
 	httpCalls atomic.Int64
 	// httpBytes counts the bytes of JSON-RPC answers that are not sent yet.
@@ -32,6 +34,9 @@ type Server struct {
 	outBytes, inBytes atomic.Int64
 	document          *messages.DiscoverResult
 	buffers           buffers
+
+	mu      sync.Mutex
+	serving map[*connections]struct{}
 }
 
 // New makes a Server for callers that listens nowhere yet.
@@ -39,14 +44,20 @@ func New(cfg Config, handler Handler, metrics *Metrics) (*Server, error) {
 	if err := cfg.validate(limits.Bytes); err != nil {
 		return nil, err
 	}
-	return &Server{
-		cfg: cfg, table: messages.PublicTable(), limits: limits, burst: bufferBurst,
-		handler: handler, metrics: metrics, document: messages.Document(),
-	}, nil
+	s := newServer(cfg, handler, metrics)
+	s.table, s.limits, s.burst, s.document = messages.PublicTable(), limits, bufferBurst, messages.Document()
+	return s, nil
 }
 
-// Doorman judges who may speak to a node.
-type Doorman interface {
+func newServer(cfg Config, handler Handler, metrics *Metrics) *Server {
+	return &Server{
+		cfg: cfg, handler: handler, metrics: metrics, serving: make(map[*connections]struct{}),
+		places: admission.New(admission.ConfigOf(cfg.ConnectionsMax)),
+	}
+}
+
+// Greeter judges who may speak to a node.
+type Greeter interface {
 	// Greet judges a node.hello, which is the first call of every connection and may be
 	// repeated on it. It returns who calls from then on, and the answer; with an error
 	// the connection ends when its caller has been told. It must not block.
@@ -54,16 +65,15 @@ type Doorman interface {
 }
 
 // NewPeer makes a Server for other nodes: it knows the methods between nodes, and
-// hands to handler what comes on connections that doorman has let in. metrics are
+// hands to handler what comes on connections that greeter has let in. metrics are
 // those of NewPeerMetrics.
-func NewPeer(cfg Config, doorman Doorman, handler Handler, metrics *Metrics) (*Server, error) {
+func NewPeer(cfg Config, greeter Greeter, handler Handler, metrics *Metrics) (*Server, error) {
 	if err := cfg.validate(messages.PeerLimits.Bytes); err != nil {
 		return nil, err
 	}
-	return &Server{
-		cfg: cfg, table: messages.PeerTable(), limits: messages.PeerLimits, burst: bufferPeer,
-		doorman: doorman, handler: handler, metrics: metrics,
-	}, nil
+	s := newServer(cfg, handler, metrics)
+	s.table, s.limits, s.burst, s.greeter = messages.PeerTable(), messages.PeerLimits, bufferPeer, greeter
+	return s, nil
 }
 
 // Serve answers MessagePack-RPC on ln until ctx ends, then reads no more, waits for
@@ -71,20 +81,35 @@ func NewPeer(cfg Config, doorman Doorman, handler Handler, metrics *Metrics) (*S
 // returns nil. It returns early with the error of a listener that fails for good.
 // Several listeners may be served at a time.
 func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
-	h := &hall{server: s, conns: make(map[*conn]struct{})}
+	cs := &connections{server: s, conns: make(map[*conn]struct{})}
+	s.mu.Lock()
+	s.serving[cs] = struct{}{}
+	s.mu.Unlock()
 	stop := context.AfterFunc(ctx, func() { _ = ln.Close() })
 	defer stop()
-	err := h.accept(ctx, ln)
+	err := cs.accept(ctx, ln)
 	_ = ln.Close()
-	h.drain()
+	cs.drain()
+	s.mu.Lock()
+	delete(s.serving, cs)
+	s.mu.Unlock()
 	if ctx.Err() != nil {
 		return nil
 	}
 	return err
 }
 
-// hall holds the connections of one listener.
-type hall struct {
+// Cut ends every connection there is now, whatever is owed on it.
+func (s *Server) Cut() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for cs := range s.serving {
+		cs.each((*conn).cut)
+	}
+}
+
+// connections are those of one listener.
+type connections struct {
 	server   *Server
 	draining atomic.Bool
 	ended    sync.WaitGroup
@@ -97,12 +122,12 @@ type hall struct {
 // want of file descriptors.
 const acceptPause = 50 * time.Millisecond
 
-func (h *hall) accept(ctx context.Context, ln net.Listener) error {
+func (cs *connections) accept(ctx context.Context, ln net.Listener) error {
 	for {
 		nc, err := ln.Accept()
 		switch {
 		case err == nil:
-			h.admit(nc)
+			cs.admit(nc)
 		case ctx.Err() != nil || errors.Is(err, net.ErrClosed):
 			return err
 		default:
@@ -115,52 +140,57 @@ func (h *hall) accept(ctx context.Context, ln net.Listener) error {
 	}
 }
 
-func (h *hall) admit(nc net.Conn) {
-	m := h.server.metrics
+func (cs *connections) admit(nc net.Conn) {
+	m := cs.server.metrics
 	m.Accepted.Add(1)
-	if m.Connections.Add(1) > int64(h.server.cfg.ConnectionsMax) {
-		m.Connections.Add(-1)
+	place := cs.server.places.Admit(nc.RemoteAddr(), func() {
 		m.TurnedAway.Add(1)
-		h.turnAway(nc)
+		_ = nc.Close()
+	})
+	if place == nil {
+		m.TurnedAway.Add(1)
+		cs.turnAway(nc)
 		return
 	}
-	c := newConn(h, nc)
-	h.mu.Lock()
-	h.conns[c] = struct{}{}
-	h.mu.Unlock()
-	h.ended.Go(func() {
+	m.Connections.Add(1)
+	c := newConn(cs, nc, place)
+	cs.mu.Lock()
+	cs.conns[c] = struct{}{}
+	cs.mu.Unlock()
+	cs.ended.Go(func() {
 		c.run()
-		h.mu.Lock()
-		delete(h.conns, c)
-		h.mu.Unlock()
+		cs.mu.Lock()
+		delete(cs.conns, c)
+		cs.mu.Unlock()
+		place.Leave()
 		m.Connections.Add(-1)
 	})
 }
 
 // turnAway says why and closes. A new connection's send buffer takes the few bytes
 // without waiting; what would have to shake hands first is just closed.
-func (h *hall) turnAway(nc net.Conn) {
+func (cs *connections) turnAway(nc net.Conn) {
 	if _, plain := nc.(*net.TCPConn); plain {
 		_ = nc.SetWriteDeadline(time.Now().Add(acceptPause))
-		reply, _ := appendResponse(nil, 0, nil, h.server.overloaded("too many connections"), h.server.limits.Bytes)
+		reply, _ := appendResponse(nil, 0, nil, cs.server.overloaded("too many connections"), cs.server.limits.Bytes)
 		_, _ = nc.Write(reply)
 	}
 	_ = nc.Close()
 }
 
 // drain ends every connection once it is answered, or when DrainTimeout is over.
-func (h *hall) drain() {
-	h.draining.Store(true)
-	h.each(func(c *conn) { _ = c.nc.SetReadDeadline(time.Unix(1, 0)) })
-	late := time.AfterFunc(h.server.cfg.DrainTimeout, func() { h.each((*conn).cut) })
-	h.ended.Wait()
+func (cs *connections) drain() {
+	cs.draining.Store(true)
+	cs.each(func(c *conn) { _ = c.nc.SetReadDeadline(time.Unix(1, 0)) })
+	late := time.AfterFunc(cs.server.cfg.DrainTimeout, func() { cs.each((*conn).cut) })
+	cs.ended.Wait()
 	late.Stop()
 }
 
-func (h *hall) each(do func(*conn)) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	for c := range h.conns {
+func (cs *connections) each(do func(*conn)) {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	for c := range cs.conns {
 		do(c)
 	}
 }
@@ -232,7 +262,7 @@ func (s *Server) ingress(d *messages.Decoder, req request, form messages.Form, p
 		Received: now, Deadline: now.Add(time.Duration(opts.DeadlineMS) * time.Millisecond),
 		Peer: peer, id: req.id, notify: req.notify, bytes: len(req.params), to: to,
 	}
-	if m.Mutates && c.RequestID == "" && s.doorman == nil {
+	if m.Mutates && c.RequestID == "" && s.greeter == nil {
 		c.RequestID, c.Stamped = stamp(), true
 	}
 	return c, nil

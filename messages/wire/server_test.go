@@ -236,6 +236,33 @@ func TestAThousandConnections(t *testing.T) {
 	}
 }
 
+// TestSilentConnectionsLockNobodyOut: whoever has called stays, and whoever comes new finds
+// a place, however many have it that say nothing.
+func TestSilentConnectionsLockNobodyOut(t *testing.T) {
+	cfg := wire.DefaultConfig()
+	cfg.ConnectionsMax = 32
+	_, _, addr := serve(t, cfg, echo{})
+	before := dial(t, addr)
+	if err := epoch(t, before); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 * cfg.ConnectionsMax {
+		nc, err := net.Dial("tcp", addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = nc.Close() })
+	}
+	for range 3 {
+		if err := epoch(t, dial(t, addr)); err != nil {
+			t.Errorf("a new caller: %v", err)
+		}
+	}
+	if err := epoch(t, before); err != nil {
+		t.Errorf("one that was there before: %v", err)
+	}
+}
+
 func TestOneConnectionTooManyIsToldSo(t *testing.T) {
 	cfg := wire.DefaultConfig()
 	cfg.ConnectionsMax = 1

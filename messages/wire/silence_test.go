@@ -65,14 +65,26 @@ func inVirtualTime(t *testing.T, handler func() wire.Handler, test func(t *testi
 
 func TestASilentConnectionEnds(t *testing.T) {
 	inVirtualTime(t, func() wire.Handler { return echo{} }, func(t *testing.T, nc net.Conn) {
-		start := time.Now()
-		if _, err := nc.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
-			t.Errorf("got %v", err)
-		}
-		if waited := time.Since(start); waited != wire.DefaultConfig().IdleTimeout {
-			t.Errorf("ended after %v", waited)
-		}
+		endsAfter(t, nc, wire.DefaultConfig().GreetingTimeout)
 	})
+	inVirtualTime(t, func() wire.Handler { return echo{} }, func(t *testing.T, nc net.Conn) {
+		go func() { _, _ = nc.Write([]byte("\x94\x00\x01\xa9epoch.get\x91\x80")) }()
+		if _, err := nc.Read(make([]byte, 100)); err != nil {
+			t.Fatal(err)
+		}
+		endsAfter(t, nc, wire.DefaultConfig().IdleTimeout)
+	})
+}
+
+func endsAfter(t *testing.T, nc net.Conn, want time.Duration) {
+	t.Helper()
+	start := time.Now()
+	if _, err := nc.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
+		t.Errorf("got %v", err)
+	}
+	if waited := time.Since(start); waited != want {
+		t.Errorf("ended after %v, want %v", waited, want)
+	}
 }
 
 func TestAMessageThatNeverEndsEndsItsConnection(t *testing.T) {

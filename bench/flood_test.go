@@ -104,7 +104,7 @@ func BenchmarkFlood(b *testing.B) {
 	cfg := persistence.DefaultJournalConfig()
 	cfg.BatchTxns, cfg.QueueDelayMax = 32, *queueDelay
 	log := &narrow{each: time.Second * 32 / capacity, entries: make(chan *promise, cfg.InFlight)}
-	journal, err := persistence.NewJournal(cfg, log, nil)
+	journal, err := persistence.NewJournal(cfg, log)
 	if err != nil {
 		b.Fatal(err)
 	}

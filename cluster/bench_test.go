@@ -35,7 +35,7 @@ func openTreasury(t testing.TB, dir string) *treasury {
 	if err != nil {
 		t.Fatal(err)
 	}
-	journal, err := persistence.NewJournal(persistence.DefaultJournalConfig(), c, c)
+	journal, err := persistence.NewJournal(persistence.DefaultJournalConfig(), c)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -23,11 +23,23 @@ const (
 )
 
 // timeouts are what a Timing stands for.
-type timeouts struct{ heartbeat, election, lease time.Duration }
+type timeouts struct {
+	heartbeat, election, lease time.Duration
+	// stall is how long a node's disk or state may stand still before the node stops leading
+	// and answering, unheard how long a leader's entries may reach nobody: as long as one of
+	// EntryBytesMax takes on a slow network.
+	stall, unheard time.Duration
+}
 
 var timings = map[Timing]timeouts{
-	TimingDefault: {500 * time.Millisecond, 500 * time.Millisecond, 250 * time.Millisecond},
-	TimingLAN:     {200 * time.Millisecond, 200 * time.Millisecond, 150 * time.Millisecond},
+	TimingDefault: {
+		heartbeat: 500 * time.Millisecond, election: 500 * time.Millisecond, lease: 250 * time.Millisecond,
+		stall: time.Second, unheard: 2 * time.Second,
+	},
+	TimingLAN: {
+		heartbeat: 200 * time.Millisecond, election: 200 * time.Millisecond, lease: 150 * time.Millisecond,
+		stall: 500 * time.Millisecond, unheard: time.Second,
+	},
 }
 
 // Config says who this node is in the Raft group and how the group behaves.
@@ -66,6 +78,10 @@ type Config struct {
 	LeaderWait time.Duration
 	// ApplyTimeout is how long a proposal waits to be taken up by the leader.
 	ApplyTimeout time.Duration
+	// HangMax is how long this node's disk may stand still before the process ends. From a
+	// second on, or half with TimingLAN, the node neither leads nor answers; below HangMax it
+	// goes on by itself when the disk does.
+	HangMax time.Duration
 	// MarkInterval is the longest time between two syncs of the high-water mark. Lowered:
 	// damage to fewer of the newest entries can hide behind a power loss.
 	MarkInterval time.Duration
@@ -98,6 +114,7 @@ func DefaultConfig() Config {
 		SegmentBytes:    64 << 20,
 		LeaderWait:      2 * time.Second,
 		ApplyTimeout:    5 * time.Second,
+		HangMax:         10 * time.Second,
 		MarkInterval:    time.Second,
 		VotersMax:       5,
 		CaughtUpEntries: 1_000,
@@ -133,6 +150,7 @@ func (c Config) validate() error {
 	rule(c.SnapshotRetain >= 2, "snapshot_retain: %d is under 2", c.SnapshotRetain)
 	rule(c.SegmentBytes >= 64<<10 && c.SegmentBytes <= 1<<30, "segment_bytes: %d is outside 64 KiB..1 GiB", c.SegmentBytes)
 	rule(c.ApplyTimeout > 0, "apply_timeout: %s is not positive", c.ApplyTimeout)
+	rule(!timingKnown || c.HangMax > timings[c.Timing].unheard, "hang_max: %s is too short to tell a disk that hangs from a slow one", c.HangMax)
 	rule(c.MarkInterval > 0, "mark_interval: %s is not positive", c.MarkInterval)
 	rule(c.AdvertiseAddr == "" || advertiseErr == nil, "advertise_addr: %q is not host:port", c.AdvertiseAddr)
 	rule(c.LeaderWait >= 0, "leader_wait: %s is negative", c.LeaderWait)

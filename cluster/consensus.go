@@ -37,8 +37,9 @@ type Consensus struct {
 	stop      *failStop
 	observed  chan raft.Observation // a change to look at; one is as good as many
 	state     atomic.Pointer[stateVersion]
-	reads     reads // of this node's own, and asked elsewhere if another leads
-	served    reads // asked by others, or here while this node leads
+	stalled   atomic.Pointer[stall] // why this node stands still; nil if it does not
+	reads     reads                 // of this node's own, and asked elsewhere if another leads
+	served    reads                 // asked by others, or here while this node leads
 	newest    readPoint
 	forward   forwarder
 	inFlight  inFlight
@@ -209,6 +210,7 @@ func (c *Consensus) Run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return c.watchLeadership(ctx) })
 	group.Go(func() error { return c.followLeader(ctx) })
+	group.Go(func() error { return c.watchStalls(ctx) })
 	group.Go(func() error { return c.takeSnapshots(ctx) })
 	group.Go(func() error { return c.syncMark(ctx) })
 	return group.Wait()

@@ -8,8 +8,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/hashicorp/raft"
-
 	"github.com/the-block/bursar/messages"
 	"github.com/the-block/bursar/persistence"
 )
@@ -104,7 +102,7 @@ func noLeader(s State) error { return fmt.Errorf("%w: %s", persistence.ErrUnavai
 // mayWait reports whether a leader may be expected soon: the last one was lost a short
 // while ago, or is this node, which is to notice at any moment that it was.
 func (c *Consensus) mayWait(s State) bool {
-	lost := s.Leader == "" && time.Since(s.Since) < c.cfg.LeaderWait
+	lost := s.Leader == "" && s.Stalled == "" && time.Since(s.Since) < c.cfg.LeaderWait
 	return (lost || s.Leading) && c.forward.leader != nil
 }
 
@@ -113,7 +111,7 @@ func (c *Consensus) mayWait(s State) bool {
 func (c *Consensus) sendLocked(p *proposal, s State) bool {
 	f := &c.forward
 	switch {
-	case c.raft.State() == raft.Leader:
+	case c.leads():
 		c.propose(p)
 		return true
 	case s.Leading || s.Leader == "" || f.leader == nil:

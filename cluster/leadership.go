@@ -24,6 +24,9 @@ type State struct {
 	// is this node, it has applied an entry of its own term and so everything any
 	// leader before it acknowledged.
 	Ready bool
+	// Stalled says why this node stands still, "" if it does not: it leads and follows nobody
+	// then.
+	Stalled string
 	// Since is when Ready last changed.
 	Since time.Time
 }
@@ -41,7 +44,11 @@ func (s State) Describe(now time.Time) string {
 	case s.Leading:
 		return fmt.Sprintf("catching up to lead in term %d", s.Term)
 	}
-	return fmt.Sprintf("no quorum since %d s", int(now.Sub(s.Since).Seconds()))
+	since := int(now.Sub(s.Since).Seconds())
+	if s.Stalled != "" {
+		return fmt.Sprintf("standing still since %d s: %s", since, s.Stalled)
+	}
+	return fmt.Sprintf("no quorum since %d s", since)
 }
 
 // stateVersion is a State that knows when it is outdated.
@@ -102,6 +109,14 @@ func isLeadership(o *raft.Observation) bool {
 	return false
 }
 
+// look has the state looked at anew.
+func (c *Consensus) look() {
+	select {
+	case c.observed <- raft.Observation{}:
+	default: // it is going to be
+	}
+}
+
 // barrierRetry is how often a new leader asks again when its own-term entry was not
 // applied, and how late a missed observation is noticed.
 const barrierRetry = 500 * time.Millisecond
@@ -141,7 +156,12 @@ func (c *Consensus) watchLeadership(ctx context.Context) error {
 // observe reads the state off Raft; caughtUp is the newest term in which this node
 // has applied an entry as its leader.
 func (c *Consensus) observe(caughtUp uint64) State {
-	s := State{Node: c.cfg.Node, Term: c.raft.CurrentTerm(), Leading: c.raft.State() == raft.Leader}
+	s := State{Node: c.cfg.Node, Term: c.raft.CurrentTerm()}
+	if stalled := c.stalled.Load(); stalled != nil {
+		s.Stalled = stalled.why
+		return s
+	}
+	s.Leading = c.raft.State() == raft.Leader
 	_, leader := c.raft.LeaderWithID()
 	s.Leader = messages.NodeID(leader)
 	if !s.Leading && s.Leader == s.Node {

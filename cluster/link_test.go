@@ -22,13 +22,13 @@ var errBroken = errors.New("link broken")
 
 func (l links) Propose(to messages.NodeID, entry []byte, done func(uint64, []persistence.Result, error)) {
 	l.trio.mu.Lock()
-	defer l.trio.mu.Unlock()
-	if l.trio.isCut(l.self, to) {
+	cut, target := l.trio.isCut(l.self, to), l.trio.nodes[to]
+	l.trio.mu.Unlock()
+	switch {
+	case cut:
 		l.breaks(to, done)
 		return
-	}
-	target := l.trio.nodes[to]
-	if target == nil {
+	case target == nil:
 		go done(0, nil, fmt.Errorf("%w: %w", persistence.ErrUnavailable, errBroken))
 		return
 	}

@@ -39,7 +39,7 @@ func openLone(dir string, disk raftlog.Disk, network cluster.Network) (*lone, er
 	if err != nil {
 		return nil, errors.Join(err, store.Close())
 	}
-	if n.journal, err = persistence.NewJournal(persistence.DefaultJournalConfig(), n, n); err != nil {
+	if n.journal, err = persistence.NewJournal(persistence.DefaultJournalConfig(), n); err != nil {
 		return nil, err
 	}
 	var ctx context.Context

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/hashicorp/raft"
 
@@ -52,6 +53,7 @@ type machine struct {
 	applied atomic.Uint64 // index of the newest applied entry
 	// committed hears of each index that is applied, and so committed.
 	committed func(index uint64)
+	busy      atomic.Pointer[time.Time] // when the entry being applied was begun; nil for none
 
 	mu      sync.Mutex
 	advance chan struct{} // closed at the next advance of applied; nil without waiters
@@ -82,7 +84,10 @@ func (m *machine) Apply(entry *raft.Log) any {
 	if m.failed != nil {
 		return m.failed
 	}
+	began := time.Now()
+	m.busy.Store(&began)
 	results, err := m.state.Apply(entry.Index, entry.Data)
+	m.busy.Store(nil)
 	if err != nil {
 		m.failed = fmt.Errorf("the log cannot be followed: %w", err)
 		m.fatal(m.failed)
@@ -114,6 +119,14 @@ func (m *machine) Restore(source io.ReadCloser) error {
 	}
 	m.advanceTo(m.state.AppliedIndex())
 	return nil
+}
+
+// applyingSince is when the entry that is being applied was begun, zero for none.
+func (m *machine) applyingSince() time.Time {
+	if began := m.busy.Load(); began != nil {
+		return *began
+	}
+	return time.Time{}
 }
 
 func (m *machine) advanceTo(index uint64) {

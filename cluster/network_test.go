@@ -18,6 +18,7 @@ type fabric struct {
 	streams   []fabricStream
 	cut       map[string]bool    // off from everybody
 	apart     map[[2]string]bool // from each other, both ways round
+	narrow    map[string]bool    // lose what is large on its way out
 	held      []held
 }
 
@@ -54,6 +55,7 @@ func (p fabricPort) Dial(ctx context.Context, addr string) (net.Conn, error) {
 	near, far := net.Pipe()
 	if !refused {
 		p.streams = append(p.streams, fabricStream{near, far, [2]string{p.self, addr}})
+		near = &narrowConn{Conn: near, of: p}
 	}
 	p.mu.Unlock()
 	if refused {
@@ -163,3 +165,34 @@ type fabricAddr string
 
 func (a fabricAddr) Network() string { return "fabric" }
 func (a fabricAddr) String() string  { return string(a) }
+
+// narrowMax is the largest packet that leaves a node whose way out is narrow.
+const narrowMax = 1400
+
+// narrowConn is a stream in which one large packet that is lost holds up all that follows,
+// as behind a router that drops what is too large and does not say so.
+type narrowConn struct {
+	net.Conn
+	of   fabricPort
+	lost bool // touched by its one writer
+}
+
+func (c *narrowConn) Write(b []byte) (int, error) {
+	c.of.mu.Lock()
+	c.lost = c.lost || len(b) > narrowMax && c.of.narrow[c.of.self]
+	c.of.mu.Unlock()
+	if c.lost {
+		return len(b), nil
+	}
+	return c.Conn.Write(b)
+}
+
+// setNarrow has a node's way out lose what is large.
+func (f *fabric) setNarrow(addr string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.narrow == nil {
+		f.narrow = make(map[string]bool)
+	}
+	f.narrow[addr] = true
+}

@@ -90,6 +90,7 @@ func (t *transport) heartbeat(id raft.ServerID, target raft.ServerAddress, reque
 		return err
 	}
 	t.patience.heard(target)
+	t.reach.note(id, response.LastLog)
 	if response.Success {
 		t.confirmations.note(id, confirmation{asked: asked, term: request.Term})
 	}
@@ -101,6 +102,8 @@ func (t *transport) InstallSnapshot(id raft.ServerID, target raft.ServerAddress,
 	if request.LastLogTerm > request.Term {
 		return errDeposed
 	}
+	t.installing.Add(1)
+	defer t.installing.Add(-1)
 	err := t.NetworkTransport.InstallSnapshot(id, target, request, response, state)
 	if err != nil {
 		t.waitOut(target, request.Term)

@@ -3,7 +3,6 @@ package cluster
 import (
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/hashicorp/raft"
 
@@ -60,26 +59,4 @@ func classify(err error) error {
 	return fmt.Errorf("%w: %w", persistence.ErrUnknown, err)
 }
 
-// Stalled hands leadership over, because this node's log does not move: a leader
-// whose disk hangs keeps sending heartbeats and would lead for ever. It returns at
-// once. With Stuck it implements persistence.Watch.
-func (c *Consensus) Stalled(age time.Duration) {
-	c.log.Warn("log does not move; handing leadership over", "took", age)
-	if !c.calls.enter() {
-		return
-	}
-	go func() {
-		defer c.calls.leave()
-		if err := c.raft.LeadershipTransfer().Error(); err != nil {
-			c.log.Warn("leadership was not handed over", "err", err)
-		}
-	}()
-}
-
-// Stuck stops the process: the entry's age says that Stalled did not help.
-func (c *Consensus) Stuck(age time.Duration) {
-	c.fail(fmt.Errorf("an entry is in flight for %s: the disk hangs or no majority answers", age))
-}
-
 var _ persistence.Log = (*Consensus)(nil)
-var _ persistence.Watch = (*Consensus)(nil)

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"sync/atomic"
 
-	"github.com/hashicorp/raft"
-
 	"github.com/the-block/bursar/persistence"
 )
 
@@ -59,7 +57,7 @@ func (c *Consensus) servePropose(entry []byte, done func(uint64, []persistence.R
 		return fmt.Errorf("%s is stopping", c.cfg.Node)
 	}
 	term := binary.LittleEndian.Uint64(entry[size-termBytes:])
-	if c.raft.State() != raft.Leader || c.raft.CurrentTerm() != term {
+	if !c.leads() || c.raft.CurrentTerm() != term {
 		c.inFlight.give(size)
 		c.calls.leave()
 		return fmt.Errorf("%s does not lead in term %d", c.cfg.Node, term)

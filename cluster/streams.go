@@ -6,53 +6,123 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/raft"
+
+	"github.com/the-block/bursar/messages/admission"
 )
 
 // streams is Raft's stream layer over a Network. A stream begins with a greeting, in
 // which both sides name their cluster, so that Raft, which knows of no clusters, never
-// hears of another one. streams closes what Raft leaves open when it is shut down, on
-// either side.
+// hears of another one, nor of a stream before it is greeted: that costs it 256 KiB.
+// streams closes what Raft leaves open when it is shut down, on either side.
 type streams struct {
 	net.Listener
 	network Network
 	life    *life
 	log     *slog.Logger
 	group   atomic.Pointer[raft.Raft] // nil while Raft starts
+	callers *admission.Book
+	greeted chan *stream  // for Raft
+	done    chan struct{} // closed by Close
+	ended   sync.WaitGroup
 
 	mu      sync.Mutex
 	open    map[*stream]struct{}
+	severed bool // nothing is open, and nothing is let in or out
 	closed  bool
 	refused string // the last cluster that was refused
 }
 
-func newStreams(network Network, listener net.Listener, of *life, log *slog.Logger) *streams {
-	return &streams{Listener: listener, network: network, life: of, log: log, open: make(map[*stream]struct{})}
+// streamsMax is how many streams others may have open here: two or three each, and a few
+// of each that are being greeted.
+const streamsMax = 256
+
+// openStreams takes streams from listener until Close.
+func openStreams(network Network, listener net.Listener, of *life, log *slog.Logger) *streams {
+	s := &streams{
+		Listener: listener, network: network, life: of, log: log, open: make(map[*stream]struct{}),
+		callers: admission.New(admission.ConfigOf(streamsMax)), greeted: make(chan *stream), done: make(chan struct{}),
+	}
+	s.ended.Go(s.admit)
+	return s
 }
 
 // stream is a connection that streams knows of.
 type stream struct {
 	net.Conn
-	of       *streams
-	accepted bool
-	greeted  bool         // touched by the reader only
-	until    atomic.Int64 // the deadline Raft has set, Unix ns; 0 for none
+	of    *streams
+	place *admission.Ticket // of one that was accepted
+	until atomic.Int64      // the deadline Raft has set, Unix ns; 0 for none
+}
+
+// acceptPause is how long the listener rests after a fault.
+const acceptPause = 50 * time.Millisecond
+
+// admit takes what others open, until the listener is closed. Each is greeted by a
+// goroutine of its own, so that a silent caller holds up nobody else.
+func (s *streams) admit() {
+	for {
+		conn, err := s.Listener.Accept()
+		switch {
+		case err == nil:
+			s.receive(conn)
+		case errors.Is(err, net.ErrClosed):
+			return
+		default:
+			select {
+			case <-time.After(acceptPause):
+			case <-s.done:
+				return
+			}
+		}
+	}
+}
+
+// receive greets a stream and hands it on.
+func (s *streams) receive(conn net.Conn) {
+	place := s.callers.Admit(conn.RemoteAddr(), func() { _ = conn.Close() })
+	if place == nil {
+		_ = conn.Close()
+		return
+	}
+	c, err := s.track(conn, place)
+	if err != nil {
+		place.Leave()
+		return
+	}
+	s.ended.Go(func() {
+		if s.welcome(c) != nil {
+			_ = c.Close()
+			return
+		}
+		place.Prove()
+		select {
+		case s.greeted <- c:
+		case <-s.done:
+			_ = c.Close()
+		}
+	})
 }
 
 // Dial connects to another voter.
 func (s *streams) Dial(addr raft.ServerAddress, timeout time.Duration) (net.Conn, error) {
+	if s.isSevered() {
+		return nil, errStandsStill
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
 	conn, err := s.network.Dial(ctx, string(addr))
 	if err != nil {
 		return nil, err
 	}
-	tracked, err := s.track(conn, false)
+	tracked, err := s.track(conn, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -64,33 +134,64 @@ func (s *streams) Dial(addr raft.ServerAddress, timeout time.Duration) (net.Conn
 
 // Accept waits for another voter to connect.
 func (s *streams) Accept() (net.Conn, error) {
-	conn, err := s.Listener.Accept()
-	if err != nil {
-		return nil, err
+	select {
+	case c := <-s.greeted:
+		return c, nil
+	case <-s.done:
+		return nil, net.ErrClosed
 	}
-	return s.track(conn, true)
 }
 
 // Close ends the listener and every stream.
 func (s *streams) Close() error {
 	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return nil
+	}
 	s.closed = true
 	open := s.open
 	s.open = nil
 	s.mu.Unlock()
+	close(s.done)
 	err := s.Listener.Close()
 	for c := range open {
 		err = errors.Join(err, c.Conn.Close())
 	}
+	s.ended.Wait()
 	return err
 }
 
-func (s *streams) track(conn net.Conn, accepted bool) (*stream, error) {
-	c := &stream{Conn: conn, of: s, accepted: accepted}
+// sever ends every stream and lets none in or out any more, or ends that.
+func (s *streams) sever(severed bool) {
+	s.mu.Lock()
+	s.severed = severed
+	var open []*stream
+	if severed {
+		open = slices.Collect(maps.Keys(s.open))
+	}
+	s.mu.Unlock()
+	for _, c := range open {
+		_ = c.Conn.Close() // its owner hears of it
+	}
+}
+
+func (s *streams) isSevered() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closed {
+	return s.severed
+}
+
+// track takes a connection in, one that was accepted with its place, or closes it.
+func (s *streams) track(conn net.Conn, place *admission.Ticket) (*stream, error) {
+	c := &stream{Conn: conn, of: s, place: place}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.closed:
 		return nil, errors.Join(net.ErrClosed, conn.Close())
+	case s.severed:
+		return nil, errors.Join(errStandsStill, conn.Close())
 	}
 	s.open[c] = struct{}{}
 	return c, nil
@@ -101,19 +202,10 @@ func (c *stream) Close() error {
 	c.of.mu.Lock()
 	delete(c.of.open, c)
 	c.of.mu.Unlock()
-	return c.Conn.Close()
-}
-
-// Read reads what follows the greeting. An accepted stream is greeted by its own
-// reader, so that a silent caller holds up nobody else.
-func (c *stream) Read(p []byte) (int, error) {
-	if c.accepted && !c.greeted {
-		if err := c.of.welcome(c); err != nil {
-			return 0, err
-		}
-		c.greeted = true
+	if c.place != nil {
+		c.place.Leave()
 	}
-	return c.Conn.Read(p)
+	return c.Conn.Close()
 }
 
 // SetDeadline sets when the other side must have answered.

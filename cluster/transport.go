@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -55,6 +56,8 @@ type transport struct {
 	rpcs          chan raft.RPC // past the gate; nil if there is none
 	patience      patience
 	confirmations confirmations
+	reach         reach
+	installing    atomic.Int32    // Raft snapshots on their way to others
 	leaving       <-chan struct{} // closed when Raft is about to be shut down
 	closed        chan struct{}
 	once          sync.Once
@@ -68,7 +71,7 @@ func openTransport(network Network, cfg Config, of *life, leaving <-chan struct{
 		return nil, err
 	}
 	t := &transport{
-		streams:   newStreams(network, listener, of, log),
+		streams:   openStreams(network, listener, of, log),
 		advertise: raft.ServerAddress(cfg.AdvertiseAddr), life: of,
 		leaving: leaving, closed: make(chan struct{}),
 	}

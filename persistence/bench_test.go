@@ -258,7 +258,7 @@ func (w *waiter) Committed(outcomes []persistence.Outcome) {
 func BenchmarkJournal(b *testing.B) {
 	fsm := openFSM(b)
 	assignAll(b, fsm)
-	journal, err := persistence.NewJournal(persistence.DefaultJournalConfig(), persistencetest.NewLog(fsm), nil)
+	journal, err := persistence.NewJournal(persistence.DefaultJournalConfig(), persistencetest.NewLog(fsm))
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -67,10 +67,6 @@ type JournalConfig struct {
 	// is proposed until it catches up, and the queue fills. Raised: a follower whose Store
 	// is further behind keeps proposing, and holds more memory (about 200 B each).
 	LagTxns int
-	// StallAfter and StuckAfter are the ages of the oldest entry in flight at which the
-	// Watch is told; between the two alarms lies at least their difference.
-	StallAfter time.Duration
-	StuckAfter time.Duration
 }
 
 // DefaultJournalConfig is what was measured to be best: entries of 1,024 Txns or
@@ -85,8 +81,6 @@ func DefaultJournalConfig() JournalConfig {
 		BatchBytes:    BatchBytesMax,
 		InFlight:      2,
 		LagTxns:       1 << 16,
-		StallAfter:    3 * time.Second,
-		StuckAfter:    10 * time.Second,
 	}
 }
 
@@ -105,8 +99,6 @@ func (c *JournalConfig) validate() error {
 		return fmt.Errorf("journal: %d entries in flight, 1 to 64", c.InFlight)
 	case c.LagTxns < 1:
 		return fmt.Errorf("journal: %d verdicts waiting for the store, at least 1", c.LagTxns)
-	case c.StallAfter <= 0 || c.StuckAfter < c.StallAfter:
-		return fmt.Errorf("journal: stall after %s, stuck after %s", c.StallAfter, c.StuckAfter)
 	}
 	return nil
 }

@@ -2,13 +2,12 @@ package persistence_test
 
 import (
 	"testing"
-	"time"
 
 	"github.com/the-block/bursar/persistence"
 )
 
 func TestJournalConfig(t *testing.T) {
-	if _, err := persistence.NewJournal(persistence.DefaultJournalConfig(), nil, nil); err != nil {
+	if _, err := persistence.NewJournal(persistence.DefaultJournalConfig(), nil); err != nil {
 		t.Fatalf("the defaults are refused: %v", err)
 	}
 	for name, change := range map[string]func(*persistence.JournalConfig){
@@ -17,11 +16,10 @@ func TestJournalConfig(t *testing.T) {
 		"more Txns than an entry holds":  func(c *persistence.JournalConfig) { c.BatchTxns = persistence.BatchTxnsMax + 1 },
 		"more bytes than an entry holds": func(c *persistence.JournalConfig) { c.BatchBytes = persistence.BatchBytesMax + 1 },
 		"nothing in flight":              func(c *persistence.JournalConfig) { c.InFlight = 0 },
-		"stuck before it stalls":         func(c *persistence.JournalConfig) { c.StuckAfter = time.Second },
 	} {
 		cfg := persistence.DefaultJournalConfig()
 		change(&cfg)
-		if _, err := persistence.NewJournal(cfg, nil, nil); err == nil {
+		if _, err := persistence.NewJournal(cfg, nil); err == nil {
 			t.Errorf("%s: accepted", name)
 		}
 	}

@@ -139,7 +139,7 @@ func (c *crowd) measured() (p99 time.Duration, n int) {
 func at(t *testing.T, d func() *disk, test func(*crowd, *disk)) {
 	synctest.Test(t, func(t *testing.T) {
 		disk := d()
-		journal, err := persistence.NewJournal(persistence.DefaultJournalConfig(), disk, nil)
+		journal, err := persistence.NewJournal(persistence.DefaultJournalConfig(), disk)
 		if err != nil {
 			t.Fatal(err)
 		}

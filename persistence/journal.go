@@ -17,7 +17,6 @@ import (
 type Journal struct {
 	cfg   JournalConfig
 	log   Log
-	watch Watch
 	stats JournalStats
 
 	mu     sync.Mutex
@@ -27,12 +26,12 @@ type Journal struct {
 	wake   chan struct{} // of capacity 1
 }
 
-// NewJournal gives a journal that proposes to log. watch may be nil.
-func NewJournal(cfg JournalConfig, log Log, watch Watch) (*Journal, error) {
+// NewJournal gives a journal that proposes to log.
+func NewJournal(cfg JournalConfig, log Log) (*Journal, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
-	return &Journal{cfg: cfg, log: log, watch: watch, wake: make(chan struct{}, 1)}, nil
+	return &Journal{cfg: cfg, log: log, wake: make(chan struct{}, 1)}, nil
 }
 
 // Stats counts what the journal did.
@@ -121,9 +120,7 @@ type entry struct {
 	items   []queued
 	future  Future
 	since   time.Time
-	backlog bool      // more was waiting than fitted
-	stalled time.Time // when the watch was told so; zero for not yet
-	stuck   bool
+	backlog bool // more was waiting than fitted
 }
 
 // Run proposes and delivers until Close was called and everything accepted is settled.
@@ -132,8 +129,6 @@ type entry struct {
 func (j *Journal) Run(ctx context.Context) error {
 	var flight []*entry // oldest first
 	var lag lagging
-	watchdog := time.NewTimer(time.Hour)
-	defer watchdog.Stop()
 	for {
 		for len(flight) < j.cfg.InFlight && lag.txns < j.cfg.LagTxns {
 			e := j.propose()
@@ -147,7 +142,6 @@ func (j *Journal) Run(ctx context.Context) error {
 		var done <-chan struct{}
 		if len(flight) > 0 {
 			done = flight[0].future.Done()
-			watchdog.Reset(j.untilAlarm(flight[0]))
 		} else if lag.txns == 0 && j.drained() {
 			return nil
 		}
@@ -158,10 +152,6 @@ func (j *Journal) Run(ctx context.Context) error {
 		case <-lag.applied():
 			lag.deliver()
 		case <-j.wake:
-		case <-watchdog.C:
-			if len(flight) > 0 {
-				j.alarm(flight[0])
-			}
 		case <-ctx.Done():
 			j.abandon(flight, &lag)
 			return ctx.Err()
@@ -286,31 +276,5 @@ func (j *Journal) abandon(flight []*entry, lag *lagging) {
 	j.stats.Lagging.Store(0)
 	if len(waiting) > 0 {
 		j.fail(waiting, fmt.Errorf("%w: journal stopped", ErrUnavailable))
-	}
-}
-
-func (j *Journal) untilAlarm(e *entry) time.Duration {
-	switch {
-	case j.watch == nil || e.stuck:
-		return time.Hour
-	case e.stalled.IsZero():
-		return time.Until(e.since.Add(j.cfg.StallAfter))
-	default:
-		return time.Until(e.stalled.Add(j.cfg.StuckAfter - j.cfg.StallAfter))
-	}
-}
-
-// alarm tells the watch that an entry is old. It is stuck only when what the watch does
-// about a stalled one had its time to help: after the whole process stood still for a
-// while, every entry is old.
-func (j *Journal) alarm(e *entry) {
-	switch {
-	case j.untilAlarm(e) > 0:
-	case e.stalled.IsZero():
-		e.stalled = time.Now()
-		j.watch.Stalled(time.Since(e.since))
-	default:
-		e.stuck = true
-		j.watch.Stuck(time.Since(e.since))
 	}
 }

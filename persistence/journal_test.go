@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -82,37 +80,10 @@ func (b *box) tokens() (tokens []uint64) {
 	return tokens
 }
 
-type alarms struct{ stalled, stuck []time.Duration }
-
-// watchman is told by the journal's goroutine and asked by the test's.
-type watchman struct {
-	mu  sync.Mutex
-	had alarms
-}
-
-func (w *watchman) Stalled(age time.Duration) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.had.stalled = append(w.had.stalled, age)
-}
-
-func (w *watchman) Stuck(age time.Duration) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.had.stuck = append(w.had.stuck, age)
-}
-
-func (w *watchman) alarms() alarms {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return alarms{slices.Clone(w.had.stalled), slices.Clone(w.had.stuck)}
-}
-
 type journalTest struct {
 	*persistence.Journal
-	t   *testing.T
-	log slowLog
-	watchman
+	t      *testing.T
+	log    slowLog
 	cancel context.CancelFunc
 	ended  chan error
 }
@@ -121,7 +92,7 @@ func runJournal(t *testing.T, cfg persistence.JournalConfig, test func(*journalT
 	synctest.Test(t, func(t *testing.T) {
 		j := &journalTest{t: t, ended: make(chan error, 1)}
 		var err error
-		if j.Journal, err = persistence.NewJournal(cfg, &j.log, &j.watchman); err != nil {
+		if j.Journal, err = persistence.NewJournal(cfg, &j.log); err != nil {
 			t.Fatal(err)
 		}
 		var ctx context.Context
@@ -329,61 +300,6 @@ func TestJournalDeadlinePassesInTheQueue(t *testing.T) {
 		}
 		if got := j.log.entries[1].stamps; !cmp.Equal(got, []int64{1}) {
 			t.Errorf("proposed %v, want the one with time left", got)
-		}
-	})
-}
-
-func TestJournalWatchdog(t *testing.T) {
-	runJournal(t, persistence.DefaultJournalConfig(), func(j *journalTest) {
-		sink := new(box)
-		j.propose(sink, persistence.High, 1, 1)
-		time.Sleep(2 * time.Second)
-		j.propose(sink, persistence.High, 2, 2)
-		time.Sleep(time.Minute)
-		synctest.Wait()
-		second := time.Second
-		if diff := cmp.Diff(j.alarms(), alarms{[]time.Duration{3 * second}, []time.Duration{10 * second}}, cmp.AllowUnexported(alarms{})); diff != "" {
-			t.Errorf("alarms of the first entry (-got +want):\n%s", diff)
-		}
-		j.settle((*slowEntry).commit)
-		if len(j.alarms().stalled) != 2 || len(j.alarms().stuck) != 1 {
-			t.Errorf("alarms %+v, want the second entry told at once to be stalled", j.alarms())
-		}
-		time.Sleep(7 * second)
-		synctest.Wait()
-		if len(j.alarms().stuck) != 2 {
-			t.Errorf("%d stuck entries, want the second told when the first alarm did not help", len(j.alarms().stuck))
-		}
-	})
-}
-
-// halting is a sink that stands still, and the journal with it, as the whole process does
-// when its machine sleeps.
-type halting struct {
-	box
-	still time.Duration
-}
-
-func (h *halting) Committed(outcomes []persistence.Outcome) {
-	h.box.Committed(outcomes)
-	time.Sleep(h.still)
-}
-
-func TestJournalWatchdogGivesTheLogItsTimeAfterAStandstill(t *testing.T) {
-	runJournal(t, persistence.DefaultJournalConfig(), func(j *journalTest) {
-		sink := &halting{still: 20 * time.Second}
-		j.propose(sink, persistence.High, 1, 1)
-		j.propose(new(box), persistence.High, 2, 2) // is in flight meanwhile
-		j.settle((*slowEntry).commit)
-		time.Sleep(21 * time.Second)
-		synctest.Wait()
-		if len(j.alarms().stalled) != 1 || len(j.alarms().stuck) != 0 {
-			t.Errorf("alarms %+v after the standstill, want stalled only", j.alarms())
-		}
-		j.settle((*slowEntry).commit)
-		time.Sleep(time.Minute)
-		if len(j.alarms().stuck) != 0 {
-			t.Errorf("alarms %+v, and the log has answered", j.alarms())
 		}
 	})
 }

@@ -68,10 +68,3 @@ type Future interface {
 	Results() ([]Result, error)
 	Applied() <-chan struct{}
 }
-
-// Watch is told when the oldest entry in flight takes too long: a disk hangs, or the
-// leader is cut off. Both are called once per entry and must not block.
-type Watch interface {
-	Stalled(age time.Duration) // after Config.StallAfter: hand leadership over
-	Stuck(age time.Duration)   // after Config.StuckAfter: stop the process
-}

@@ -157,7 +157,7 @@ func boot(t testing.TB, log *sharedLog, name string, tune ...func(*operations.Co
 	n.ok(err)
 	n.fsm = persistence.NewFSM(n.store)
 	n.ok(log.join(n.fsm))
-	n.journal, err = persistence.NewJournal(persistence.DefaultJournalConfig(), log, nil)
+	n.journal, err = persistence.NewJournal(persistence.DefaultJournalConfig(), log)
 	n.ok(err)
 	n.system, err = actors.New(actors.DefaultConfig(), slog.New(&n.said))
 	n.ok(err)

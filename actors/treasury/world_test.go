@@ -82,7 +82,7 @@ func (w *world) boot() {
 	} else {
 		w.ok(w.log.attach(persistence.NewFSM(store)))
 	}
-	w.journal, err = persistence.NewJournal(persistence.DefaultJournalConfig(), log, nil)
+	w.journal, err = persistence.NewJournal(persistence.DefaultJournalConfig(), log)
 	w.ok(err)
 	quiet := slog.New(slog.DiscardHandler)
 	w.system, err = actors.New(actors.DefaultConfig(), quiet)

@@ -135,7 +135,7 @@ func openProposer(t *testing.T, dir string) *proposer {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if p.journal, err = persistence.NewJournal(persistence.DefaultJournalConfig(), p.consensus, p.consensus); err != nil {
+	if p.journal, err = persistence.NewJournal(persistence.DefaultJournalConfig(), p.consensus); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())

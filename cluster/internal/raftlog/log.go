@@ -8,6 +8,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"syscall"
+	"time"
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/raft"
@@ -43,6 +44,7 @@ type Log struct {
 	mark      *highWater
 	committed atomic.Uint64 // entries up to here are known to be committed
 	written   atomic.Int64  // bytes of data stored, less what ResetWritten took
+	pending   underway      // changes of the disk that have not returned
 
 	onFailure func(error)
 	mu        sync.Mutex
@@ -328,11 +330,18 @@ func (l *Log) write(what string, change func() error) error {
 	if err != nil {
 		return err
 	}
-	if err := change(); err != nil {
+	end := l.pending.begin()
+	err = change()
+	end()
+	if err != nil {
 		return l.fail(fmt.Errorf("log in %s: %s: %w", l.dir, what, err))
 	}
 	return nil
 }
+
+// WritingSince is when the oldest write began that has not returned, zero where there is
+// none: of a disk that hangs it stays the same.
+func (l *Log) WritingSince() time.Time { return l.pending.oldest() }
 
 // Failure is what OnFailure was told, nil if nothing has failed.
 func (l *Log) Failure() error {

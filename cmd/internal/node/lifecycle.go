@@ -27,11 +27,13 @@ type lifecycle struct {
 
 	mu     sync.Mutex
 	steps  []step
-	failed chan error // the first part that ended by itself
+	until  time.Time     // when all is to be over; zero for no limit
+	hasty  chan struct{} // closed when there is one
+	failed chan error    // the first part that ended by itself
 }
 
 func newLifecycle(log *slog.Logger) *lifecycle {
-	return &lifecycle{log: log, stepTimeout: stepTimeout, failed: make(chan error, 1)}
+	return &lifecycle{log: log, stepTimeout: stepTimeout, hasty: make(chan struct{}), failed: make(chan error, 1)}
 }
 
 // onStop adds a stop step.
@@ -97,6 +99,29 @@ func (l *lifecycle) fail(err error) {
 	}
 }
 
+// hurry has all steps end within limit, the one under way among them.
+func (l *lifecycle) hurry(limit time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.until.IsZero() {
+		l.until = time.Now().Add(limit)
+		close(l.hasty)
+	}
+}
+
+// stepLeast is the time each step has in any case.
+const stepLeast = 20 * time.Millisecond
+
+// limit is how long the next step may take.
+func (l *lifecycle) limit() time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.until.IsZero() {
+		return l.stepTimeout
+	}
+	return min(l.stepTimeout, max(time.Until(l.until), stepLeast))
+}
+
 // stop unwinds the steps.
 func (l *lifecycle) stop() error {
 	l.mu.Lock()
@@ -114,16 +139,28 @@ func (l *lifecycle) stop() error {
 
 // end runs one step, and gives up on one that hangs even if it ignores its context.
 func (l *lifecycle) end(s step) error {
-	ctx, cancel := context.WithTimeout(context.Background(), l.stepTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), l.limit())
 	defer cancel()
 	begun := time.Now()
 	ended := make(chan error, 1)
 	go func() { ended <- s.stop(ctx) }()
 	var err error
+	hasty := l.hasty
+	if l.limit() < l.stepTimeout {
+		hasty = nil // ctx knows
+	}
 	select {
 	case err = <-ended:
 	case <-ctx.Done():
 		err = ctx.Err()
+	case <-hasty:
+		hurried, cancel := context.WithTimeout(ctx, l.limit())
+		defer cancel()
+		select {
+		case err = <-ended:
+		case <-hurried.Done():
+			err = hurried.Err()
+		}
 	}
 	took := time.Since(begun).Round(time.Millisecond)
 	switch {

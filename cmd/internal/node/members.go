@@ -224,7 +224,7 @@ func (n *Node) live() []ownership.Live {
 	for _, m := range n.consensus.Configuration() {
 		group[m.Node] = true
 	}
-	right := n.rightTime()
+	right, now := n.rightTime(), time.Now()
 	list[0].ClockOff = right.Abs() > clockOffsetMax
 	applied := n.store.Applied()
 	for _, m := range n.membership.Members() {
@@ -232,9 +232,16 @@ func (n *Node) live() []ownership.Live {
 		if m.Name == n.cfg.Name || !group[m.Name] || !known || !s.Up || s.Applied+behindMax < applied {
 			continue
 		}
+		follows, since := n.progress.follows(m.Name, n.standstillMax(), now)
+		if !follows {
+			continue // its links answer, and it cannot act on anything
+		}
+		if since.Before(s.Since) {
+			since = s.Since
+		}
 		list = append(list, ownership.Live{
 			ID: m.Name, Boot: s.Boot, Role: placementRole(Role(m.Role.String())),
-			ClockOff: wrongTime(s, right), Since: s.Since,
+			ClockOff: wrongTime(s, right), Since: since,
 		})
 	}
 	return list

@@ -58,10 +58,14 @@ type Node struct {
 	// boot tells this start of the node from every other; see cluster.Consensus.
 	boot   uint64
 	routes routes
+	// progress knows which nodes follow the log; reown has the owned shards looked at.
+	progress progress
+	reown    chan struct{}
 	// forming says what a node without a cluster waits for; nil once it has one.
 	forming atomic.Pointer[string]
-	// stopping says that the node is on its way down.
-	stopping atomic.Bool
+	// served says that the node has been ready; stopping that it is on its way down, and
+	// withdrawn that the others do without it.
+	served, stopping, withdrawn atomic.Bool
 }
 
 // Open binds the ports, opens log and Store, and assembles the node. The node does
@@ -75,7 +79,7 @@ func openIn(ctx context.Context, around surroundings, cfg Config, log *slog.Logg
 		return nil, err
 	}
 	n := &Node{cfg: cfg, log: log, started: time.Now(), parts: newLifecycle(log),
-		around: around, network: around.network, gossip: around.gossip}
+		around: around, network: around.network, gossip: around.gossip, reown: make(chan struct{}, 1)}
 	if err := n.identify(); err != nil {
 		return nil, err
 	}
@@ -164,7 +168,7 @@ func (n *Node) openConsensus(context.Context) error {
 }
 
 func (n *Node) openJournal(context.Context) error {
-	journal, err := persistence.NewJournal(persistence.DefaultJournalConfig(), n.consensus, n.consensus)
+	journal, err := persistence.NewJournal(persistence.DefaultJournalConfig(), n.consensus)
 	n.journal = journal
 	return err
 }
@@ -231,14 +235,41 @@ func (n *Node) Run(ctx context.Context) error {
 		n.leave()
 	case cause = <-n.parts.failed:
 		n.log.ErrorContext(ctx, "the node cannot go on", "err", cause)
+		n.withdraw(cause)
 	}
 	n.stopping.Store(true)
 	n.consensus.Retire()
+	stopped := make(chan struct{})
+	go n.withdrawOnFailure(stopped)
 	err := errors.Join(cause, n.parts.stop())
+	close(stopped)
 	if err == nil {
 		n.log.InfoContext(ctx, "stopped")
 	}
 	return err
+}
+
+// brokenStop is how long a node that cannot go on may take to end. The process ends then,
+// whatever still hangs.
+const brokenStop = 3 * time.Second
+
+// withdraw has the others do without this node at once, whatever its own end may take: it
+// cannot go on, and nothing it still says counts.
+func (n *Node) withdraw(cause error) {
+	n.withdrawn.Store(true)
+	n.consensus.Sever()
+	n.peers.Suspend(cause)
+	n.parts.hurry(brokenStop)
+}
+
+// withdrawOnFailure withdraws if a part fails while the node stops.
+func (n *Node) withdrawOnFailure(stopped <-chan struct{}) {
+	select {
+	case cause := <-n.parts.failed:
+		n.log.Error("the node cannot stop in order", "err", cause)
+		n.withdraw(cause)
+	case <-stopped:
+	}
 }
 
 // runParts starts what runs by itself. The steps that end these parts come after
@@ -258,6 +289,7 @@ func (n *Node) runParts() {
 	n.parts.run("operations", n.operations.Run)
 	n.parts.run("read model", n.treasury.Follow)
 	n.parts.run("ownership", n.followOwners)
+	n.parts.run("progress", n.watchProgress)
 	n.parts.run("placement", n.whileLeading(n.place))
 	n.parts.run("roster", n.whileLeading(n.keep))
 	n.parts.run("feature level", n.whileLeading(n.raiseLevel))

@@ -14,8 +14,17 @@ import (
 type routes struct{ table atomic.Pointer[routeTable] }
 
 type routeTable struct {
-	owners []messages.NodeID // by shard; "" where there is none
-	orphan int               // how many there are of those
+	owners []messages.NodeID       // by shard; "" where there is none
+	counts map[messages.NodeID]int // shards by owner
+	orphan int                     // how many have none
+}
+
+// counts is how many shards each owner has.
+func (r *routes) counts() map[messages.NodeID]int {
+	if t := r.table.Load(); t != nil {
+		return t.counts
+	}
+	return nil
 }
 
 // owner gives the owner of a shard; known is false while there is none.
@@ -70,13 +79,12 @@ func (n *Node) part(shard messages.ShardID) string {
 // followOwners makes this node's actors active for the shards that the log gives it,
 // and standby for the others, until ctx ends.
 func (n *Node) followOwners(ctx context.Context) error {
-	changed := make(chan struct{}, 1)
 	var told uint64 // the Store's goroutine alone touches it
 	cancel := n.store.Subscribe(func(uint64) {
 		if version := n.store.OwnersVersion(); version != told {
 			told = version
 			select {
-			case changed <- struct{}{}:
+			case n.reown <- struct{}{}:
 			default:
 			}
 		}
@@ -91,7 +99,7 @@ func (n *Node) followOwners(ctx context.Context) error {
 			return err
 		}
 		select {
-		case <-changed:
+		case <-n.reown:
 		case <-ctx.Done():
 			return nil
 		}
@@ -112,11 +120,17 @@ func (n *Node) takeOwners(ctx context.Context) error {
 	if err := n.operations.Wait(ctx, state.Index); err != nil {
 		return err
 	}
-	n.treasury.Own(state.Owned(n.cfg.Name, n.boot))
-	table := &routeTable{owners: make([]messages.NodeID, len(state.Shards))}
+	owned := state.Owned(n.cfg.Name, n.boot)
+	if n.standsStill() {
+		owned = nil // what the log says here is old
+	}
+	n.treasury.Own(owned)
+	table := &routeTable{owners: make([]messages.NodeID, len(state.Shards)), counts: make(map[messages.NodeID]int)}
 	for i, o := range state.Shards {
 		if table.owners[i] = o.Owner; o.Owner == "" {
 			table.orphan++
+		} else {
+			table.counts[o.Owner]++
 		}
 	}
 	n.routes.table.Store(table)

@@ -2,12 +2,9 @@ package node
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"net"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/the-block/bursar/actors"
 	"github.com/the-block/bursar/cluster"
@@ -16,24 +13,6 @@ import (
 	"github.com/the-block/bursar/messages"
 	"github.com/the-block/bursar/supervision/breaker"
 )
-
-// Ready returns nil if the node serves linearizable reads and writes, else why not.
-func (n *Node) Ready() error {
-	state := n.consensus.State()
-	switch {
-	case n.stopping.Load():
-		return errors.New("stopping")
-	case !state.Ready:
-		if why := n.forming.Load(); why != nil {
-			return errors.New(*why)
-		}
-		return errors.New(state.Describe(time.Now()))
-	}
-	if behind := n.behind(state); behind > 0 {
-		return fmt.Errorf("catching up with the log: %d entries to go", behind)
-	}
-	return n.routes.err()
-}
 
 // readyBehindMax is how many entries a node may be behind the leader and be ready: its
 // linearizable reads wait for them.
@@ -62,7 +41,7 @@ func (n *Node) follow(ctx context.Context, index uint64) error {
 
 // unavailable tells a caller that nothing was done, in the words of Ready.
 func (n *Node) unavailable() *messages.Error {
-	if err := n.Ready(); err != nil {
+	if err := n.ready(0); err != nil {
 		return messages.Errorf(messages.CodeUnavailable, "not done: %v", err)
 	}
 	return messages.Errorf(messages.CodeUnavailable, "not done: the deadline passed first")

@@ -48,7 +48,7 @@ func openJournal(tb testing.TB) *bareJournal {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	journal, err := persistence.NewJournal(persistence.DefaultJournalConfig(), consensus, consensus)
+	journal, err := persistence.NewJournal(persistence.DefaultJournalConfig(), consensus)
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -468,7 +468,7 @@ type at struct {
 func (a at) Listen(string) (net.Listener, error) { return a.Host.Listen(a.addr) }
 
 func TestANodeThatSuspendsItsLinksIsDownAtOnce(t *testing.T) {
-	pair(t, func(t *testing.T, _ *peerstest.Network, n1, n2 *member) {
+	pair(t, func(t *testing.T, _ *clustertest.Network, n1, n2 *member) {
 		n2.Suspend(errors.New("its disk does not move"))
 		if took := n1.awaits("n2", false); took > 100*time.Millisecond {
 			t.Errorf("it is down after %s", took)

@@ -3,7 +3,7 @@ package treasury
 import (
 	"encoding/hex"
 
-	"github.com/the-block/bursar/actors"
+	"github.com/the-block/bursar/actors/durable"
 	"github.com/the-block/bursar/actors/treasury/disbursement"
 	"github.com/the-block/bursar/actors/treasury/payout"
 	"github.com/the-block/bursar/messages"
@@ -13,6 +13,7 @@ import (
 // Appendable is a request that creates rows: a submission, a plan, an accrual.
 // The shard that its request id hashes to proposes it, before any id exists.
 type Appendable interface {
+	Base() *durable.Request
 	shardWork
 	// txn builds the transaction, or refuses for what the request alone shows.
 	txn(s *shard) (*persistence.Txn, *messages.Error)
@@ -25,22 +26,20 @@ type requests []Appendable
 // failed has its answer already.
 func (rs requests) Undelivered(err error) {
 	for _, r := range rs {
-		r.request().Undelivered(err)
+		r.Base().Undelivered(err)
 	}
 }
 
 // Submission asks for a disbursement.
 type Submission struct {
-	Request
+	durable.Request
 	Payload messages.Payload
 
 	deps      []messages.DisbursementID
 	createdAt uint64
 }
 
-func (r *Submission) request() *Request { return &r.Request }
-
-func (r *Submission) abandon(*shard) { r.Fail(outcomeUnknown()) }
+func (r *Submission) fail(*shard) { r.Fail(durable.OutcomeUnknown()) }
 
 func (r *Submission) txn(s *shard) (*persistence.Txn, *messages.Error) {
 	deps, refusal := disbursement.Check(r.Payload)
@@ -50,7 +49,7 @@ func (r *Submission) txn(s *shard) (*persistence.Txn, *messages.Error) {
 	}
 	facts, err := s.facts()
 	if err != nil {
-		return nil, errorOf(err)
+		return nil, durable.ErrorOf(err)
 	}
 	record := disbursement.New(r.Payload, deps, facts)
 	r.deps, r.createdAt = deps, record.CreatedAt
@@ -66,7 +65,7 @@ func (r *Submission) txn(s *shard) (*persistence.Txn, *messages.Error) {
 	for _, dep := range deps {
 		txn.Conditions = append(txn.Conditions, liveDependency(dep))
 	}
-	r.identify(txn, persistence.KeepForever)
+	r.Identify(txn, persistence.KeepForever)
 	return txn, nil
 }
 
@@ -85,8 +84,8 @@ func recordSize(r *disbursement.Record) int {
 	return size
 }
 
-func (r *Submission) settle(s *shard, _ *actors.Context, o persistence.Outcome) {
-	if refusal := refusalOf(o); refusal != nil {
+func (r *Submission) conclude(s *shard, _ durable.Context, o persistence.Outcome) {
+	if refusal := durable.RefusalOf(o); refusal != nil {
 		r.Fail(refusal)
 		return
 	}
@@ -106,7 +105,7 @@ func (r *Submission) settle(s *shard, _ *actors.Context, o persistence.Outcome) 
 
 // repeat answers a request that was committed before with what it was told then.
 func (r *Submission) repeat(s *shard, id messages.DisbursementID) {
-	first, ok, err := load(s.store, id)
+	first, ok, err := s.load(id)
 	if err != nil || !ok {
 		r.Fail(messages.Errorf(messages.CodeInternal, "disbursement %d: the first result cannot be read: %v", id, err))
 		return
@@ -116,10 +115,10 @@ func (r *Submission) repeat(s *shard, id messages.DisbursementID) {
 
 // deadDependency says why the log refused a dependency.
 func (d *deps) deadDependency(id messages.DisbursementID) *messages.Error {
-	value, ok, err := d.store.Get(recordKey(id))
+	value, ok, err := d.host.Store.Get(recordKey(id))
 	switch {
 	case err != nil:
-		return errorOf(err)
+		return durable.ErrorOf(err)
 	case ok && messages.State(value.Tag) == messages.RolledBack:
 		return messages.Errorf(messages.CodeDependencyFailed, "dependency %d was rolled back", id).
 			With("dependency", uint64(id))
@@ -131,7 +130,7 @@ func (d *deps) deadDependency(id messages.DisbursementID) *messages.Error {
 
 // Accrual asks to add income to the treasury.
 type Accrual struct {
-	Request
+	durable.Request
 	Amount messages.Amount
 	// Source says where it came from, for the caller's own use. The hash of a transaction
 	// of the outside chain is spoken for from then on: it is no second accrual, and returns
@@ -142,9 +141,7 @@ type Accrual struct {
 // sourceBytesMax bounds the name of where income came from.
 const sourceBytesMax = 256
 
-func (r *Accrual) request() *Request { return &r.Request }
-
-func (r *Accrual) abandon(*shard) { r.Fail(outcomeUnknown()) }
+func (r *Accrual) fail(*shard) { r.Fail(durable.OutcomeUnknown()) }
 
 // Indexes of an accrual's adds.
 const (
@@ -173,12 +170,12 @@ func (r *Accrual) txn(*shard) (*persistence.Txn, *messages.Error) {
 		txn.Conditions = []persistence.Condition{persistence.Absent(claim)}
 		txn.Writes = []persistence.Write{{Key: claim}}
 	}
-	r.identify(txn, persistence.KeepForever)
+	r.Identify(txn, persistence.KeepForever)
 	return txn, nil
 }
 
-func (r *Accrual) settle(_ *shard, _ *actors.Context, o persistence.Outcome) {
-	if refusal := refusalOf(o); refusal != nil {
+func (r *Accrual) conclude(_ *shard, _ durable.Context, o persistence.Outcome) {
+	if refusal := durable.RefusalOf(o); refusal != nil {
 		r.Fail(refusal)
 		return
 	}

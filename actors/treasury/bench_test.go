@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/the-block/bursar/actors"
+	"github.com/the-block/bursar/actors/durable"
 	"github.com/the-block/bursar/actors/treasury"
 	"github.com/the-block/bursar/messages"
 	"github.com/the-block/bursar/persistence"
@@ -47,7 +48,7 @@ func (w *world) submitAll(b *testing.B, n int, p messages.Payload) {
 	for i := 0; i < n; {
 		var list []treasury.Appendable
 		for ; len(list) < burst && i < n; i++ {
-			list = append(list, &treasury.Submission{Payload: p, Request: treasury.Request{
+			list = append(list, &treasury.Submission{Payload: p, Request: durable.Request{
 				To: all, ID: fmt.Sprint("bench-", w.asked.Add(1)), Deadline: time.Now().Add(time.Minute),
 			}})
 		}
@@ -95,7 +96,8 @@ func BenchmarkRebuild(b *testing.B) {
 	var journal *persistence.Journal
 	for b.Loop() {
 		b.StopTimer()
-		t, err := treasury.New(w.cfg, system, w.store, journal, slog.New(slog.DiscardHandler))
+		host := durable.NewHost(w.cfg.Shards(), durable.On(system), w.store, journal, durable.ThisMachine())
+		t, err := treasury.New(w.cfg, host, slog.New(slog.DiscardHandler))
 		w.ok(err)
 		ctx, cancel := context.WithCancel(context.Background())
 		done := make(chan error, 1)

@@ -1,10 +1,10 @@
 package treasury
 
 import (
+	"maps"
 	"slices"
-	"time"
 
-	"github.com/the-block/bursar/actors"
+	"github.com/the-block/bursar/actors/durable"
 	"github.com/the-block/bursar/actors/treasury/disbursement"
 	"github.com/the-block/bursar/messages"
 	"github.com/the-block/bursar/persistence"
@@ -12,9 +12,12 @@ import (
 
 // Execute asks the executor to pay a disbursement now.
 type Execute struct {
-	Request
+	durable.Request
 	ID messages.DisbursementID
 }
+
+// Recall implements durable.Command.
+func (c *Execute) Recall(reply []byte) (any, bool) { return recallTransition(c.ID, reply) }
 
 // callersMax bounds the callers that wait for a payment.
 const callersMax = 4096
@@ -32,6 +35,25 @@ func (c *callers) add(call *Execute) {
 	c.waiting++
 }
 
+// full reports whether no more may wait. Those whose deadline has passed make room first.
+func (c *callers) full() bool {
+	if c.waiting < callersMax {
+		return false
+	}
+	c.waiting = 0
+	for id, list := range c.byID {
+		list = slices.DeleteFunc(list, func(call *Execute) bool { return call.Answered() })
+		if c.byID[id] = list; len(list) == 0 {
+			delete(c.byID, id)
+		}
+		c.waiting += len(list)
+	}
+	return c.waiting >= callersMax
+}
+
+// ids lists the payments that somebody waits for.
+func (c *callers) ids() []messages.DisbursementID { return slices.Sorted(maps.Keys(c.byID)) }
+
 // first gives the caller whose request id a payment shall carry: nil if there is none
 // with an id of its own.
 func (c *callers) first(id messages.DisbursementID) *Execute {
@@ -43,17 +65,17 @@ func (c *callers) first(id messages.DisbursementID) *Execute {
 	return nil
 }
 
-// take removes the callers of one payment and gives them.
-func (c *callers) take(id messages.DisbursementID) []*Execute {
+// remove takes out the callers of one payment and gives them.
+func (c *callers) remove(id messages.DisbursementID) []*Execute {
 	list := c.byID[id]
 	delete(c.byID, id)
 	c.waiting -= len(list)
 	return list
 }
 
-// remove forgets one caller, who has the answer.
-func (c *callers) remove(call *Execute) {
-	for _, other := range c.take(call.ID) {
+// removeOne takes out one caller, who has the answer.
+func (c *callers) removeOne(call *Execute) {
+	for _, other := range c.remove(call.ID) {
 		if other != call {
 			c.add(other)
 		}
@@ -62,22 +84,37 @@ func (c *callers) remove(call *Execute) {
 
 // fail refuses all who wait for one payment.
 func (c *callers) fail(id messages.DisbursementID, err *messages.Error) {
-	for _, call := range c.take(id) {
+	for _, call := range c.remove(id) {
 		call.Fail(err)
 	}
 }
 
+// proposed notes that the payment is on its way: at their deadline nobody knows what
+// becomes of it.
+func (c *callers) proposed(id messages.DisbursementID) {
+	for _, call := range c.byID[id] {
+		call.Propose()
+	}
+}
+
+// requeued notes that the payment was certainly not made, and is decided about anew.
+func (c *callers) requeued(id messages.DisbursementID) {
+	for _, call := range c.byID[id] {
+		call.Requeue()
+	}
+}
+
 // execute lets a caller wait for a payment, if it can be made now.
-func (x *executor) execute(ctx *actors.Context, c *Execute) error {
-	if x.fence == 0 {
-		c.Fail(notOwner(x.cfg.ExecutorShard()))
+func (x *executor) execute(ctx durable.Context, c *Execute) error {
+	if !x.Active() {
+		c.Fail(durable.NotOwner(x.Shard))
 		return nil
 	}
-	if c.expired(time.Now()) {
-		c.Fail(expired())
+	if c.Expired(x.Steady()) {
+		c.Fail(durable.Expired())
 		return nil
 	}
-	if answered, err := x.answerRepeat(&c.Request, c.ID); answered || err != nil {
+	if answered, err := x.AnswerRepeat(c); answered || err != nil {
 		return err
 	}
 	if !x.under(c.ID) {
@@ -89,21 +126,23 @@ func (x *executor) execute(ctx *actors.Context, c *Execute) error {
 			c.Fail(refusal)
 			return nil
 		}
-		x.model.PutPayable(Payable{c.ID, time.Now()})
+		x.model.PutPayable(Payable{c.ID, x.Steady()})
 	}
-	if x.callers.waiting >= callersMax {
+	if x.callers.full() {
 		c.Fail(messages.Errorf(messages.CodeOverloaded, "%d callers wait for the executor", callersMax).
-			With("retry_after_ms", retryOverload.Milliseconds()))
+			With("retry_after_ms", durable.RetryOverload.Milliseconds()))
 		return nil
 	}
 	x.callers.add(c)
-	x.watch(ctx)
+	if x.under(c.ID) {
+		c.Propose()
+	}
 	return x.pay(ctx)
 }
 
 // refusal says why a disbursement cannot be paid now, nil if it can.
 func (x *executor) refusal(id messages.DisbursementID) (*messages.Error, error) {
-	r, ok, err := load(x.store, id)
+	r, ok, err := x.load(id)
 	switch {
 	case err != nil:
 		return nil, err
@@ -130,100 +169,46 @@ func (x *executor) refusal(id messages.DisbursementID) (*messages.Error, error) 
 // in flight may commit, what is not was not done.
 func (x *executor) failWaiting(id messages.DisbursementID) {
 	if x.under(id) {
-		x.callers.fail(id, outcomeUnknown())
+		x.callers.fail(id, durable.OutcomeUnknown())
 		return
 	}
 	x.callers.fail(id, messages.Errorf(messages.CodeUnavailable, "not done: the executor restarts"))
 }
 
-func executedResult(id messages.DisbursementID) *transitionResult {
-	return &transitionResult{id, messages.Executed}
+func executedResult(id messages.DisbursementID) *messages.TransitionResult {
+	return &messages.TransitionResult{ID: id, State: messages.Executed}
 }
 
 // answerCallers tells those who asked for a payment that it was made. The payment
 // carried the request id of one of them; those of the others are remembered first.
 func (x *executor) answerCallers(p *payment) {
-	for _, c := range x.callers.take(p.ID) {
+	for _, c := range x.callers.remove(p.ID) {
 		result := executedResult(p.ID)
 		if c.Stamped || c == p.call {
-			c.Reply(result.answer(false))
+			c.Reply(result)
 			continue
 		}
 		// What it says is true whoever owns the executor's shard by now: no fence.
-		txn := &persistence.Txn{Reply: result.remember()}
-		c.identify(txn, persistence.KeepRecent)
-		if err := x.propose(persistence.Proposal{Txn: txn, Deadline: c.Deadline}, &memory{c, result}); err != nil {
-			c.Fail(errorOf(err))
-		}
+		txn := &persistence.Txn{}
+		c.Remember(txn, transitionReply.Encode(result))
+		x.ProposeFor(&c.Request, persistence.Proposal{Txn: txn}, &memory{c, result})
 	}
 }
 
 // memory is the answer to a caller on its way to being remembered.
 type memory struct {
 	call   *Execute
-	result *transitionResult
+	result *messages.TransitionResult
 }
 
-func (m *memory) abandon(*executor) { m.call.Fail(outcomeUnknown()) }
+func (m *memory) fail(*executor) { m.call.Fail(durable.OutcomeUnknown()) }
 
-func (m *memory) finish(_ *executor, _ *actors.Context, o persistence.Outcome) error {
-	if refusal := refusalOf(o); refusal != nil {
+func (m *memory) conclude(_ *executor, _ durable.Context, o persistence.Outcome) error {
+	if refusal := durable.RefusalOf(o); refusal != nil {
 		m.call.Fail(refusal)
 		return nil
 	}
-	m.call.Reply(m.result.answer(o.Result.Status == persistence.Duplicate))
+	m.result.Duplicate = o.Result.Status == persistence.Duplicate
+	m.call.Reply(m.result)
 	return nil
-}
-
-// asker gives whoever waits for the outcome of work itself, nil if nobody does.
-func asker(work executorWork) *Request {
-	switch work := work.(type) {
-	case *memory:
-		return &work.call.Request
-	case *retrial:
-		return &work.call.Request
-	case *recording:
-		if work.skip != nil {
-			return &work.skip.Request
-		}
-	}
-	return nil
-}
-
-// watch makes sure that deadlines are looked at while callers wait.
-func (x *executor) watch(ctx *actors.Context) {
-	if !x.expiring && (x.callers.waiting > 0 || len(x.open) > len(x.paying)) {
-		x.expiring = true
-		ctx.After(expireEvery, expire{})
-	}
-}
-
-// expire answers the callers whose deadline has passed. A payment on its way goes on.
-func (x *executor) expire(ctx *actors.Context) {
-	x.expiring = false
-	now := time.Now()
-	for id, list := range x.callers.byID {
-		answer := expired()
-		if x.under(id) {
-			answer = outcomeUnknown()
-		}
-		waiting := slices.DeleteFunc(list, func(c *Execute) bool {
-			if !c.expired(now) {
-				return false
-			}
-			c.Fail(answer)
-			return true
-		})
-		x.callers.waiting -= len(list) - len(waiting)
-		x.callers.byID[id] = waiting
-		if len(waiting) == 0 {
-			delete(x.callers.byID, id)
-		}
-	}
-	for _, work := range x.open {
-		if r := asker(work); r != nil && r.expired(now) {
-			r.Fail(outcomeUnknown())
-		}
-	}
-	x.watch(ctx)
 }

@@ -1,8 +1,10 @@
 package treasury
 
 import (
-	"encoding/binary"
+	"strconv"
+	"time"
 
+	"github.com/the-block/bursar/actors/durable"
 	"github.com/the-block/bursar/actors/treasury/disbursement"
 	"github.com/the-block/bursar/messages"
 	"github.com/the-block/bursar/persistence"
@@ -11,7 +13,7 @@ import (
 // Command is a request about one disbursement that exists or may exist: a vote, a
 // rollback, the next step. Its disbursement's own actor carries it out.
 type Command interface {
-	request() *Request
+	durable.Command
 	target() messages.DisbursementID
 	// decide turns the request into what shall be committed, or refuses it.
 	decide(e *entity, r stored, facts disbursement.Facts) (decision, *messages.Error)
@@ -27,28 +29,120 @@ type decision struct {
 	due bool
 	// claim, if not empty, is a row that must not exist, and exists from then on.
 	claim persistence.Key
-	// result answers the command once it is committed.
-	result commandResult
+	// result answers the command once it is committed; reply is how it is remembered.
+	result any
+	reply  []byte
 }
 
-// commandResult is an answer that is remembered with its request id.
-type commandResult interface {
-	// remember encodes the answer, in at most persistence.ReplyBytesMax bytes.
-	remember() []byte
-	// answer gives the result as the caller sees it.
-	answer(duplicate bool) any
+// disbursements is the kind of the disbursements' own actors.
+var disbursements = durable.Kind{Name: "disbursement", Idle: 30 * time.Second, QueueMax: 256, TriesMax: 16}
+
+// entity is one disbursement as its own actor sees it.
+type entity struct {
+	deps
+	id        messages.DisbursementID
+	recovered bool // its record was read
+}
+
+func entityName(id messages.DisbursementID) string {
+	return "disbursement-" + strconv.FormatUint(uint64(id), 10)
+}
+
+// Decide implements durable.Entity.
+func (e *entity) Decide(commands []durable.Command) (none durable.Change, err error) {
+	c := commands[0].(Command)
+	r := c.Base()
+	record, ok, err := e.load(e.id)
+	if !e.recovered {
+		e.recovered = err == nil
+		e.stats.recovered(err)
+	}
+	switch {
+	case err != nil:
+		return none, err
+	case !ok:
+		r.Fail(notFound(e.id))
+		return none, nil
+	}
+	if queue, ok := c.(*Queue); ok && record.record.AwaitsExecution() {
+		// The executor's to do, and it refuses where it is not active.
+		e.host.SendRequest(e.cfg.ExecutorShard(), &Execute{Request: *r, ID: queue.ID})
+		return none, nil
+	}
+	facts, err := e.facts()
+	if err != nil {
+		return none, err
+	}
+	d, refusal := c.decide(e, record, facts)
+	if refusal != nil {
+		r.Fail(refusal)
+		return none, nil
+	}
+	return durable.Change{Txn: d.txn(&record), Reply: d.reply, Done: func(persistence.Result) {
+		e.count(c, &d)
+		r.Reply(d.result)
+	}}, nil
+}
+
+// txn carries the decision about a record out.
+func (d *decision) txn(r *stored) *persistence.Txn {
+	txn := moveTxn(recordWrite{id: r.id, version: r.version, move: d.move})
+	if d.before != 0 {
+		txn.Conditions = append(txn.Conditions, epochCondition(d.before))
+	}
+	if d.claim != "" {
+		txn.Conditions = append(txn.Conditions, persistence.Absent(d.claim))
+		txn.Writes = append(txn.Writes, persistence.Write{Key: d.claim})
+	}
+	return txn
+}
+
+// count counts a command that was carried out.
+func (e *entity) count(c Command, d *decision) {
+	if d.move.Transition() {
+		e.stats.stepped(d.move.To, d.due)
+	}
+	if s, ok := c.(*step); ok && !s.due {
+		e.stats.failedDependency(1)
+	}
+}
+
+// transition is the decision for a move that a caller asked for.
+func transition(id messages.DisbursementID, move disbursement.Move) decision {
+	result := &messages.TransitionResult{ID: id, State: move.To}
+	return decision{move: move, result: result, reply: transitionReply.Encode(result)}
 }
 
 // Vote counts a vote.
 type Vote struct {
-	Request
+	durable.Request
 	ID   messages.DisbursementID
 	Vote disbursement.Vote
 }
 
+func (c *Vote) target() messages.DisbursementID { return c.ID }
+
+// Recall implements durable.Command.
+func (c *Vote) Recall(reply []byte) (any, bool) { return recallVote(c.ID, reply) }
+
+func (c *Vote) decide(_ *entity, r stored, facts disbursement.Facts) (decision, *messages.Error) {
+	record, refusal := disbursement.CastVote(r.record, c.Vote, facts)
+	if refusal != nil {
+		return decision{}, refusal
+	}
+	result := &messages.VoteResult{
+		ID: r.id, OperatorsPPM: record.Approval(messages.Operators), BuildersPPM: record.Approval(messages.Builders),
+	}
+	return decision{
+		move:   disbursement.Move{Record: record, From: record.State, To: record.State},
+		before: record.VoteDeadlineEpoch,
+		result: result, reply: voteReply.Encode(result),
+	}, nil
+}
+
 // Rollback cancels a disbursement, or takes an executed one back.
 type Rollback struct {
-	Request
+	durable.Request
 	ID       messages.DisbursementID
 	Reversal disbursement.Reversal
 
@@ -56,48 +150,22 @@ type Rollback struct {
 	verified bool
 }
 
-// Queue takes a disbursement's next step now. One that awaits its execution is the
-// executor's to take: see Execute.
-type Queue struct {
-	Request
-	ID messages.DisbursementID
-}
-
-func (c *Vote) request() *Request     { return &c.Request }
-func (c *Rollback) request() *Request { return &c.Request }
-func (c *Queue) request() *Request    { return &c.Request }
-
-func (c *Vote) target() messages.DisbursementID     { return c.ID }
 func (c *Rollback) target() messages.DisbursementID { return c.ID }
-func (c *Queue) target() messages.DisbursementID    { return c.ID }
 
-func (c *Vote) decide(e *entity, r stored, facts disbursement.Facts) (decision, *messages.Error) {
-	record, refusal := disbursement.CastVote(r.record, c.Vote, facts)
-	if refusal != nil {
-		return decision{}, refusal
-	}
-	return decision{
-		move:   disbursement.Move{Record: record, From: record.State, To: record.State},
-		before: record.VoteDeadlineEpoch,
-		result: &voteResult{
-			id:        r.id,
-			operators: record.Approval(messages.Operators),
-			builders:  record.Approval(messages.Builders),
-		},
-	}, nil
-}
+// Recall implements durable.Command.
+func (c *Rollback) Recall(reply []byte) (any, bool) { return recallTransition(c.ID, reply) }
 
 func (c *Rollback) decide(e *entity, r stored, facts disbursement.Facts) (decision, *messages.Error) {
-	payee, err := e.store.Counter(CounterAccount(r.record.Payload.Disbursement.Destination))
+	payee, err := e.host.Store.Counter(CounterAccount(r.record.Payload.Disbursement.Destination))
 	if err != nil {
-		return decision{}, errorOf(err)
+		return decision{}, durable.ErrorOf(err)
 	}
 	facts.Payee = messages.Amount(payee)
 	move, refusal := disbursement.Rollback(r.record, facts, c.Reversal)
 	if refusal != nil {
 		return decision{}, refusal
 	}
-	d := decision{move: move, result: &transitionResult{r.id, move.To}}
+	d := transition(r.id, move)
 	if d.claim, refusal = c.claim(e, &r); refusal != nil {
 		return decision{}, refusal
 	}
@@ -107,98 +175,24 @@ func (c *Rollback) decide(e *entity, r stored, facts disbursement.Facts) (decisi
 	return d, nil
 }
 
-func (c *Queue) decide(e *entity, r stored, facts disbursement.Facts) (decision, *messages.Error) {
+// Queue takes a disbursement's next step now. One that awaits its execution is the
+// executor's to take: see Execute.
+type Queue struct {
+	durable.Request
+	ID messages.DisbursementID
+}
+
+func (c *Queue) target() messages.DisbursementID { return c.ID }
+
+// Recall implements durable.Command.
+func (c *Queue) Recall(reply []byte) (any, bool) { return recallTransition(c.ID, reply) }
+
+func (c *Queue) decide(_ *entity, r stored, facts disbursement.Facts) (decision, *messages.Error) {
 	move, refusal := disbursement.Queue(r.record, facts)
 	if refusal != nil {
 		return decision{}, refusal
 	}
-	return decision{move: move, due: true, result: &transitionResult{r.id, move.To}}, nil
-}
-
-// transitionResult answers what moved a disbursement.
-type transitionResult struct {
-	id    messages.DisbursementID
-	state messages.State
-}
-
-func (t *transitionResult) remember() []byte { return []byte{byte(t.state)} }
-
-func (t *transitionResult) answer(duplicate bool) any {
-	return &messages.TransitionResult{ID: t.id, State: t.state, Duplicate: duplicate}
-}
-
-// voteResult answers a vote: what each house approves after it.
-type voteResult struct {
-	id                  messages.DisbursementID
-	operators, builders messages.PPM
-}
-
-func (v *voteResult) remember() []byte {
-	b := binary.BigEndian.AppendUint64(nil, uint64(v.operators))
-	return binary.BigEndian.AppendUint64(b, uint64(v.builders))
-}
-
-func (v *voteResult) answer(duplicate bool) any {
-	return &messages.VoteResult{ID: v.id, OperatorsPPM: v.operators, BuildersPPM: v.builders, Duplicate: duplicate}
-}
-
-// recall reads what remember wrote; nil for bytes of neither kind.
-func recall(id messages.DisbursementID, reply []byte) commandResult {
-	switch len(reply) {
-	case 1:
-		return &transitionResult{id, messages.State(reply[0])}
-	case 16:
-		return &voteResult{
-			id:        id,
-			operators: messages.PPM(binary.BigEndian.Uint64(reply)),
-			builders:  messages.PPM(binary.BigEndian.Uint64(reply[8:])),
-		}
-	}
-	return nil
-}
-
-// repeat answers a request that was committed before, from what is remembered.
-func repeat(r *Request, id messages.DisbursementID, reply []byte) {
-	if result := recall(id, reply); result != nil {
-		r.Reply(result.answer(true))
-		return
-	}
-	r.Fail(messages.Errorf(messages.CodeInternal, "the first result of this request_id cannot be read"))
-}
-
-// answerRepeat answers a request whose id was committed before, and reports
-// whether it was. The owner looks before it decides: what was right to do then may
-// be wrong now.
-func (d *deps) answerRepeat(r *Request, id messages.DisbursementID) (bool, error) {
-	if r.Stamped {
-		return false, nil
-	}
-	first, ok, err := d.store.Request(r.ID)
-	if err != nil || !ok {
-		return false, err
-	}
-	if first.PayloadHash != r.Hash {
-		r.Fail(requestIDConflict())
-		return true, nil
-	}
-	repeat(r, id, first.Reply)
-	return true, nil
-}
-
-// unmet names the lowest of a record's dependencies that is not final, 0 if all are.
-func (d *deps) unmet(ids []messages.DisbursementID) (messages.DisbursementID, error) {
-	for _, id := range ids {
-		value, ok, err := d.store.Get(recordKey(id))
-		if err != nil {
-			return 0, err
-		}
-		if !ok || messages.State(value.Tag) != messages.Finalized {
-			return id, nil
-		}
-	}
-	return 0, nil
-}
-
-func notFound(id messages.DisbursementID) *messages.Error {
-	return messages.Errorf(messages.CodeNotFound, "there is no disbursement %d", id)
+	d := transition(r.id, move)
+	d.due = true
+	return d, nil
 }

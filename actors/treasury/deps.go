@@ -2,58 +2,63 @@ package treasury
 
 import (
 	"log/slog"
-	"sync/atomic"
-	"time"
 
-	"github.com/the-block/bursar/actors"
+	"github.com/the-block/bursar/actors/durable"
 	"github.com/the-block/bursar/actors/treasury/disbursement"
 	"github.com/the-block/bursar/messages"
 )
 
 // deps are the collaborators that all actors of the treasury share.
 type deps struct {
-	cfg     Config
-	store   Store
-	model   *Model
-	journal Journal
-	fences  *fences
-	pace    *pace
-	stats   *Stats
-	log     *slog.Logger
-	// wall, if not nil, is what this node's clock shows: ByHand's.
-	wall func() time.Time
-	// addresses are where executor and shards are found; they change when the
-	// treasury's supervisor itself restarts.
-	addresses *atomic.Pointer[addresses]
+	cfg   Config
+	host  *durable.Host
+	model *Model
+	pace  *pace
+	stats *Stats
+	log   *slog.Logger
 }
 
-// addresses are the treasury's actors below its supervisor.
-type addresses struct {
-	executor actors.Ref
-	shards   []actors.Ref
+// seat gives the right to write for a shard.
+func (d *deps) seat(shard messages.ShardID) durable.Seat {
+	return durable.Seat{Host: d.host, Shard: shard}
 }
 
 // now gathers what a step that opens no window is stamped with: its epoch may lag.
 func (d *deps) now() disbursement.Facts {
-	return disbursement.Facts{Epoch: d.model.Epoch(), Now: uint64(d.time().Unix()), Node: d.cfg.Node}
-}
-
-// time is what this node's clock shows.
-func (d *deps) time() time.Time {
-	if d.wall != nil {
-		return d.wall()
-	}
-	return time.Now()
+	return disbursement.Facts{Epoch: d.model.Epoch(), Now: uint64(d.host.Wall().Unix()), Node: d.cfg.Node}
 }
 
 // facts gathers what rules ask for that does not depend on the record, as of the
 // newest entry this node has applied: whoever lost a race decides anew from it.
 func (d *deps) facts() (disbursement.Facts, error) {
 	facts := d.now()
-	epoch, err := d.store.Counter(CounterEpoch)
+	epoch, err := d.host.Store.Counter(CounterEpoch)
 	if err != nil {
 		return facts, err
 	}
 	facts.Epoch = messages.Epoch(epoch)
 	return facts, nil
+}
+
+// load reads one record; ok is false if there is none.
+func (d *deps) load(id messages.DisbursementID) (s stored, ok bool, err error) {
+	return load(d.host.Store, id)
+}
+
+// unmet names the lowest of a record's dependencies that is not final, 0 if all are.
+func (d *deps) unmet(ids []messages.DisbursementID) (messages.DisbursementID, error) {
+	for _, id := range ids {
+		value, ok, err := d.host.Store.Get(recordKey(id))
+		if err != nil {
+			return 0, err
+		}
+		if !ok || messages.State(value.Tag) != messages.Finalized {
+			return id, nil
+		}
+	}
+	return 0, nil
+}
+
+func notFound(id messages.DisbursementID) *messages.Error {
+	return messages.Errorf(messages.CodeNotFound, "there is no disbursement %d", id)
 }

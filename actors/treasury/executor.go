@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/the-block/bursar/actors"
+	"github.com/the-block/bursar/actors/durable"
 	"github.com/the-block/bursar/actors/treasury/disbursement"
 	"github.com/the-block/bursar/messages"
 	"github.com/the-block/bursar/persistence"
@@ -21,9 +21,8 @@ import (
 // and decides about them anew from what the Store says.
 type executor struct {
 	deps
-	fence messages.Fence // 0 on standby
-
-	proposer[executorWork]
+	durable.Singleton
+	durable.Proposer[executorWork]
 	breaker *breaker.Breaker
 	paying  map[messages.DisbursementID]*payment
 	// chain holds the payments that were in flight at the last look at the Store, in
@@ -38,18 +37,22 @@ type executor struct {
 	callers  callers
 	outside  *outside // nil pays in the cluster's own accounts
 
-	resting  bool // a rested is on its way
-	backoff  backoff
-	blamed   bool // the breaker was told of the batch in hand
-	expiring bool // an expire is on its way
-	// judge, if not nil, is told in the runtime's place how calls to the submitter end.
-	judge func(token breaker.Token, ok bool)
+	rest   durable.Rest
+	blamed bool // the breaker was told of the batch in hand
+}
+
+func newExecutor(d deps) *executor {
+	return &executor{
+		deps: d, Singleton: durable.Singleton{Seat: d.seat(d.cfg.ExecutorShard())},
+		paying: make(map[messages.DisbursementID]*payment), unfunded: newUnfunded(), callers: newCallers(),
+		outside: newOutside(d.cfg.Outside),
+	}
 }
 
 // executorWork is what the executor waits for: the outcome of one proposal.
 type executorWork interface {
-	finish(x *executor, ctx *actors.Context, o persistence.Outcome) error
-	abandon(x *executor)
+	conclude(x *executor, ctx durable.Context, o persistence.Outcome) error
+	fail(x *executor)
 }
 
 const (
@@ -62,47 +65,33 @@ const (
 	holdMax = time.Second
 )
 
-// Start implements actors.Starter.
-func (x *executor) Start(ctx *actors.Context) error {
+// Start implements durable.Actor.
+func (x *executor) Start(ctx durable.Context) error {
 	x.breaker = ctx.Breaker()
 	x.stats.breaker.Store(x.breaker)
-	x.proposer = newProposer[executorWork](&x.deps, ctx.Self())
-	x.paying = make(map[messages.DisbursementID]*payment)
-	x.unfunded = newUnfunded()
-	x.callers = newCallers()
-	x.outside = newOutside(x.cfg.Outside)
-	return x.activate(ctx)
+	x.Attach(x.Host, ctx.Self())
+	return x.followFence(ctx)
 }
 
-// Stop implements actors.Stopper.
-func (x *executor) Stop(*actors.Context) {
-	x.abandon()
-	x.outside.stop()
-}
+// Stop implements durable.Stopper.
+func (x *executor) Stop() { x.outside.stop() }
 
-// abandon lets go of everything. What was proposed may still commit; what did not is
-// found again by the next incarnation.
-func (x *executor) abandon() {
-	for id := range x.callers.byID {
+// FailPending implements durable.Actor. What was proposed may still commit; what was not
+// is found again by the next incarnation.
+func (x *executor) FailPending() {
+	for _, id := range x.callers.ids() {
 		x.failWaiting(id)
 	}
-	for _, work := range x.open {
-		work.abandon(x)
-	}
-	clear(x.open)
+	x.FailProposed(func(work executorWork) { work.fail(x) })
 	x.outside.forget(x)
 	x.releaseAll()
 }
 
-// Drained implements actors.Drainer.
-func (x *executor) Drained() bool { return len(x.open) == 0 }
+// Drained implements durable.Actor.
+func (x *executor) Drained() bool { return x.InFlight() == 0 }
 
-// Receive implements actors.Actor.
-func (x *executor) Receive(ctx *actors.Context, msg any) error {
-	return guarded(func() error { return x.receive(ctx, msg) }, x.abandon)
-}
-
-func (x *executor) receive(ctx *actors.Context, msg any) error {
+// Receive implements durable.Actor.
+func (x *executor) Receive(ctx durable.Context, msg any) error {
 	if err := x.handle(ctx, msg); err != nil {
 		return err
 	}
@@ -113,23 +102,23 @@ func (x *executor) receive(ctx *actors.Context, msg any) error {
 	return nil
 }
 
-func (x *executor) handle(ctx *actors.Context, msg any) error {
+func (x *executor) handle(ctx durable.Context, msg any) error {
 	switch msg := msg.(type) {
-	case outcomes:
+	case durable.Outcomes:
 		x.blamed = false
-		err := x.settle(msg, func(work executorWork, o persistence.Outcome) error {
-			return work.finish(x, ctx, o)
+		err := x.ApplyOutcomes(msg, func(work executorWork, o persistence.Outcome) error {
+			return work.conclude(x, ctx, o)
 		})
 		if err != nil {
 			return err
 		}
-		return x.activate(ctx) // one of them may have told of a newer fence
-	case activate:
-		return x.activate(ctx)
-	case wake:
+		return x.followFence(ctx) // one of them may have told of a newer one
+	case durable.Activate:
+		return x.followFence(ctx)
+	case durable.Wake:
 		return x.pay(ctx)
-	case rested:
-		x.resting = false
+	case durable.Rested:
+		x.rest.End()
 		return x.pay(ctx)
 	case answered:
 		if err := x.outside.answered(x, ctx, msg); err != nil {
@@ -140,23 +129,18 @@ func (x *executor) handle(ctx *actors.Context, msg any) error {
 		return x.execute(ctx, msg)
 	case *SkipIntent:
 		return x.skip(ctx, msg)
-	case expire:
-		x.expire(ctx)
-		return nil
 	default:
 		return fmt.Errorf("executor: unknown message %T", msg)
 	}
 }
 
-// activate follows the executor's fence. Under a new one it takes up the work from
-// what the Store says; what it knew may be out of date. Without one it hands over.
-func (x *executor) activate(ctx *actors.Context) error {
-	fence := x.fences.of(x.cfg.ExecutorShard())
-	if fence == x.fence {
+// followFence takes up the work under a new fence from what the Store says; what the
+// executor knew may be out of date. Without one it hands over.
+func (x *executor) followFence(ctx durable.Context) error {
+	if !x.FenceChanged() {
 		return x.pay(ctx)
 	}
-	x.fence = fence
-	if fence == 0 {
+	if !x.Active() {
 		x.handOver()
 		return nil
 	}
@@ -176,12 +160,12 @@ func (x *executor) activate(ctx *actors.Context) error {
 // handOver lets go of what the next owner takes up. The payments in flight are still
 // settled; callers who wait for others are sent away.
 func (x *executor) handOver() {
-	for id := range x.callers.byID {
+	for _, id := range x.callers.ids() {
 		switch {
 		case x.outside.holds(id):
-			x.callers.fail(id, outcomeUnknown())
+			x.callers.fail(id, durable.OutcomeUnknown())
 		case x.paying[id] == nil:
-			x.callers.fail(id, notOwner(x.cfg.ExecutorShard()))
+			x.callers.fail(id, durable.NotOwner(x.Shard))
 		}
 	}
 	x.outside.forget(x)
@@ -191,15 +175,15 @@ func (x *executor) handOver() {
 // readNonce takes the watermark from the Store: nothing of ours is in flight that
 // could still commit under this fence.
 func (x *executor) readNonce() error {
-	watermark, err := x.store.Counter(x.cfg.nonceCounter())
+	watermark, err := x.Store.Counter(x.cfg.nonceCounter())
 	x.nonce, x.broken = uint64(watermark), false
 	x.chain, x.reserved = nil, 0
 	return err
 }
 
 // pay proposes payments until nothing is payable, or enough is in flight.
-func (x *executor) pay(ctx *actors.Context) error {
-	if x.fence == 0 || x.resting {
+func (x *executor) pay(ctx durable.Context) error {
+	if !x.Active() || x.rest.Resting() {
 		return nil
 	}
 	if x.broken && x.outside != nil {
@@ -213,20 +197,20 @@ func (x *executor) pay(ctx *actors.Context) error {
 			return err
 		}
 	}
-	begun := time.Now()
-	defer func() { x.stats.tick.observe(time.Since(begun)) }()
+	begun := x.Steady()
+	defer func() { x.stats.tick.observe(x.Since(begun)) }()
 	if err := x.releaseFunded(); err != nil {
 		return err
 	}
-	for turn := 0; x.room() > 0 && !x.broken && !x.resting; turn++ {
+	for turn := 0; x.room() > 0 && !x.broken && !x.rest.Resting(); turn++ {
 		if turn == turnMax {
-			return ctx.Self().TellInternal(wake{})
+			return ctx.Self().TellInternal(durable.Wake{})
 		}
 		due, ok := x.model.TakePayable()
 		if !ok {
 			return nil
 		}
-		err := guarded(func() error { return x.start(ctx, due) }, func() { x.model.PutPayable(due) })
+		err := durable.Guard(func() error { return x.start(ctx, due) }, func() { x.model.PutPayable(due) })
 		if err != nil {
 			return err
 		}
@@ -239,7 +223,7 @@ func (x *executor) room() int {
 	if x.outside != nil {
 		return x.outside.room(x)
 	}
-	return inFlightMax - len(x.open)
+	return inFlightMax - x.InFlight()
 }
 
 // under reports whether a payment is on its way.
@@ -257,11 +241,11 @@ func (x *executor) funds() (disbursement.Facts, error) {
 	if err != nil {
 		return facts, err
 	}
-	treasury, err := x.store.Counter(CounterTreasury)
+	treasury, err := x.Store.Counter(CounterTreasury)
 	if err != nil {
 		return facts, err
 	}
-	watermark, err := x.store.Counter(x.cfg.nonceCounter())
+	watermark, err := x.Store.Counter(x.cfg.nonceCounter())
 	if err != nil {
 		return facts, err
 	}
@@ -297,24 +281,9 @@ func (x *executor) releaseAll() {
 	x.unfunded = newUnfunded()
 }
 
-// speaks is the fence under which the executor writes.
-func (x *executor) speaks() persistence.ShardFence {
-	return persistence.ShardFence{Shard: x.cfg.ExecutorShard(), Fence: x.fence}
-}
-
-// rest makes the executor pause for a while.
-func (x *executor) rest(ctx *actors.Context, d time.Duration) {
-	if !x.resting {
-		x.resting = true
-		ctx.After(d, rested{})
-	}
-}
-
-// outcome reports to the breaker how a call to the submitter ended.
-func (x *executor) outcome(ctx *actors.Context, token breaker.Token, ok bool) {
-	if x.judge != nil {
-		x.judge(token, ok)
-		return
-	}
-	ctx.Outcome(token, ok)
+// moveTxn is moveTxn under the executor's fence.
+func (x *executor) moveTxn(writes ...recordWrite) *persistence.Txn {
+	txn := moveTxn(writes...)
+	txn.Fences = []persistence.ShardFence{x.Held()}
+	return txn
 }

@@ -1,21 +1,8 @@
 package treasury
 
 import (
-	"context"
-
 	"github.com/the-block/bursar/messages"
 )
-
-// Steps is Follow by hand: each call carries what was committed since into the model.
-func (t *Treasury) Steps(ctx context.Context) func() error {
-	f := &follower{t: t}
-	next := f.rebuild
-	return func() error {
-		step := next
-		next = f.catchUp
-		return step(ctx)
-	}
-}
 
 // Queued counts the entries of all queues of work, those that are out of date included.
 func (m *Model) Queued() int {

@@ -3,6 +3,7 @@ package treasury
 import (
 	"hash/fnv"
 
+	"github.com/the-block/bursar/actors/durable"
 	"github.com/the-block/bursar/actors/graph"
 	"github.com/the-block/bursar/actors/treasury/disbursement"
 	"github.com/the-block/bursar/messages"
@@ -51,15 +52,15 @@ const listBytesMax = messages.ReplyMax - 1<<10
 // List answers disbursements, newest first. It examines at most 10,000 records: a
 // page may be short, or empty, and still have a next one.
 func (t *Treasury) List(p *messages.DisbursementsParams) (*messages.DisbursementsResult, *messages.Error) {
-	result := &messages.DisbursementsResult{AppliedIndex: t.projection.Applied()}
-	numbers, next := t.projection.Select(selection(p))
+	result := &messages.DisbursementsResult{AppliedIndex: t.host.Store.Applied()}
+	numbers, next := t.host.Store.Select(selection(p))
 	var packed []byte
 	size := 0
 	for i, number := range numbers {
 		id := messages.DisbursementID(number)
-		s, ok, err := load(t.store, id)
+		s, ok, err := t.load(id)
 		if err != nil {
-			return nil, errorOf(err)
+			return nil, durable.ErrorOf(err)
 		}
 		if !ok || !matches(p, &s.record) {
 			continue
@@ -135,7 +136,7 @@ func matches(p *messages.DisbursementsParams, r *disbursement.Record) bool {
 // Balance answers balance.
 func (t *Treasury) Balance() (*messages.BalanceResult, *messages.Error) {
 	result := &messages.BalanceResult{}
-	err := t.projection.View(func(v *persistence.View) error {
+	err := t.host.Store.View(func(v *persistence.View) error {
 		result.Balance = messages.Amount(v.Counter(CounterTreasury))
 		result.AppliedIndex = v.Applied()
 		for _, row := range v.History(CounterTreasury, 0, 1) {
@@ -146,7 +147,7 @@ func (t *Treasury) Balance() (*messages.BalanceResult, *messages.Error) {
 		return nil
 	})
 	if err != nil {
-		return nil, errorOf(err)
+		return nil, durable.ErrorOf(err)
 	}
 	return result, nil
 }
@@ -154,12 +155,12 @@ func (t *Treasury) Balance() (*messages.BalanceResult, *messages.Error) {
 // Executor answers executor.
 func (t *Treasury) Executor() (*messages.ExecutorResult, *messages.Error) {
 	result := &messages.ExecutorResult{}
-	err := t.projection.View(func(v *persistence.View) error {
+	err := t.host.Store.View(func(v *persistence.View) error {
 		result.ExecutorStatus, result.AppliedIndex = t.executorStatus(v), v.Applied()
 		return nil
 	})
 	if err != nil {
-		return nil, errorOf(err)
+		return nil, durable.ErrorOf(err)
 	}
 	return result, nil
 }

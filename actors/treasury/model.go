@@ -20,31 +20,31 @@ import (
 // back by PutDue and PutPayable, or by itself when the record changes.
 type Model struct {
 	shards int
-	// epoch is the picture's, for those who want nothing else.
+	// epoch is the index's, for those who want nothing else.
 	epoch atomic.Uint64
 
 	mu sync.RWMutex
-	*picture
+	*index
 	// moved is closed at the next advance; nil while nobody waits for it.
 	moved chan struct{}
 }
 
 // NewModel makes the model of an empty Store.
 func NewModel(shards int) *Model {
-	return &Model{shards: shards, picture: newPicture(shards)}
+	return &Model{shards: shards, index: newIndex(shards)}
 }
 
-// replace gives the model another picture. All work that the old one had handed out
+// replace gives the model another index. All work that the old one had handed out
 // is in the new one too: whoever took it reads the record before he acts on it.
-func (m *Model) replace(p *picture) wakes {
+func (m *Model) replace(x *index) wakes {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.picture = p
+	m.index = x
 	m.announce()
-	w := wakes{executor: p.payable.Len() > 0}
-	for shard := range p.due {
+	w := wakes{executor: x.payable.Len() > 0}
+	for shard := range x.due {
 		id := messages.ShardID(shard)
-		if p.isDue(id) || len(p.graph.FailingIn(id, 0, 1)) > 0 {
+		if x.isDue(id) || len(x.graph.FailingIn(id, 0, 1)) > 0 {
 			w.shard(id)
 		}
 	}
@@ -57,7 +57,7 @@ func (m *Model) advance(index uint64, changes []persistence.Change, now time.Tim
 	defer m.mu.Unlock()
 	w := wakes{now: now}
 	for i := range changes {
-		if err := m.picture.change(&changes[i], &w); err != nil {
+		if err := m.index.change(&changes[i], &w); err != nil {
 			return w, fmt.Errorf("advance the read model to %d: %w", index, err)
 		}
 	}
@@ -68,7 +68,7 @@ func (m *Model) advance(index uint64, changes []persistence.Change, now time.Tim
 
 // announce wakes those who wait for an index.
 func (m *Model) announce() {
-	m.epoch.Store(uint64(m.picture.epoch))
+	m.epoch.Store(uint64(m.index.epoch))
 	if m.moved != nil {
 		close(m.moved)
 		m.moved = nil
@@ -102,7 +102,7 @@ func (m *Model) Wait(ctx context.Context, index uint64) error {
 func (m *Model) Swept(shard messages.ShardID) bool {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
-	return !m.picture.isDue(shard) && len(m.graph.FailingIn(shard, 0, 1)) == 0
+	return !m.index.isDue(shard) && len(m.graph.FailingIn(shard, 0, 1)) == 0
 }
 
 // TakeDue removes up to limit disbursements of a shard from the due index whose
@@ -110,7 +110,7 @@ func (m *Model) Swept(shard messages.ShardID) bool {
 func (m *Model) TakeDue(shard messages.ShardID, limit int) ([]messages.DisbursementID, messages.Epoch) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.picture.takeDue(shard, limit), m.picture.epoch
+	return m.index.takeDue(shard, limit), m.index.epoch
 }
 
 // PutDue gives back what TakeDue handed out and was not done.
@@ -118,7 +118,7 @@ func (m *Model) PutDue(shard messages.ShardID, ids []messages.DisbursementID) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, id := range ids {
-		m.picture.putDue(shard, dueEntry{m.picture.epoch, id})
+		m.index.putDue(shard, dueEntry{m.index.epoch, id})
 	}
 }
 
@@ -134,14 +134,14 @@ func (m *Model) Failing(shard messages.ShardID, after messages.DisbursementID, l
 func (m *Model) TakePayable() (Payable, bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.picture.takePayable()
+	return m.index.takePayable()
 }
 
 // PutPayable gives back what TakePayable handed out and was not paid.
 func (m *Model) PutPayable(p Payable) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.picture.putPayable(p)
+	m.index.putPayable(p)
 }
 
 // Epoch is the treasury's clock as far as this node has followed it.

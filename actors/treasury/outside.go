@@ -2,11 +2,10 @@ package treasury
 
 import (
 	"context"
-	"math/rand/v2"
 	"sync"
 	"time"
 
-	"github.com/the-block/bursar/actors"
+	"github.com/the-block/bursar/actors/durable"
 	"github.com/the-block/bursar/actors/treasury/disbursement"
 	"github.com/the-block/bursar/actors/treasury/payout"
 	"github.com/the-block/bursar/messages"
@@ -29,6 +28,18 @@ type Chain interface {
 type Outside struct {
 	Chain  Chain
 	Signer *payout.Signer
+	// Start, if not nil, asks in place of Chain.Ask and returns at once: answer is called
+	// once, from any goroutine. It is for who has no goroutine to ask on.
+	Start func(ctx context.Context, questions []payout.Question, answer func([]payout.Answer))
+}
+
+// start asks on a goroutine of its own, or as Start says.
+func (o *Outside) start(ctx context.Context, questions []payout.Question, answer func([]payout.Answer)) {
+	if o.Start != nil {
+		o.Start(ctx, questions, answer)
+		return
+	}
+	go func() { answer(o.Chain.Ask(ctx, questions)) }()
 }
 
 // outside is the executor's side of an outside chain; nil is the embedded ledger.
@@ -53,7 +64,7 @@ type outside struct {
 	staged         map[messages.DisbursementID]*payment
 	call           *call // nil while the chain is asked nothing
 	calls          sync.WaitGroup
-	timer          *actors.Timer // wakes the executor when there is something to ask again
+	timer          durable.Timer // wakes the executor when there is something to ask again
 }
 
 // call is a round of questions on its way. To the breaker it is one call, which ends as
@@ -107,21 +118,21 @@ func (s *outside) room(x *executor) int {
 
 // resume draws a line once nothing is on its way any more. The window is filled when
 // it is drawn.
-func (s *outside) resume(x *executor, ctx *actors.Context) error {
+func (s *outside) resume(x *executor, ctx durable.Context) error {
 	if len(x.paying) > 0 || s.recording > 0 || s.drawing || s.call != nil {
 		return nil
 	}
 	s.drawn = false
-	line, err := x.store.Counter(CounterLine)
+	line, err := x.Store.Counter(CounterLine)
 	if err != nil {
 		return err
 	}
 	txn := &persistence.Txn{
-		Fences: []persistence.ShardFence{x.speaks()},
+		Fences: []persistence.ShardFence{x.Held()},
 		Adds:   []persistence.Add{{Counter: CounterLine, Delta: 1, Min: line + 1, Max: line + 1}},
 	}
-	if err := x.propose(persistence.Proposal{Txn: txn}, &drawing{line: line + 1}); err != nil {
-		x.rest(ctx, x.backoff.next())
+	if err := x.Propose(persistence.Proposal{Txn: txn}, &drawing{line: line + 1}); err != nil {
+		x.rest.BackOff(ctx, x.Chance())
 		return nil
 	}
 	s.drawing = true
@@ -131,16 +142,16 @@ func (s *outside) resume(x *executor, ctx *actors.Context) error {
 // drawing is a line on its way through the log.
 type drawing struct{ line int64 }
 
-func (d *drawing) abandon(*executor) {}
+func (d *drawing) fail(*executor) {}
 
-func (d *drawing) finish(x *executor, ctx *actors.Context, o persistence.Outcome) error {
+func (d *drawing) conclude(x *executor, ctx durable.Context, o persistence.Outcome) error {
 	s := x.outside
 	s.drawing = false
 	switch {
-	case x.fence == 0 || x.fence != x.fences.of(x.cfg.ExecutorShard()):
+	case !x.Active() || !x.Current():
 		return nil // another owner's to draw, or to be drawn under the new fence
-	case o.Err != nil || o.Result.Status != persistence.Committed || x.store.Applied() < o.Result.Index:
-		x.rest(ctx, x.backoff.next()) // and draw another
+	case o.Err != nil || o.Result.Status != persistence.Committed || x.Store.Applied() < o.Result.Index:
+		x.rest.BackOff(ctx, x.Chance()) // and draw another
 		return nil
 	}
 	s.line = d.line
@@ -154,7 +165,7 @@ func (s *outside) fill(x *executor) error {
 	if err := x.readNonce(); err != nil {
 		return err
 	}
-	intents, err := readIntents(x.store)
+	intents, err := readIntents(x.Store)
 	if err != nil {
 		return err
 	}
@@ -163,16 +174,17 @@ func (s *outside) fill(x *executor) error {
 	for _, i := range intents {
 		s.window.Add(i, false)
 		if i.Kind != payout.Fill {
-			s.staged[i.ID] = &payment{Payable: Payable{i.ID, time.Now()}}
+			s.staged[i.ID] = &payment{Payable: Payable{i.ID, x.Steady()}}
+			x.callers.proposed(i.ID)
 		}
 	}
 	s.drawn = true
-	x.backoff.reset()
+	x.rest.Reset()
 	return nil
 }
 
 // readIntents reads the intents in flight, in the order of nonces.
-func readIntents(store Store) (intents []payout.Intent, err error) {
+func readIntents(store *persistence.Store) (intents []payout.Intent, err error) {
 	from, to := intentKey(1), persistence.TableEnd(TableIntents)
 	for {
 		rows := 0
@@ -209,11 +221,11 @@ func (s *outside) condition() persistence.Condition {
 
 // ask puts the next questions to the chain, if there are any and the breaker lets them
 // through.
-func (s *outside) ask(x *executor, ctx *actors.Context) {
-	if s == nil || !s.drawn || s.call != nil || x.broken || x.fence == 0 {
+func (s *outside) ask(x *executor, ctx durable.Context) {
+	if s == nil || !s.drawn || s.call != nil || x.broken || !x.Active() {
 		return
 	}
-	now := time.Now()
+	now := x.Steady()
 	c, wait := s.next(x, now)
 	if c == nil {
 		s.wake(ctx, wait)
@@ -221,10 +233,11 @@ func (s *outside) ask(x *executor, ctx *actors.Context) {
 	}
 	asking, cancel := context.WithCancel(context.Background())
 	c.cancel, s.call = cancel, c
-	self, chain := ctx.Self(), s.Chain
-	s.calls.Go(func() {
-		defer cancel()
-		answers := chain.Ask(asking, c.questions)
+	self := ctx.Self()
+	s.calls.Add(1)
+	s.start(asking, c.questions, func(answers []payout.Answer) {
+		defer s.calls.Done()
+		cancel()
 		_ = self.TellInternal(answered{c, answers})
 	})
 }
@@ -249,34 +262,34 @@ func (s *outside) next(x *executor, now time.Time) (c *call, wait time.Duration)
 }
 
 // wake makes the executor look again after d, or only when something happens.
-func (s *outside) wake(ctx *actors.Context, d time.Duration) {
+func (s *outside) wake(ctx durable.Context, d time.Duration) {
 	if s.timer != nil {
 		s.timer.Stop()
 		s.timer = nil
 	}
 	if d > 0 {
-		s.timer = ctx.After(d, wake{})
+		s.timer = ctx.After(d, durable.Wake{})
 	}
 }
 
 // answered takes the answers to a call. Those to a call that was cancelled say nothing.
-func (s *outside) answered(x *executor, ctx *actors.Context, msg answered) error {
+func (s *outside) answered(x *executor, ctx durable.Context, msg answered) error {
 	if s == nil || s.call != msg.call {
 		return nil
 	}
-	return s.decide(x, ctx, msg.answers, time.Now(), rand.Float64())
+	return s.decide(x, ctx, msg.answers, x.Steady(), x.Chance())
 }
 
 // decide lets the window decide about the answers to the call, and carries out what it
 // decided.
-func (s *outside) decide(x *executor, ctx *actors.Context, answers []payout.Answer, now time.Time, chance float64) error {
+func (s *outside) decide(x *executor, ctx durable.Context, answers []payout.Answer, now time.Time, chance float64) error {
 	c := s.call
 	s.call = nil
 	if clear := answers[0].Verdict != payout.Unclear; clear {
-		x.outcome(ctx, c.token, true)
+		ctx.Outcome(c.token, true)
 		x.stats.breakerSuccesses.Add(1)
 	} else {
-		x.outcome(ctx, c.token, false)
+		ctx.Outcome(c.token, false)
 		x.stats.breakerFailures.Add(1)
 		x.stats.executionError(messages.Errorf(messages.CodeUnavailable, "%s", answers[0].Reason), now)
 	}
@@ -300,13 +313,13 @@ func (s *outside) note(x *executor, i payout.Intent) error {
 	if txn == nil || err != nil {
 		return err
 	}
-	_ = x.propose(persistence.Proposal{Txn: txn}, noted{})
+	_ = x.Propose(persistence.Proposal{Txn: txn}, noted{})
 	return nil
 }
 
 // rewrite writes an intent that the Store still has under its nonce; nil if it has not.
 func (s *outside) rewrite(x *executor, i *payout.Intent) (*persistence.Txn, error) {
-	value, ok, err := x.store.Get(intentKey(i.Nonce))
+	value, ok, err := x.Store.Get(intentKey(i.Nonce))
 	if err != nil || !ok {
 		return nil, err
 	}
@@ -323,9 +336,9 @@ func (s *outside) rewrite(x *executor, i *payout.Intent) (*persistence.Txn, erro
 // noted is a note on its way through the log.
 type noted struct{}
 
-func (noted) abandon(*executor) {}
+func (noted) fail(*executor) {}
 
-func (noted) finish(*executor, *actors.Context, persistence.Outcome) error { return nil }
+func (noted) conclude(*executor, durable.Context, persistence.Outcome) error { return nil }
 
 // report tells readers where the window has paused.
 func (s *outside) report(x *executor) {

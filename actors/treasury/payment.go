@@ -3,9 +3,8 @@ package treasury
 import (
 	"context"
 	"errors"
-	"time"
 
-	"github.com/the-block/bursar/actors"
+	"github.com/the-block/bursar/actors/durable"
 	"github.com/the-block/bursar/actors/treasury/disbursement"
 	"github.com/the-block/bursar/messages"
 	"github.com/the-block/bursar/persistence"
@@ -24,11 +23,11 @@ type payment struct {
 }
 
 // start decides about one payment and proposes it.
-func (x *executor) start(ctx *actors.Context, due Payable) error {
+func (x *executor) start(ctx durable.Context, due Payable) error {
 	if x.under(due.ID) {
 		return nil
 	}
-	r, ok, err := load(x.store, due.ID)
+	r, ok, err := x.load(due.ID)
 	if err != nil || !ok {
 		return err
 	}
@@ -59,31 +58,31 @@ func (x *executor) start(ctx *actors.Context, due Payable) error {
 // txn pays: it needs the fence, the record as it was decided on, final
 // dependencies, the balance and the next nonce, or nothing of it happens.
 func (x *executor) txn(r stored, move disbursement.Move, p *payment) *persistence.Txn {
-	txn := moveTxn(x.speaks(), recordWrite{id: r.id, version: r.version, move: move})
+	txn := x.moveTxn(recordWrite{id: r.id, version: r.version, move: move})
 	txn.Conditions = append(txn.Conditions, finalized(r.record.Deps)...)
 	txn.Adds = append(txn.Adds, persistence.Add{
 		Counter: CounterNonce, Delta: 1, Min: int64(p.nonce), Max: int64(p.nonce),
 	})
 	if p.call != nil {
-		p.call.identify(txn, persistence.KeepRecent)
-		txn.Reply = executedResult(r.id).remember()
+		p.call.Remember(txn, transitionReply.Encode(executedResult(r.id)))
 	}
 	return txn
 }
 
 // submit hands a payment to the log, as work.
-func (x *executor) submit(ctx *actors.Context, work executorWork, p *payment, txn *persistence.Txn) {
-	if err := x.propose(persistence.Proposal{Txn: txn}, work); err != nil {
+func (x *executor) submit(ctx durable.Context, work executorWork, p *payment, txn *persistence.Txn) {
+	x.callers.proposed(p.ID)
+	if err := x.Propose(persistence.Proposal{Txn: txn}, work); err != nil {
 		x.breaker.Cancel(p.token)
-		x.callers.fail(p.ID, errorOf(err))
+		x.callers.fail(p.ID, durable.ErrorOf(err))
 		if errors.Is(err, persistence.ErrInvalid) || errors.Is(err, persistence.ErrTooLarge) {
 			// It will never be taken: it must not keep the payments behind it waiting.
-			x.stats.executionError(errorOf(err), time.Now())
+			x.stats.executionError(durable.ErrorOf(err), x.Steady())
 			x.log.ErrorContext(context.Background(), "a payment that the log cannot hold is passed over", "id", p.ID, "err", err)
 			return
 		}
 		x.model.PutPayable(p.Payable)
-		x.rest(ctx, x.backoff.next())
+		x.rest.BackOff(ctx, x.Chance())
 		return
 	}
 	x.nonce = p.nonce
@@ -97,46 +96,46 @@ func (x *executor) submit(ctx *actors.Context, work executorWork, p *payment, tx
 func (x *executor) refuse(p costly, refusal *messages.Error) {
 	if refusal.Code == messages.CodeInsufficientFunds {
 		x.unfunded.add(p)
-		x.stats.executionError(refusal, time.Now())
+		x.stats.executionError(refusal, x.Steady())
 	}
 	x.callers.fail(p.ID, refusal)
 }
 
 // hold keeps a payment back while the breaker lets nothing through.
-func (x *executor) hold(ctx *actors.Context, due Payable) {
+func (x *executor) hold(ctx durable.Context, due Payable) {
 	x.model.PutPayable(due)
 	refusal := x.circuitOpen()
-	x.stats.executionError(refusal, time.Now())
+	x.stats.executionError(refusal, x.Steady())
 	x.callers.fail(due.ID, refusal)
-	x.rest(ctx, min(x.breaker.RetryAfter(time.Now()), holdMax))
+	x.rest.Begin(ctx, min(x.breaker.RetryAfter(x.Steady()), holdMax))
 }
 
 func (x *executor) circuitOpen() *messages.Error {
 	return messages.Errorf(messages.CodeCircuitOpen, "the executor's circuit breaker is open").
-		With("retry_after_ms", x.breaker.RetryAfter(time.Now()).Milliseconds())
+		With("retry_after_ms", x.breaker.RetryAfter(x.Steady()).Milliseconds())
 }
 
-func (p *payment) abandon(x *executor) {
+func (p *payment) fail(x *executor) {
 	x.breaker.Cancel(p.token)
 	x.model.PutPayable(p.Payable)
 }
 
-// finish notes what a payment came to. One that did not commit is decided anew, after
+// conclude notes what a payment came to. One that did not commit is decided anew, after
 // those behind it have failed with it.
-func (p *payment) finish(x *executor, ctx *actors.Context, o persistence.Outcome) error {
+func (p *payment) conclude(x *executor, ctx durable.Context, o persistence.Outcome) error {
 	delete(x.paying, p.ID)
-	now := time.Now()
+	now := x.Steady()
 	if o.Err != nil {
 		x.broken = true
 		x.model.PutPayable(p.Payable)
-		x.stats.executionError(errorOf(o.Err), now)
-		x.callers.fail(p.ID, errorOf(o.Err))
+		x.stats.executionError(durable.ErrorOf(o.Err), now)
+		x.callers.fail(p.ID, durable.ErrorOf(o.Err))
 		x.failure(ctx, p.token, o.Err)
 		return nil
 	}
-	x.outcome(ctx, p.token, true)
+	ctx.Outcome(p.token, true)
 	x.stats.breakerSuccesses.Add(1)
-	x.backoff.reset()
+	x.rest.Reset()
 	if o.Result.Status == persistence.Committed {
 		x.stats.entered(messages.Executed, 1)
 		x.stats.lag.observe(now.Sub(p.Since))
@@ -147,30 +146,29 @@ func (p *payment) finish(x *executor, ctx *actors.Context, o persistence.Outcome
 	x.model.PutPayable(p.Payable)
 	switch o.Result.Status {
 	case persistence.Fenced:
-		x.callers.fail(p.ID, refusalOf(o))
+		x.callers.fail(p.ID, durable.RefusalOf(o))
 	case persistence.Duplicate: // the id that it carried was used for something else
-		repeat(&p.call.Request, p.ID, o.Result.Reply)
-		x.callers.remove(p.call)
+		durable.Repeat(p.call, o.Result.Reply)
+		x.callers.removeOne(p.call)
 	case persistence.Conflict:
-		p.call.Fail(requestIDConflict())
-		x.callers.remove(p.call)
+		p.call.Fail(durable.RequestIDConflict())
+		x.callers.removeOne(p.call)
 	case persistence.Refused, persistence.Committed:
 	}
+	x.callers.requeued(p.ID)
 	return nil
 }
 
 // failure notes that the submitter, here the log, did not say what became of a
 // payment. Deciding anew is safe: version and nonce let at most one commit. A batch
 // fails as a whole and counts as one failure; what was certainly not proposed is none.
-func (x *executor) failure(ctx *actors.Context, token breaker.Token, err error) {
+func (x *executor) failure(ctx durable.Context, token breaker.Token, err error) {
 	if errors.Is(err, persistence.ErrUnavailable) || x.blamed {
 		x.breaker.Cancel(token)
 	} else {
 		x.blamed = true
 		x.stats.breakerFailures.Add(1)
-		x.outcome(ctx, token, false)
+		ctx.Outcome(token, false)
 	}
-	if !x.resting {
-		x.rest(ctx, x.backoff.next())
-	}
+	x.rest.BackOff(ctx, x.Chance())
 }

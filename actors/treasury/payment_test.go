@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/the-block/bursar/actors"
+	"github.com/the-block/bursar/actors/durable"
 	"github.com/the-block/bursar/actors/treasury"
 	"github.com/the-block/bursar/actors/treasury/disbursement"
 	"github.com/the-block/bursar/messages"
@@ -75,7 +76,7 @@ func TestACallerIsNotRefusedForFundsThatAreThere(t *testing.T) {
 		w.log.set(func(l *memoryLog) { l.delay, l.held = 50*time.Millisecond, false })
 		result[*messages.EpochResult](epoch)
 		for i := range 60 { // before, while and after it is paid
-			w.execute(second, func(r *treasury.Request) { r.ID = fmt.Sprint("try-", i) })
+			w.execute(second, func(r *durable.Request) { r.ID = fmt.Sprint("try-", i) })
 			time.Sleep(2 * time.Millisecond)
 		}
 		if got := w.Stats().InsufficientFunds(); got != 0 {

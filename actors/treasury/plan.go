@@ -4,7 +4,7 @@ import (
 	"errors"
 	"slices"
 
-	"github.com/the-block/bursar/actors"
+	"github.com/the-block/bursar/actors/durable"
 	"github.com/the-block/bursar/actors/graph"
 	"github.com/the-block/bursar/actors/treasury/disbursement"
 	"github.com/the-block/bursar/messages"
@@ -13,7 +13,7 @@ import (
 
 // Plan asks for several disbursements, all or none.
 type Plan struct {
-	Request
+	durable.Request
 	Items []messages.PlanItem
 
 	deps      []messages.DisbursementID // that existed before, distinct
@@ -60,9 +60,7 @@ func planRefusal(err error) *messages.Error {
 	return messages.Errorf(messages.CodeValidationFailed, "%v", err)
 }
 
-func (r *Plan) request() *Request { return &r.Request }
-
-func (r *Plan) abandon(*shard) { r.Fail(outcomeUnknown()) }
+func (r *Plan) fail(*shard) { r.Fail(durable.OutcomeUnknown()) }
 
 func (r *Plan) txn(s *shard) (*persistence.Txn, *messages.Error) {
 	deps, after, refusal := JudgePlan(r.Items)
@@ -72,7 +70,7 @@ func (r *Plan) txn(s *shard) (*persistence.Txn, *messages.Error) {
 	}
 	facts, err := s.facts()
 	if err != nil {
-		return nil, errorOf(err)
+		return nil, durable.ErrorOf(err)
 	}
 	r.createdAt = facts.Now
 	txn := &persistence.Txn{Appends: make([]persistence.Append, len(r.Items))}
@@ -85,7 +83,7 @@ func (r *Plan) txn(s *shard) (*persistence.Txn, *messages.Error) {
 	for _, dep := range r.deps {
 		txn.Conditions = append(txn.Conditions, liveDependency(dep))
 	}
-	r.identify(txn, persistence.KeepForever)
+	r.Identify(txn, persistence.KeepForever)
 	return txn, nil
 }
 
@@ -108,8 +106,8 @@ func appendItem(
 	}
 }
 
-func (r *Plan) settle(s *shard, _ *actors.Context, o persistence.Outcome) {
-	if refusal := refusalOf(o); refusal != nil {
+func (r *Plan) conclude(s *shard, _ durable.Context, o persistence.Outcome) {
+	if refusal := durable.RefusalOf(o); refusal != nil {
 		r.Fail(refusal)
 		return
 	}
@@ -118,7 +116,7 @@ func (r *Plan) settle(s *shard, _ *actors.Context, o persistence.Outcome) {
 		s.stats.entered(messages.Draft, uint64(len(r.Items)))
 		r.Reply(r.result(o.Result.First, r.createdAt, false))
 	case persistence.Duplicate:
-		first, ok, err := load(s.store, messages.DisbursementID(o.Result.First))
+		first, ok, err := s.load(messages.DisbursementID(o.Result.First))
 		if err != nil || !ok {
 			r.Fail(messages.Errorf(messages.CodeInternal, "the first result of this request_id cannot be read: %v", err))
 			return

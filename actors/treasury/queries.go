@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/the-block/bursar/actors/durable"
 	"github.com/the-block/bursar/actors/graph"
 	"github.com/the-block/bursar/actors/treasury/disbursement"
 	"github.com/the-block/bursar/messages"
@@ -48,20 +49,20 @@ func (t *Treasury) find(id messages.DisbursementID) (disbursement.Record, uint64
 	var value persistence.Value
 	var index uint64
 	found := false
-	err := t.projection.View(func(v *persistence.View) error {
+	err := t.host.Store.View(func(v *persistence.View) error {
 		index = v.Applied()
 		value, found = v.Get(recordKey(id))
 		return nil
 	})
 	switch {
 	case err != nil:
-		return disbursement.Record{}, 0, errorOf(err)
+		return disbursement.Record{}, 0, durable.ErrorOf(err)
 	case !found:
 		return disbursement.Record{}, 0, notFound(id)
 	}
 	record, err := disbursement.DecodeRecord(value.Data)
 	if err != nil {
-		return disbursement.Record{}, 0, errorOf(fmt.Errorf("disbursement %d: %w", id, err))
+		return disbursement.Record{}, 0, durable.ErrorOf(fmt.Errorf("disbursement %d: %w", id, err))
 	}
 	return record, index, nil
 }
@@ -112,7 +113,7 @@ func statusOf(r *disbursement.Record) messages.Status {
 // History answers balance_history, newest first.
 func (t *Treasury) History(page messages.Page) (*messages.BalanceHistoryResult, *messages.Error) {
 	result := &messages.BalanceHistoryResult{}
-	err := t.projection.View(func(v *persistence.View) error {
+	err := t.host.Store.View(func(v *persistence.View) error {
 		rows := v.History(CounterTreasury, uint64(page.Cursor), int(page.Limit))
 		for _, row := range rows {
 			result.Snapshots = append(result.Snapshots, snapshotOf(row))
@@ -125,7 +126,7 @@ func (t *Treasury) History(page messages.Page) (*messages.BalanceHistoryResult, 
 		return nil
 	})
 	if err != nil {
-		return nil, errorOf(err)
+		return nil, durable.ErrorOf(err)
 	}
 	return result, nil
 }
@@ -150,13 +151,13 @@ func (t *Treasury) Account(account string) (*messages.AccountResult, *messages.E
 		return nil, messages.Errorf(messages.CodeValidationFailed,
 			"account must have 1 to %d bytes", disbursement.DestinationBytesMax)
 	}
-	err := t.projection.View(func(v *persistence.View) error {
+	err := t.host.Store.View(func(v *persistence.View) error {
 		result.Balance = messages.Amount(v.Counter(CounterAccount(account)))
 		result.AppliedIndex = v.Applied()
 		return nil
 	})
 	if err != nil {
-		return nil, errorOf(err)
+		return nil, durable.ErrorOf(err)
 	}
 	return result, nil
 }
@@ -279,7 +280,7 @@ func (t *Treasury) CheckPlan(items []messages.PlanItem) (*messages.CheckPlanResu
 	all := slices.Concat(deps...)
 	slices.Sort(all)
 	for _, id := range slices.Compact(all) {
-		value, ok, err := t.store.Get(recordKey(id))
+		value, ok, err := t.host.Store.Get(recordKey(id))
 		if err != nil || !ok || messages.State(value.Tag) == messages.RolledBack {
 			return nil, t.deadDependency(id)
 		}
@@ -289,9 +290,9 @@ func (t *Treasury) CheckPlan(items []messages.PlanItem) (*messages.CheckPlanResu
 
 // Epoch answers epoch.get.
 func (t *Treasury) Epoch() (*messages.EpochResult, *messages.Error) {
-	books, err := readBooks(t.projection)
+	books, err := readBooks(t.host.Store)
 	if err != nil {
-		return nil, errorOf(err)
+		return nil, durable.ErrorOf(err)
 	}
 	return &messages.EpochResult{Epoch: books.epoch, AppliedIndex: books.index}, nil
 }

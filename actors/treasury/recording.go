@@ -3,7 +3,7 @@ package treasury
 import (
 	"time"
 
-	"github.com/the-block/bursar/actors"
+	"github.com/the-block/bursar/actors/durable"
 	"github.com/the-block/bursar/actors/treasury/disbursement"
 	"github.com/the-block/bursar/actors/treasury/payout"
 	"github.com/the-block/bursar/messages"
@@ -28,11 +28,11 @@ type recording struct {
 const fillTries = 16
 
 // carry proposes what the window decided.
-func (s *outside) carry(x *executor, ctx *actors.Context, d payout.Decision) error {
+func (s *outside) carry(x *executor, ctx durable.Context, d payout.Decision) error {
 	return s.propose(x, ctx, &recording{Decision: d})
 }
 
-func (s *outside) propose(x *executor, ctx *actors.Context, w *recording) error {
+func (s *outside) propose(x *executor, ctx durable.Context, w *recording) error {
 	var txn *persistence.Txn
 	var err error
 	switch w.Do {
@@ -58,15 +58,15 @@ func (s *outside) propose(x *executor, ctx *actors.Context, w *recording) error 
 	if txn == nil {
 		err = errStale
 	} else {
-		err = x.propose(persistence.Proposal{Txn: txn}, w)
+		err = x.Propose(persistence.Proposal{Txn: txn}, w)
 	}
 	if err != nil {
 		if w.skip != nil {
-			w.skip.Fail(errorOf(err))
+			w.skip.Fail(durable.ErrorOf(err))
 		}
-		w.abandon(x)
+		w.fail(x)
 		x.broken = true
-		x.rest(ctx, x.backoff.next())
+		x.rest.BackOff(ctx, x.Chance())
 		return nil
 	}
 	s.recording++
@@ -79,7 +79,7 @@ var errStale = messages.Errorf(messages.CodeUnavailable, "not done: the intent h
 // txn is an empty Txn about an intent that is still what it was.
 func (s *outside) txn(x *executor, w *recording) *persistence.Txn {
 	return &persistence.Txn{
-		Fences: []persistence.ShardFence{x.speaks()},
+		Fences: []persistence.ShardFence{x.Held()},
 		Conditions: []persistence.Condition{
 			s.condition(), persistence.TagIn(intentKey(w.Intent.Nonce), byte(w.Intent.Kind)),
 		},
@@ -92,7 +92,7 @@ func (s *outside) move(
 	x *executor, w *recording,
 	rule func(disbursement.Record, disbursement.Facts) (disbursement.Move, *messages.Error),
 ) (*persistence.Txn, error) {
-	r, ok, err := load(x.store, w.Intent.ID)
+	r, ok, err := x.load(w.Intent.ID)
 	if err != nil || !ok {
 		return nil, err
 	}
@@ -120,8 +120,7 @@ func (s *outside) executeTxn(x *executor, w *recording) (*persistence.Txn, error
 	}
 	txn.Deletes = []persistence.Key{intentKey(w.Intent.Nonce)}
 	if w.call = x.callers.first(w.Intent.ID); w.call != nil {
-		w.call.identify(txn, persistence.KeepRecent)
-		txn.Reply = executedResult(w.Intent.ID).remember()
+		w.call.Remember(txn, transitionReply.Encode(executedResult(w.Intent.ID)))
 	}
 	return txn, nil
 }
@@ -174,7 +173,7 @@ func (s *outside) fillWith(x *executor, w *recording, due Payable) (*persistence
 	if x.under(due.ID) {
 		return nil, nil
 	}
-	r, ok, err := load(x.store, due.ID)
+	r, ok, err := x.load(due.ID)
 	if err != nil || !ok {
 		return nil, err
 	}
@@ -191,6 +190,7 @@ func (s *outside) fillWith(x *executor, w *recording, due Payable) (*persistence
 	w.fill = &intent
 	w.payee = &payment{Payable: due, amount: amount, nonce: intent.Nonce}
 	x.paying[due.ID] = w.payee
+	x.callers.proposed(due.ID)
 	return txn, nil
 }
 
@@ -201,27 +201,25 @@ func (s *outside) giveUpTxn(x *executor, w *recording) *persistence.Txn {
 	txn := s.txn(x, w)
 	txn.Writes = []persistence.Write{intentWrite(&skip)}
 	if w.skip != nil {
-		w.skip.identify(txn, persistence.KeepRecent)
-		if !w.skip.Stamped {
-			txn.Reply = w.skip.result.remember()
-		}
+		w.skip.Remember(txn, transitionReply.Encode(w.skip.result))
 	}
 	return txn
 }
 
-func (w *recording) abandon(x *executor) {
+func (w *recording) fail(x *executor) {
 	if w.payee != nil {
 		delete(x.paying, w.payee.ID)
 		x.model.PutPayable(w.payee.Payable)
+		x.callers.requeued(w.payee.ID)
 	}
 	if w.skip != nil {
-		w.skip.Fail(outcomeUnknown())
+		w.skip.Fail(durable.OutcomeUnknown())
 	}
 }
 
-// finish lets the window follow what the log holds now. If the log did not take the
+// conclude lets the window follow what the log holds now. If the log did not take the
 // decision, the window is filled anew.
-func (w *recording) finish(x *executor, ctx *actors.Context, o persistence.Outcome) error {
+func (w *recording) conclude(x *executor, ctx durable.Context, o persistence.Outcome) error {
 	s := x.outside
 	s.recording--
 	if w.payee != nil {
@@ -230,7 +228,7 @@ func (w *recording) finish(x *executor, ctx *actors.Context, o persistence.Outco
 	if o.Err != nil || o.Result.Status != persistence.Committed {
 		return w.failed(x, ctx, o)
 	}
-	x.backoff.reset()
+	x.rest.Reset()
 	switch {
 	case !s.drawn: // forgotten meanwhile, and to be filled from the log
 	case w.fill != nil:
@@ -240,12 +238,12 @@ func (w *recording) finish(x *executor, ctx *actors.Context, o persistence.Outco
 	}
 	switch w.Do {
 	case payout.Execute:
-		w.executed(x, time.Now())
+		w.executed(x, x.Steady())
 	case payout.RollBack:
-		w.rolledBack(x, time.Now())
+		w.rolledBack(x, x.Steady())
 	case payout.GiveUp:
 		if w.skip != nil {
-			w.skip.Reply(w.skip.result.answer(false))
+			w.skip.Reply(w.skip.result)
 		}
 	case payout.Wait, payout.Drop, payout.Pause:
 	}
@@ -275,24 +273,27 @@ func (w *recording) rolledBack(x *executor, now time.Time) {
 	}
 }
 
-func (w *recording) failed(x *executor, ctx *actors.Context, o persistence.Outcome) error {
+func (w *recording) failed(x *executor, ctx durable.Context, o persistence.Outcome) error {
 	x.broken = true
 	if w.payee != nil {
 		x.model.PutPayable(w.payee.Payable)
+		if o.Err == nil {
+			x.callers.requeued(w.payee.ID)
+		}
 	}
 	if w.skip != nil {
-		w.skip.settle(o)
+		w.skip.conclude(o)
 	}
 	switch {
 	case o.Err != nil:
-		x.stats.executionError(errorOf(o.Err), time.Now())
-		x.rest(ctx, x.backoff.next())
+		x.stats.executionError(durable.ErrorOf(o.Err), x.Steady())
+		x.rest.BackOff(ctx, x.Chance())
 	case o.Result.Status == persistence.Duplicate && w.call != nil: // its id was used for something else
-		repeat(&w.call.Request, w.Intent.ID, o.Result.Reply)
-		x.callers.remove(w.call)
+		durable.Repeat(w.call, o.Result.Reply)
+		x.callers.removeOne(w.call)
 	case o.Result.Status == persistence.Conflict && w.call != nil:
-		w.call.Fail(requestIDConflict())
-		x.callers.remove(w.call)
+		w.call.Fail(durable.RequestIDConflict())
+		x.callers.removeOne(w.call)
 	}
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/hex"
 
+	"github.com/the-block/bursar/actors/durable"
 	"github.com/the-block/bursar/actors/treasury/disbursement"
 	"github.com/the-block/bursar/actors/treasury/payout"
 	"github.com/the-block/bursar/messages"
@@ -18,10 +19,10 @@ func (t *Treasury) VerifyReversal(ctx context.Context, c *Rollback) *messages.Er
 	if c.Reversal.ReversingTx == "" {
 		return nil
 	}
-	s, ok, err := load(t.store, c.ID)
+	s, ok, err := t.load(c.ID)
 	switch {
 	case err != nil:
-		return errorOf(err)
+		return durable.ErrorOf(err)
 	case !ok || !paidOutside(c.ID, &s.record):
 		return nil
 	case t.cfg.Outside == nil:
@@ -78,10 +79,10 @@ func (c *Rollback) claim(e *entity, r *stored) (persistence.Key, *messages.Error
 			"it was paid on an outside chain: reversing_tx must name the confirmed transfer that returned the amount")
 	}
 	key := transferKey(c.Reversal.ReversingTx)
-	_, used, err := e.store.Get(key)
+	_, used, err := e.host.Store.Get(key)
 	switch {
 	case err != nil:
-		return "", errorOf(err)
+		return "", durable.ErrorOf(err)
 	case used:
 		return "", messages.Errorf(messages.CodeValidationFailed, "reversing_tx was taken for another payment, or is an accrual")
 	}

@@ -2,9 +2,8 @@ package treasury
 
 import (
 	"fmt"
-	"time"
 
-	"github.com/the-block/bursar/actors"
+	"github.com/the-block/bursar/actors/durable"
 	"github.com/the-block/bursar/actors/treasury/payout"
 	"github.com/the-block/bursar/messages"
 	"github.com/the-block/bursar/persistence"
@@ -13,29 +12,32 @@ import (
 // SkipIntent is an operator's decision about the intent at which the executor has
 // paused.
 type SkipIntent struct {
-	Request
+	durable.Request
 	ID messages.DisbursementID
 	// Retry tries the same bytes again. Otherwise a null transaction is sent on their
 	// nonce, and the disbursement is rolled back once that is confirmed.
 	Retry bool
 
-	result *transitionResult
+	result *messages.TransitionResult
 }
 
+// Recall implements durable.Command.
+func (c *SkipIntent) Recall(reply []byte) (any, bool) { return recallTransition(c.ID, reply) }
+
 // skip carries an operator's decision out.
-func (x *executor) skip(ctx *actors.Context, c *SkipIntent) error {
-	if x.fence == 0 {
-		c.Fail(notOwner(x.cfg.ExecutorShard()))
+func (x *executor) skip(ctx durable.Context, c *SkipIntent) error {
+	if !x.Active() {
+		c.Fail(durable.NotOwner(x.Shard))
 		return nil
 	}
-	if c.expired(time.Now()) {
-		c.Fail(expired())
+	if c.Expired(x.Steady()) {
+		c.Fail(durable.Expired())
 		return nil
 	}
-	if answered, err := x.answerRepeat(&c.Request, c.ID); answered || err != nil {
+	if answered, err := x.AnswerRepeat(c); answered || err != nil {
 		return err
 	}
-	r, ok, err := load(x.store, c.ID)
+	r, ok, err := x.load(c.ID)
 	if err != nil {
 		return err
 	}
@@ -48,9 +50,8 @@ func (x *executor) skip(ctx *actors.Context, c *SkipIntent) error {
 		c.Fail(refusal.With("state", r.record.State.String()))
 		return nil
 	}
-	c.result = &transitionResult{c.ID, r.record.State}
+	c.result = &messages.TransitionResult{ID: c.ID, State: r.record.State}
 	if c.Retry {
-		x.watch(ctx)
 		return x.outside.retry(x, c, intent)
 	}
 	_, why, _ := x.outside.window.Paused()
@@ -59,7 +60,9 @@ func (x *executor) skip(ctx *actors.Context, c *SkipIntent) error {
 		c.Fail(errStale)
 		return nil
 	}
-	x.watch(ctx)
+	if !c.Propose() {
+		return nil
+	}
 	return x.outside.propose(x, ctx, &recording{Decision: d, skip: c})
 }
 
@@ -98,38 +101,33 @@ func (s *outside) retry(x *executor, c *SkipIntent, i payout.Intent) error {
 		c.Fail(errStale)
 		return nil
 	}
-	c.identify(txn, persistence.KeepRecent)
-	if !c.Stamped {
-		txn.Reply = c.result.remember()
-	}
-	if err := x.propose(persistence.Proposal{Txn: txn, Deadline: c.Deadline}, &retrial{c}); err != nil {
-		c.Fail(errorOf(err))
-	}
+	c.Remember(txn, transitionReply.Encode(c.result))
+	x.ProposeFor(&c.Request, persistence.Proposal{Txn: txn}, &retrial{c})
 	return nil
 }
 
 // retrial is an order to try again on its way into the log.
 type retrial struct{ call *SkipIntent }
 
-func (t *retrial) abandon(*executor) { t.call.Fail(outcomeUnknown()) }
+func (t *retrial) fail(*executor) { t.call.Fail(durable.OutcomeUnknown()) }
 
-func (t *retrial) finish(x *executor, _ *actors.Context, o persistence.Outcome) error {
+func (t *retrial) conclude(x *executor, _ durable.Context, o persistence.Outcome) error {
 	if o.Err == nil && o.Result.Status == persistence.Committed {
 		x.outside.window.Retry()
-		t.call.Reply(t.call.result.answer(false))
+		t.call.Reply(t.call.result)
 		return nil
 	}
-	t.call.settle(o)
+	t.call.conclude(o)
 	return nil
 }
 
-// settle answers an order that was not carried out now.
-func (c *SkipIntent) settle(o persistence.Outcome) {
-	switch refusal := refusalOf(o); {
+// conclude answers an order that was not carried out now.
+func (c *SkipIntent) conclude(o persistence.Outcome) {
+	switch refusal := durable.RefusalOf(o); {
 	case refusal != nil:
 		c.Fail(refusal)
 	case o.Result.Status == persistence.Duplicate:
-		repeat(&c.Request, c.ID, o.Result.Reply)
+		durable.Repeat(c, o.Result.Reply)
 	default:
 		c.Fail(errStale)
 	}

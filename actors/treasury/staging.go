@@ -1,7 +1,7 @@
 package treasury
 
 import (
-	"github.com/the-block/bursar/actors"
+	"github.com/the-block/bursar/actors/durable"
 	"github.com/the-block/bursar/actors/treasury/disbursement"
 	"github.com/the-block/bursar/actors/treasury/payout"
 	"github.com/the-block/bursar/messages"
@@ -15,7 +15,7 @@ type staging struct {
 }
 
 // stage decides about one payment and proposes its intent.
-func (s *outside) stage(x *executor, ctx *actors.Context, r stored, p *payment, facts disbursement.Facts) {
+func (s *outside) stage(x *executor, ctx durable.Context, r stored, p *payment, facts disbursement.Facts) {
 	txn, intent, refusal := s.stageTxn(x, r, p.nonce, facts)
 	if refusal != nil {
 		x.refuse(costly{p.Payable, p.amount}, refusal)
@@ -36,7 +36,7 @@ func (s *outside) stageTxn(
 	if refusal != nil {
 		return nil, intent, refusal
 	}
-	txn := moveTxn(x.speaks(), recordWrite{id: r.id, version: r.version, move: move})
+	txn := x.moveTxn(recordWrite{id: r.id, version: r.version, move: move})
 	txn.Conditions = append(append(txn.Conditions, s.condition()), finalized(r.record.Deps)...)
 	txn.Writes = append(txn.Writes, intentWrite(&intent))
 	return txn, intent, nil
@@ -55,14 +55,14 @@ func intentWrite(i *payout.Intent) persistence.Write {
 	return persistence.Write{Key: intentKey(i.Nonce), Tag: byte(i.Kind), Value: payout.AppendIntent(nil, i)}
 }
 
-func (g *staging) abandon(x *executor) { x.model.PutPayable(g.Payable) }
+func (g *staging) fail(x *executor) { x.model.PutPayable(g.Payable) }
 
-// finish puts a staged intent into the window. One that did not commit takes all
+// conclude puts a staged intent into the window. One that did not commit takes all
 // behind it along.
-func (g *staging) finish(x *executor, ctx *actors.Context, o persistence.Outcome) error {
+func (g *staging) conclude(x *executor, ctx durable.Context, o persistence.Outcome) error {
 	delete(x.paying, g.ID)
 	if o.Err == nil && o.Result.Status == persistence.Committed {
-		x.backoff.reset()
+		x.rest.Reset()
 		if x.outside.drawn { // else the window is filled from the log
 			x.outside.window.Add(g.intent, true)
 			x.outside.staged[g.ID] = g.payment
@@ -72,8 +72,9 @@ func (g *staging) finish(x *executor, ctx *actors.Context, o persistence.Outcome
 	x.broken = true
 	x.model.PutPayable(g.Payable)
 	if o.Err != nil {
-		x.callers.fail(g.ID, errorOf(o.Err))
-		x.rest(ctx, x.backoff.next())
+		x.callers.fail(g.ID, durable.ErrorOf(o.Err))
+		x.rest.BackOff(ctx, x.Chance())
 	}
+	x.callers.requeued(g.ID)
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/the-block/bursar/actors/durable"
 	"github.com/the-block/bursar/actors/treasury"
 	"github.com/the-block/bursar/messages"
 	"github.com/the-block/bursar/persistence"
@@ -270,7 +271,7 @@ func TestAnOwnerThatWasReplacedWritesNothing(t *testing.T) {
 		}
 		w.propose(txn)
 		for _, r := range []*reply{w.submit(payment(1, 1)), w.rollback(id, "no"), w.advance()} {
-			if refusal := r.refused(messages.CodeUnavailable, ""); !treasury.Moved(refusal) {
+			if refusal := r.refused(messages.CodeUnavailable, ""); !durable.Moved(refusal) {
 				t.Errorf("%v does not say that it may be asked for at another node", refusal)
 			}
 		}
@@ -306,5 +307,43 @@ func TestAJournalThatIsFullIsOverload(t *testing.T) {
 			t.Errorf("refused with %v", refused)
 		}
 		w.log.release()
+	})
+}
+
+// What is remembered under a request id is told by its kind: it was told by its length, so
+// that a queue whose id a vote had borne was answered with that vote's result.
+func TestARepeatIsAnsweredInItsOwnKindOnly(t *testing.T) {
+	live(t, func(w *world) {
+		id := w.submitted(proposal(10, 1))
+		w.epochs(1)
+		same := func(r *durable.Request) { r.Hash = [16]byte{1} }
+		result[*messages.VoteResult](w.vote(id, ayes(messages.Operators, "ada", 1), as("x"), same))
+		w.queue(id, as("x"), same).refused(messages.CodeRequestIDConflict, "choose a new one")
+		again := result[*messages.VoteResult](w.vote(id, ayes(messages.Operators, "ada", 1), as("x"), same))
+		if !again.Duplicate || again.ID != id || again.OperatorsPPM != 1 {
+			t.Errorf("the vote's own repeat got %+v", again)
+		}
+	})
+}
+
+// Rows that were written before replies bore the name of their kind stay readable.
+func TestOldRepliesAreStillRead(t *testing.T) {
+	live(t, func(w *world) {
+		id := w.submitted(proposal(10, 1))
+		remembered := func(name string, reply []byte) {
+			o := w.propose(&persistence.Txn{RequestID: name, PayloadHash: [16]byte{1}, Keep: persistence.KeepRecent, Reply: reply})
+			w.ok(o.Err)
+		}
+		same := func(r *durable.Request) { r.Hash = [16]byte{1} }
+		remembered("moved", []byte{byte(messages.Timelocked)})
+		remembered("voted", []byte{0, 0, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 0, 0, 0, 3})
+		moved := result[*messages.TransitionResult](w.queue(id, as("moved"), same))
+		if want := (messages.TransitionResult{ID: id, State: messages.Timelocked, Duplicate: true}); *moved != want {
+			t.Errorf("got %+v, want %+v", *moved, want)
+		}
+		voted := result[*messages.VoteResult](w.vote(id, ayes(messages.Operators, "ada", 1), as("voted"), same))
+		if want := (messages.VoteResult{ID: id, OperatorsPPM: 258, BuildersPPM: 3, Duplicate: true}); *voted != want {
+			t.Errorf("got %+v, want %+v", *voted, want)
+		}
 	})
 }

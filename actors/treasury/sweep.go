@@ -1,7 +1,7 @@
 package treasury
 
 import (
-	"github.com/the-block/bursar/actors"
+	"github.com/the-block/bursar/actors/durable"
 	"github.com/the-block/bursar/actors/treasury/disbursement"
 	"github.com/the-block/bursar/messages"
 	"github.com/the-block/bursar/persistence"
@@ -16,9 +16,8 @@ const (
 
 // sweeper is what a shard keeps about its sweeps.
 type sweeper struct {
-	sweeping bool // one is on its way, and the turn to sweep is ours
-	resting  bool // a rested is on its way: the log did not take the last
-	backoff  backoff
+	sweeping bool         // one is on its way, and the turn to sweep is ours
+	rest     durable.Rest // the log did not take the last
 	// limit is how many records the next may move. A sweep that loses a race is tried
 	// again with half as many, so that one busy record does not hold up the others. A
 	// record that is lost alone goes to its own actor, whose turn comes between those
@@ -39,27 +38,25 @@ type sweepWork struct {
 	due bool
 }
 
-func (w *sweepWork) request() *Request { return nil }
-
-func (w *sweepWork) abandon(s *shard) {
+func (w *sweepWork) fail(s *shard) {
 	if w.due {
-		s.model.PutDue(s.id, w.ids)
+		s.model.PutDue(s.Shard, w.ids)
 	}
 }
 
 // sweep moves what is due in this shard, up to sweepMax records in one Txn of low
 // priority, one Txn at a time, and only when it is the shard's turn: an epoch that makes
 // many records due becomes a row of small steps that lets submissions through.
-func (s *shard) sweep(ctx *actors.Context) error {
+func (s *shard) sweep(ctx durable.Context) error {
 	if s.sweeping {
 		return nil
 	}
-	fence, active := s.speaks()
-	if !active || s.resting || s.model.Swept(s.id) {
+	fence, active := s.Fence()
+	if !active || s.rest.Resting() || s.model.Swept(s.Shard) {
 		s.endTurn()
 		return nil
 	}
-	if !s.pace.ask(s.id) {
+	if !s.pace.ask(s.Shard) {
 		return nil
 	}
 	moves, err := s.failingMoves()
@@ -69,7 +66,7 @@ func (s *shard) sweep(ctx *actors.Context) error {
 		moves, err = s.dueMoves()
 	}
 	if err == nil && len(moves) > 0 {
-		s.proposeSweep(ctx, moveTxn(fence, moves...), moves, due)
+		s.proposeSweep(ctx, fence, moves, due)
 	}
 	if !s.sweeping {
 		s.endTurn()
@@ -80,8 +77,8 @@ func (s *shard) sweep(ctx *actors.Context) error {
 // endTurn lets another shard sweep.
 func (s *shard) endTurn() {
 	s.sweeping = false
-	if next, ok := s.pace.leave(s.id); ok {
-		_ = s.addresses.Load().shards[next].TellInternal(wake{})
+	if next, ok := s.pace.leave(s.Shard); ok {
+		s.Notify(next, durable.Wake{})
 	}
 }
 
@@ -90,7 +87,7 @@ func (s *shard) endTurn() {
 // comes round once.
 func (s *shard) failingMoves() ([]recordWrite, error) {
 	for round := 0; ; {
-		ids := s.model.Failing(s.id, s.cascade, s.limit)
+		ids := s.model.Failing(s.Shard, s.cascade, s.limit)
 		if len(ids) == 0 {
 			if s.cascade == 0 || round > 0 {
 				s.cascade = 0
@@ -114,12 +111,12 @@ func (s *shard) failingMoves() ([]recordWrite, error) {
 // was given may be out of date: then it asks again.
 func (s *shard) dueMoves() (moves []recordWrite, err error) {
 	for {
-		ids, epoch := s.model.TakeDue(s.id, s.limit)
+		ids, epoch := s.model.TakeDue(s.Shard, s.limit)
 		if len(ids) == 0 {
 			return nil, nil
 		}
 		decided := 0
-		err := guarded(func() (err error) {
+		err := durable.Guard(func() (err error) {
 			facts := s.now()
 			facts.Epoch = epoch
 			moves, decided, err = s.decide(ids, func(r stored) (disbursement.Move, bool, error) {
@@ -127,11 +124,11 @@ func (s *shard) dueMoves() (moves []recordWrite, err error) {
 				return move, ok, nil
 			})
 			return err
-		}, func() { s.model.PutDue(s.id, ids) })
+		}, func() { s.model.PutDue(s.Shard, ids) })
 		if err != nil {
 			return nil, err
 		}
-		s.model.PutDue(s.id, ids[decided:])
+		s.model.PutDue(s.Shard, ids[decided:])
 		if len(moves) > 0 {
 			return moves, nil
 		}
@@ -145,7 +142,7 @@ func (s *shard) decide(
 ) (moves []recordWrite, decided int, err error) {
 	size := 0
 	for i, id := range ids {
-		r, ok, err := load(s.store, id)
+		r, ok, err := s.load(id)
 		if err != nil {
 			return nil, 0, err
 		}
@@ -181,7 +178,7 @@ func (d *deps) failDependency(r stored) (disbursement.Move, bool, error) {
 // reached one of deps.
 func (d *deps) failedRoot(ids []messages.DisbursementID) (messages.DisbursementID, bool, error) {
 	for _, id := range ids {
-		dep, ok, err := load(d.store, id)
+		dep, ok, err := d.load(id)
 		if err != nil {
 			return 0, false, err
 		}
@@ -192,36 +189,30 @@ func (d *deps) failedRoot(ids []messages.DisbursementID) (messages.DisbursementI
 	return 0, false, nil
 }
 
-func (s *shard) proposeSweep(ctx *actors.Context, txn *persistence.Txn, moves []recordWrite, due bool) {
+func (s *shard) proposeSweep(ctx durable.Context, fence persistence.ShardFence, moves []recordWrite, due bool) {
+	txn := moveTxn(moves...)
+	txn.Fences = []persistence.ShardFence{fence}
 	work := &sweepWork{due: due}
 	for i := range moves {
 		work.ids = append(work.ids, moves[i].id)
 		work.entered = append(work.entered, moves[i].move.To)
 	}
-	if err := s.propose(persistence.Proposal{Txn: txn, Priority: persistence.Low}, work); err != nil {
-		work.abandon(s)
-		s.rest(ctx)
+	if err := s.Propose(persistence.Proposal{Txn: txn, Priority: persistence.Low}, work); err != nil {
+		work.fail(s)
+		s.rest.BackOff(ctx, s.Chance())
 		return
 	}
 	s.sweeping = true
 }
 
-// rest makes the next sweep wait a while.
-func (s *shard) rest(ctx *actors.Context) {
-	if !s.resting {
-		s.resting = true
-		ctx.After(s.backoff.next(), rested{})
-	}
-}
-
-// settle notes what a sweep came to. What it did not move is given back, and the
+// conclude notes what a sweep came to. What it did not move is given back, and the
 // next sweep decides about it anew.
-func (w *sweepWork) settle(s *shard, ctx *actors.Context, o persistence.Outcome) {
+func (w *sweepWork) conclude(s *shard, ctx durable.Context, o persistence.Outcome) {
 	s.endTurn()
 	switch {
 	case o.Err != nil:
-		w.abandon(s)
-		s.rest(ctx)
+		w.fail(s)
+		s.rest.BackOff(ctx, s.Chance())
 	case o.Result.Status == persistence.Committed:
 		for _, state := range w.entered {
 			s.stats.stepped(state, w.due)
@@ -230,13 +221,13 @@ func (w *sweepWork) settle(s *shard, ctx *actors.Context, o persistence.Outcome)
 			s.stats.failedDependency(len(w.ids))
 		}
 		s.limit = min(2*s.limit, sweepMax)
-		s.backoff.reset()
+		s.rest.Reset()
 	case o.Result.Status == persistence.Fenced:
-		w.abandon(s)
+		w.fail(s)
 	case len(w.ids) == 1: // it changes faster than a sweep can decide
 		s.delegate(ctx, w)
 	default: // one of them changed meanwhile
-		w.abandon(s)
+		w.fail(s)
 		s.limit = max(s.limit/2, 1)
 	}
 }
@@ -250,7 +241,7 @@ type delegation struct {
 // step is a Command that nobody asked for: the shard has a record's own actor take the
 // step that a sweep could not.
 type step struct {
-	Request
+	durable.Request
 	id  messages.DisbursementID
 	due bool
 }
@@ -260,18 +251,20 @@ type stepped struct{ name uint64 }
 
 // stepEnd takes the answer to a step.
 type stepEnd struct {
-	shard actors.Ref
+	shard durable.Ref
 	stepped
 }
 
-// Reply implements Replier.
+// Reply implements durable.Replier.
 func (e *stepEnd) Reply(any) { _ = e.shard.TellInternal(e.stepped) }
 
-// Fail implements Replier. The step is found again by a sweep.
+// Fail implements durable.Replier. The step is found again by a sweep.
 func (e *stepEnd) Fail(*messages.Error) { _ = e.shard.TellInternal(e.stepped) }
 
-func (c *step) request() *Request               { return &c.Request }
 func (c *step) target() messages.DisbursementID { return c.id }
+
+// Recall implements durable.Command: nobody remembers a step.
+func (c *step) Recall([]byte) (any, bool) { return nil, false }
 
 func (c *step) decide(e *entity, r stored, facts disbursement.Facts) (decision, *messages.Error) {
 	var move disbursement.Move
@@ -281,37 +274,37 @@ func (c *step) decide(e *entity, r stored, facts disbursement.Facts) (decision, 
 	} else {
 		var err error
 		if move, ok, err = e.failDependency(r); err != nil {
-			return decision{}, errorOf(err)
+			return decision{}, durable.ErrorOf(err)
 		}
 	}
 	if !ok {
 		return decision{}, messages.Errorf(messages.CodeInvalidTransition, "nothing is due")
 	}
-	return decision{move: move, due: c.due, result: &transitionResult{r.id, move.To}}, nil
+	return decision{move: move, due: c.due}, nil
 }
 
 // delegate has the one record of a sweep moved by its own actor. No sweep begins
 // before that has answered.
-func (s *shard) delegate(ctx *actors.Context, w *sweepWork) {
-	s.pace.ask(s.id) // or goes without: this is one record
+func (s *shard) delegate(ctx durable.Context, w *sweepWork) {
+	s.pace.ask(s.Shard) // or goes without: this is one record
 	s.sweeping = true
-	s.delegated = delegation{tokens.Add(1), w}
+	s.delegated = delegation{s.Number(), w}
 	end := &stepEnd{ctx.Self(), stepped{s.delegated.name}}
-	s.forward(ctx, &step{Request: Request{To: end, Stamped: true}, id: w.ids[0], due: w.due})
+	s.forward(ctx, &step{Request: durable.Request{To: end, Stamped: true}, id: w.ids[0], due: w.due})
 }
 
 // resume goes on after a delegation. Whatever came of it, the record is where the
 // next sweep finds it.
-func (s *shard) resume(ctx *actors.Context, msg stepped) error {
+func (s *shard) resume(ctx durable.Context, msg stepped) error {
 	if msg.name == s.delegated.name {
-		s.takeBack()
+		s.endDelegation()
 	}
 	return s.sweep(ctx)
 }
 
-func (s *shard) takeBack() {
+func (s *shard) endDelegation() {
 	if s.delegated.name != 0 {
-		s.delegated.work.abandon(s)
+		s.delegated.work.fail(s)
 		s.delegated = delegation{}
 		s.endTurn()
 	}

@@ -3,11 +3,9 @@ package treasury
 import (
 	"context"
 	"fmt"
-	"hash/fnv"
 	"log/slog"
-	"sync/atomic"
 
-	"github.com/the-block/bursar/actors"
+	"github.com/the-block/bursar/actors/durable"
 	"github.com/the-block/bursar/messages"
 	"github.com/the-block/bursar/persistence"
 	"github.com/the-block/bursar/supervision/breaker"
@@ -16,21 +14,23 @@ import (
 // Treasury is this node's part of the treasury: its actors and its read model.
 type Treasury struct {
 	deps
-	projection *persistence.Store
-	system     *actors.System
+	follower durable.Follower
 
-	root  actors.Ref
-	clock actors.Ref
+	root  durable.Ref
+	clock durable.Ref
 }
 
-// New spawns the treasury's actors, on standby, beside an empty read model. Follow
-// fills it; Own makes actors active.
-func New(cfg Config, system *actors.System, store *persistence.Store, journal Journal, log *slog.Logger) (*Treasury, error) {
+// New spawns the treasury's actors on host, which has room for Config.Shards: on standby,
+// beside an empty read model. Follow fills it; Own makes actors active.
+func New(cfg Config, host *durable.Host, log *slog.Logger) (*Treasury, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
-	t := &Treasury{
-		deps: newDeps(cfg, store, journal, log), projection: store, system: system,
+	t := &Treasury{deps: deps{
+		cfg: cfg, host: host, model: NewModel(cfg.GraphShards), pace: &pace{}, stats: &Stats{}, log: log,
+	}}
+	t.follower = durable.Follower{
+		Store: host.Store, Tables: []persistence.Table{TableDisbursements}, Model: &projection{t},
 	}
 	if err := t.spawn(); err != nil {
 		return nil, fmt.Errorf("spawn the treasury: %w", err)
@@ -38,133 +38,52 @@ func New(cfg Config, system *actors.System, store *persistence.Store, journal Jo
 	return t, nil
 }
 
-// newDeps makes the collaborators of actors that own nothing beside an empty read model.
-func newDeps(cfg Config, store *persistence.Store, journal Journal, log *slog.Logger) deps {
-	return deps{
-		cfg: cfg, store: store, model: NewModel(cfg.GraphShards), journal: journal,
-		fences: newFences(cfg.Shards()), pace: &pace{}, stats: &Stats{}, log: log,
-		addresses: &atomic.Pointer[addresses]{},
+// spawn builds the tree.
+func (t *Treasury) spawn() (err error) {
+	member := func(shard messages.ShardID, name, kind string, make func() durable.Actor) durable.Member {
+		return durable.Member{Shard: shard, Spec: durable.Spec{
+			Name: name, Kind: kind, MailboxLimit: t.cfg.MailboxLimit, New: make,
+		}}
 	}
-}
-
-// spawn builds the tree: the executor first, because the others know its address.
-func (t *Treasury) spawn() error {
-	var err error
-	root := &root{t: t, ready: make(chan error, 1)}
-	if t.root, err = t.system.Spawn(actors.Spec{
-		Name: "treasury", Kind: "treasury", New: func() actors.Actor { return root },
-	}); err != nil {
-		return err
+	members := []durable.Member{
+		member(t.cfg.ExecutorShard(), "executor", "executor", func() durable.Actor { return newExecutor(t.deps) }),
 	}
-	if err = <-root.ready; err != nil {
-		return err
-	}
-	t.clock, err = t.system.Spawn(actors.Spec{
-		Name: "clock", Kind: "clock", MailboxLimit: t.cfg.MailboxLimit,
-		New: func() actors.Actor { return &clock{deps: t.deps} },
-	})
-	return err
-}
-
-// root supervises the treasury's actors. If it restarts, so do they, and find by
-// themselves what they own.
-type root struct {
-	t     *Treasury
-	ready chan error
-}
-
-// Start implements actors.Starter.
-func (r *root) Start(ctx *actors.Context) error {
-	err := r.t.spawnChildren(ctx)
-	select {
-	case r.ready <- err:
-	default:
-	}
-	return err
-}
-
-// Receive implements actors.Actor: nobody sends it anything.
-func (*root) Receive(_ *actors.Context, msg any) error {
-	return fmt.Errorf("treasury: unknown message %T", msg)
-}
-
-func (t *Treasury) spawnChildren(ctx *actors.Context) error {
-	limit := t.cfg.MailboxLimit
-	executor, err := ctx.Spawn(actors.Spec{
-		Name: "executor", Kind: "executor", MailboxLimit: limit,
-		New: func() actors.Actor { return &executor{deps: t.deps} },
-	})
-	if err != nil {
-		return err
-	}
-	to := &addresses{executor: executor, shards: make([]actors.Ref, t.cfg.GraphShards)}
-	for i := range to.shards {
+	for i := range t.cfg.GraphShards {
 		id := messages.ShardID(i)
-		to.shards[i], err = ctx.Spawn(actors.Spec{
-			Name: fmt.Sprintf("shard-%02d", i), Kind: "shard", MailboxLimit: limit,
-			New: func() actors.Actor { return newShard(t.deps, id) },
-		})
-		if err != nil {
-			return err
-		}
+		members = append(members, member(id, fmt.Sprintf("shard-%02d", i), "shard",
+			func() durable.Actor { return newShard(t.deps, id) }))
 	}
-	t.addresses.Store(to)
-	// Whoever changed a fence since they started may have told the actors before them.
-	for _, ref := range append([]actors.Ref{executor}, to.shards...) {
-		_ = ref.TellInternal(activate{})
+	if t.root, err = t.host.SpawnTree("treasury", members...); err != nil {
+		return err
 	}
-	return nil
+	t.clock, err = t.host.Spawn(member(t.cfg.ClockShard(), "clock", "clock",
+		func() durable.Actor { return newClock(t.deps) }))
+	return err
 }
 
-// Own makes this node's actors active for the shards that it owns by the log, each
-// under its fence, and puts all others on standby. The Store should have applied the
-// entry that made it the owner, and the model too: work it has not seen yet is found
-// when it has.
-//
-// Own may be called at any time and from anywhere, with whatever the Store tells. What
-// is the same as before costs nothing, and a fence behind the newest seen is passed
-// over.
-func (t *Treasury) Own(owned map[messages.ShardID]messages.Fence) {
-	for _, shard := range t.fences.set(owned) {
-		t.tell(shard, activate{})
-	}
-}
+// Follow builds the read model from the Store and advances it until ctx ends. It
+// owns the model's write side. An error means that the model, or the Store itself,
+// cannot be believed any more: the node must stop.
+func (t *Treasury) Follow(ctx context.Context) error { return t.follower.Run(ctx) }
 
-// tell gives a message of the treasury's own to the actor behind a shard, if it has
-// one here.
-func (t *Treasury) tell(shard messages.ShardID, msg any) {
-	to := t.addresses.Load()
-	switch {
-	case int(shard) < len(to.shards):
-		_ = to.shards[shard].TellInternal(msg)
-	case shard == t.cfg.ExecutorShard():
-		_ = to.executor.TellInternal(msg)
-	case shard == t.cfg.ClockShard():
-		_ = t.clock.TellInternal(msg)
-	}
-}
+// CatchUp does what Follow does up to what the Store has applied, for who has no goroutine
+// for it.
+func (t *Treasury) CatchUp(ctx context.Context) error { return t.follower.CatchUp(ctx) }
 
 // Append takes a burst of submissions, plans and accruals and gives each shard its
 // part in one message. Every request is answered, in whatever order.
 func (t *Treasury) Append(burst []Appendable) {
-	shards := t.addresses.Load().shards
-	parts := make(map[messages.ShardID]requests, min(len(burst), len(shards)))
+	durable.Watch(t.host.Deadlines, burst...)
+	parts := make(map[messages.ShardID]requests, min(len(burst), t.cfg.GraphShards))
 	for _, r := range burst {
-		shard := t.IngressShard(r.request().ID)
+		shard := t.IngressShard(r.Base().ID)
 		parts[shard] = append(parts[shard], r)
 	}
 	for shard, part := range parts {
-		if err := shards[shard].Tell(part); err != nil {
+		if err := t.host.Send(shard, part); err != nil {
 			part.Undelivered(err)
 		}
 	}
-}
-
-// ingressHash spreads requests over the shards that propose them.
-func ingressHash(id string) uint64 {
-	h := fnv.New64a()
-	_, _ = h.Write([]byte(id))
-	return h.Sum64()
 }
 
 // Command takes a request about one disbursement. The Store must have applied
@@ -175,35 +94,17 @@ func (t *Treasury) Command(c Command) {
 		t.Execute(&Execute{Request: q.Request, ID: q.ID})
 		return
 	}
-	shards := t.addresses.Load().shards
-	if err := shards[shardOf(c.target(), len(shards))].Tell(c); err != nil {
-		c.request().Fail(errorOf(err))
-	}
+	t.host.SendRequest(t.ShardOf(c.target()), c)
 }
 
 // Execute takes a request to pay now; the Store must be as for Command.
-func (t *Treasury) Execute(c *Execute) {
-	if err := t.addresses.Load().executor.Tell(c); err != nil {
-		c.Fail(errorOf(err))
-	}
-}
+func (t *Treasury) Execute(c *Execute) { t.host.SendRequest(t.ExecutorShard(), c) }
 
 // SkipIntent takes an operator's decision; the Store must be as for Command.
-func (t *Treasury) SkipIntent(c *SkipIntent) {
-	if err := t.addresses.Load().executor.Tell(c); err != nil {
-		c.Fail(errorOf(err))
-	}
-}
+func (t *Treasury) SkipIntent(c *SkipIntent) { t.host.SendRequest(t.ExecutorShard(), c) }
 
 // Advance takes a request for one more epoch.
-func (t *Treasury) Advance(c *Advance) {
-	if err := t.clock.Tell(c); err != nil {
-		c.Fail(errorOf(err))
-	}
-}
-
-// breakersMax bounds the breakers looked at for the executor's.
-const breakersMax = 1000
+func (t *Treasury) Advance(c *Advance) { t.host.SendRequest(t.ClockShard(), c) }
 
 // Breaker is what stands between the executor and the next payment: its own breaker
 // over the submitter, or the cell that its supervisor keeps for it, whichever is not
@@ -212,13 +113,7 @@ func (t *Treasury) Breaker() breaker.State {
 	if state := t.stats.Breaker(); state != breaker.Closed {
 		return state
 	}
-	path := t.addresses.Load().executor.Path()
-	for _, e := range t.system.OpenBreakers(breakersMax) {
-		if e.Path == path {
-			return e.To
-		}
-	}
-	return breaker.Closed
+	return t.host.Runtime.Breaker(t.host.Address(t.ExecutorShard()).Path())
 }
 
 // Model gives the read model.
@@ -234,11 +129,5 @@ func (t *Treasury) Config() Config { return t.cfg }
 // nothing new.
 func (t *Treasury) Stop(ctx context.Context) error {
 	t.Own(nil)
-	if err := t.clock.Stop(ctx); err != nil {
-		return fmt.Errorf("stop the clock: %w", err)
-	}
-	if err := t.root.Stop(ctx); err != nil {
-		return fmt.Errorf("stop the treasury: %w", err)
-	}
-	return nil
+	return durable.StopAll(ctx, t.clock, t.root)
 }

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/the-block/bursar/actors"
+	"github.com/the-block/bursar/actors/durable"
 	"github.com/the-block/bursar/actors/treasury"
 	"github.com/the-block/bursar/actors/treasury/disbursement"
 	"github.com/the-block/bursar/messages"
@@ -87,7 +88,8 @@ func (w *world) boot() {
 	quiet := slog.New(slog.DiscardHandler)
 	w.system, err = actors.New(actors.DefaultConfig(), quiet)
 	w.ok(err)
-	w.Treasury, err = treasury.New(w.cfg, w.system, store, w.journal, quiet)
+	host := durable.NewHost(w.cfg.Shards(), durable.On(w.system), store, w.journal, durable.ThisMachine())
+	w.Treasury, err = treasury.New(w.cfg, host, quiet)
 	w.ok(err)
 	ctx, cancel := context.WithCancel(context.Background())
 	w.cancel, w.failed = cancel, make(chan error, 1)
@@ -104,7 +106,7 @@ func (w *world) boot() {
 func (w *world) follow(ctx context.Context) {
 	t := w.Treasury
 	if w.manual {
-		w.step = t.Steps(ctx)
+		w.step = func() error { return t.CatchUp(ctx) }
 		return
 	}
 	w.tasks.Go(func() {
@@ -296,28 +298,28 @@ func (r *reply) refused(code messages.Code, words string) *messages.Error {
 }
 
 // how changes a request.
-type how func(*treasury.Request)
+type how func(*durable.Request)
 
 // as gives the request an id, so that it can be repeated.
-func as(id string) how { return func(r *treasury.Request) { r.ID = id } }
+func as(id string) how { return func(r *durable.Request) { r.ID = id } }
 
 // within gives the request a deadline.
 func within(d time.Duration) how {
-	return func(r *treasury.Request) { r.Deadline = time.Now().Add(d) }
+	return func(r *durable.Request) { r.Deadline = time.Now().Add(d) }
 }
 
 // stamped says that the ingress chose the id.
-func stamped(r *treasury.Request) { r.Stamped = true }
+func stamped(r *durable.Request) { r.Stamped = true }
 
 // ask makes a request about params.
-func (w *world) ask(params any, hows []how) (treasury.Request, *reply) {
+func (w *world) ask(params any, hows []how) (durable.Request, *reply) {
 	w.t.Helper()
 	encoded, err := json.Marshal(params)
 	w.ok(err)
 	h := fnv.New128a()
 	_, _ = fmt.Fprintf(h, "%T%s", params, encoded)
 	r := &reply{t: w.t, done: make(chan struct{})}
-	request := treasury.Request{To: r, ID: fmt.Sprintf("request-%d", w.asked.Add(1)), Deadline: time.Now().Add(5 * time.Second)}
+	request := durable.Request{To: r, ID: fmt.Sprintf("request-%d", w.asked.Add(1)), Deadline: time.Now().Add(5 * time.Second)}
 	copy(request.Hash[:], h.Sum(nil))
 	for _, f := range hows {
 		f(&request)

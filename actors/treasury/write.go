@@ -16,19 +16,8 @@ type stored struct {
 	size    int // of its encoding, in bytes
 }
 
-// Store is what the treasury reads. All methods answer from the newest applied
-// state of this node.
-type Store interface {
-	Get(key persistence.Key) (persistence.Value, bool, error)
-	Counter(name string) (int64, error)
-	Request(id string) (persistence.Remembered, bool, error)
-	Scan(from, to persistence.Key, reverse bool, limit int, fn func(persistence.Key, persistence.Value) bool) error
-	Applied() uint64
-	Last(persistence.Table) uint64
-}
-
 // load reads one record; ok is false if there is none.
-func load(store Store, id messages.DisbursementID) (s stored, ok bool, err error) {
+func load(store *persistence.Store, id messages.DisbursementID) (s stored, ok bool, err error) {
 	value, ok, err := store.Get(recordKey(id))
 	if err != nil || !ok {
 		return stored{}, false, err
@@ -82,11 +71,11 @@ func moneyAdds(id messages.DisbursementID, m *disbursement.Move) []persistence.A
 }
 
 // moveTxn is the Txn that carries moves out, provided that each record still has
-// the version its move was decided on and the fence is the shard's newest. A move that
+// the version its move was decided on; the fence is to be added. A move that
 // opens a window, counted from the epoch it was decided in, needs the clock still to
 // show that epoch: a turn between decision and commit would shorten the window.
-func moveTxn(fence persistence.ShardFence, writes ...recordWrite) *persistence.Txn {
-	txn := &persistence.Txn{Fences: []persistence.ShardFence{fence}}
+func moveTxn(writes ...recordWrite) *persistence.Txn {
+	txn := &persistence.Txn{}
 	var windows messages.Epoch // the epoch after the one they begin in; 0 for none
 	for i := range writes {
 		writes[i].appendTo(txn)

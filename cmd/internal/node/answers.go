@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 
+	"github.com/the-block/bursar/actors/durable"
 	"github.com/the-block/bursar/actors/treasury"
 	"github.com/the-block/bursar/actors/treasury/disbursement"
 	"github.com/the-block/bursar/messages"
@@ -59,35 +60,35 @@ func bind(n *Node) ([]answer, error) {
 func (n *Node) answers() map[string]answer {
 	t := n.treasury
 	return map[string]answer{
-		messages.MethodSubmitDisbursement: appends(t, func(r treasury.Request, p *messages.SubmitDisbursementParams) treasury.Appendable {
+		messages.MethodSubmitDisbursement: appends(t, func(r durable.Request, p *messages.SubmitDisbursementParams) treasury.Appendable {
 			return &treasury.Submission{Request: r, Payload: p.Payload}
 		}),
-		messages.MethodSubmitPlan: appends(t, func(r treasury.Request, p *messages.PlanParams) treasury.Appendable {
+		messages.MethodSubmitPlan: appends(t, func(r durable.Request, p *messages.PlanParams) treasury.Appendable {
 			return &treasury.Plan{Request: r, Items: p.Items}
 		}),
-		messages.MethodAccrue: appends(t, func(r treasury.Request, p *messages.AccrueParams) treasury.Appendable {
+		messages.MethodAccrue: appends(t, func(r durable.Request, p *messages.AccrueParams) treasury.Appendable {
 			return &treasury.Accrual{Request: r, Amount: p.Amount, Source: p.Source}
 		}),
 
-		messages.MethodVote: command(func(p *messages.VoteParams) messages.ShardID { return t.ShardOf(p.ID) }, func(r treasury.Request, p *messages.VoteParams) {
+		messages.MethodVote: command(func(p *messages.VoteParams) messages.ShardID { return t.ShardOf(p.ID) }, func(r durable.Request, p *messages.VoteParams) {
 			t.Command(&treasury.Vote{Request: r, ID: p.ID, Vote: disbursement.Vote{
 				House: p.House, Voter: p.Voter, WeightPPM: p.WeightPPM, Approve: p.Approve,
 			}})
 		}),
-		messages.MethodQueueDisbursement: command(func(p *messages.IDParams) messages.ShardID { return t.QueueShard(p.ID) }, func(r treasury.Request, p *messages.IDParams) {
+		messages.MethodQueueDisbursement: command(func(p *messages.IDParams) messages.ShardID { return t.QueueShard(p.ID) }, func(r durable.Request, p *messages.IDParams) {
 			t.Command(&treasury.Queue{Request: r, ID: p.ID})
 		}),
-		messages.MethodExecuteDisbursement: command(func(*messages.IDParams) messages.ShardID { return t.ExecutorShard() }, func(r treasury.Request, p *messages.IDParams) {
+		messages.MethodExecuteDisbursement: command(func(*messages.IDParams) messages.ShardID { return t.ExecutorShard() }, func(r durable.Request, p *messages.IDParams) {
 			t.Execute(&treasury.Execute{Request: r, ID: p.ID})
 		}),
 		messages.MethodRollbackDisbursement: {
 			takes: takes[*messages.RollbackParams], order: n.rollBack,
 			shard: func(c *wire.Call) messages.ShardID { return t.ShardOf(c.Params.(*messages.RollbackParams).ID) },
 		},
-		messages.MethodEpochAdvance: command(func(*messages.NoParams) messages.ShardID { return t.ClockShard() }, func(r treasury.Request, _ *messages.NoParams) {
+		messages.MethodEpochAdvance: command(func(*messages.NoParams) messages.ShardID { return t.ClockShard() }, func(r durable.Request, _ *messages.NoParams) {
 			t.Advance(&treasury.Advance{Request: r})
 		}),
-		messages.MethodSkipIntent: command(func(*messages.SkipIntentParams) messages.ShardID { return t.ExecutorShard() }, func(r treasury.Request, p *messages.SkipIntentParams) {
+		messages.MethodSkipIntent: command(func(*messages.SkipIntentParams) messages.ShardID { return t.ExecutorShard() }, func(r durable.Request, p *messages.SkipIntentParams) {
 			t.SkipIntent(&treasury.SkipIntent{Request: r, ID: p.ID, Retry: p.Retry})
 		}),
 
@@ -168,7 +169,7 @@ func takes[P messages.Params](params messages.Params) bool {
 }
 
 // appends is the answer of a method that creates something.
-func appends[P messages.Params](t *treasury.Treasury, make func(treasury.Request, P) treasury.Appendable) answer {
+func appends[P messages.Params](t *treasury.Treasury, make func(durable.Request, P) treasury.Appendable) answer {
 	return answer{
 		takes:   takes[P],
 		appends: func(a *attempt) treasury.Appendable { return make(a.request(), a.call.Params.(P)) },
@@ -177,7 +178,7 @@ func appends[P messages.Params](t *treasury.Treasury, make func(treasury.Request
 }
 
 // command is the answer of a method that changes something that is there.
-func command[P messages.Params](shard func(P) messages.ShardID, do func(treasury.Request, P)) answer {
+func command[P messages.Params](shard func(P) messages.ShardID, do func(durable.Request, P)) answer {
 	return answer{
 		takes: takes[P],
 		order: func(a *attempt) { do(a.request(), a.call.Params.(P)) },

@@ -4,7 +4,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/the-block/bursar/actors/treasury"
+	"github.com/the-block/bursar/actors/durable"
 	"github.com/the-block/bursar/messages"
 	"github.com/the-block/bursar/messages/wire"
 )
@@ -17,7 +17,7 @@ const (
 )
 
 // attempt is one call on its way to who carries it out, on this node or another, as
-// often as it takes until its deadline. It implements treasury.Replier: a refusal that
+// often as it takes until its deadline. It implements durable.Replier: a refusal that
 // says "not done, not here" is not the caller's to see while there is time left, nor is
 // "not known" while the same request id may be asked again.
 type attempt struct {
@@ -37,18 +37,18 @@ type attempt struct {
 func (s *service) attempt(c *wire.Call) *attempt { return &attempt{call: c, service: s} }
 
 // request is the treasury's view of the attempt.
-func (a *attempt) request() treasury.Request {
+func (a *attempt) request() durable.Request {
 	c := a.call
-	return treasury.Request{
+	return durable.Request{
 		To: a, ID: c.RequestID, Stamped: c.Stamped,
 		Hash: c.Method.PayloadHash(c.Params), Deadline: c.Deadline,
 	}
 }
 
-// Reply implements treasury.Replier.
+// Reply implements durable.Replier.
 func (a *attempt) Reply(result any) { a.call.Reply(result) }
 
-// Fail implements treasury.Replier.
+// Fail implements durable.Replier.
 func (a *attempt) Fail(err *messages.Error) {
 	if a.routed || !a.goesOn(err) {
 		a.call.Fail(a.verdict(err))
@@ -70,8 +70,7 @@ func (a *attempt) goesOn(err *messages.Error) bool {
 // is not known, that nothing is known.
 func (a *attempt) verdict(err *messages.Error) *messages.Error {
 	if a.unknown && err.Code != messages.CodeRequestIDConflict {
-		return messages.Errorf(messages.CodeOutcomeUnknown,
-			"proposed, and the result is not known; ask again with the same request_id")
+		return durable.OutcomeUnknown()
 	}
 	return err
 }

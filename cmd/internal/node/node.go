@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/the-block/bursar/actors"
+	"github.com/the-block/bursar/actors/durable"
 	"github.com/the-block/bursar/actors/operations"
 	"github.com/the-block/bursar/actors/treasury"
 	"github.com/the-block/bursar/cluster"
@@ -36,6 +37,7 @@ type Node struct {
 	consensus  *cluster.Consensus
 	journal    *persistence.Journal
 	system     *actors.System
+	host       *durable.Host
 	treasury   *treasury.Treasury
 	operations *operations.Operations
 	sample     sample
@@ -186,7 +188,9 @@ func (n *Node) openActors(context.Context) error {
 	cfg.Node = n.cfg.Name
 	cfg.EpochInterval = n.cfg.EpochInterval
 	cfg.Outside = outside
-	if n.treasury, err = treasury.New(n.around.treasury(cfg), n.system, n.store, n.journal, n.log); err != nil {
+	cfg = n.around.treasury(cfg)
+	n.host = durable.NewHost(cfg.Shards(), durable.On(n.system), n.store, n.journal, durable.ThisMachine())
+	if n.treasury, err = treasury.New(cfg, n.host, n.log); err != nil {
 		return err
 	}
 	if err = n.openOperations(); err != nil {

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"context"
 	"time"
 
 	"github.com/the-block/bursar/actors/treasury/disbursement"
@@ -82,6 +83,14 @@ func (c *chain) ask(q payout.Question) payout.Answer {
 			return payout.Answer{Verdict: payout.Known}
 		}
 		return payout.Answer{Verdict: payout.Unknown}
+	case payout.Confirm:
+		switch n := q.Intent.Nonce; {
+		case !c.byHash[q.Intent.Hash]:
+			return payout.Answer{Verdict: payout.Unknown}
+		case n <= uint64(len(c.confirmed)) && c.confirmed[n-1].hash == q.Intent.Hash:
+			return payout.Answer{Verdict: payout.Final}
+		}
+		return payout.Answer{Verdict: payout.Known}
 	case payout.Watch:
 		if n := q.Intent.Nonce; n <= uint64(len(c.confirmed)) {
 			return payout.Answer{Verdict: payout.Taken, Tx: c.confirmed[n-1].hash}
@@ -150,39 +159,30 @@ func (c *chain) paid() map[messages.DisbursementID][]transfer {
 	return paid
 }
 
-// ask puts the next questions of the node's executor to the chain.
-func (n *node) ask() {
-	w := n.w
-	if w.chain == nil || n.call != 0 {
-		return
-	}
-	questions := n.hand.Questions(n.steady())
-	if len(questions) == 0 {
-		return
-	}
-	n.calls++
-	call, boot := n.calls, n.boot
-	n.call = call
+// ask puts questions of the node's executor to the chain.
+func (n *node) ask(ctx context.Context, questions []payout.Question, answer func([]payout.Answer)) {
+	w, boot := n.w, n.boot
 	for _, q := range questions {
 		n.tell("asks the chain to %s nonce %d", q.Ask, q.Intent.Nonce)
 	}
-	answer := func(answers []payout.Answer) {
+	answered := false
+	arrive := func(answers []payout.Answer) {
 		n.deliver(func(n *node) {
-			if n.boot != boot || n.call != call {
+			if n.boot != boot || answered {
 				return
 			}
-			n.call = 0
-			for i, a := range answers {
-				n.tell("hears of nonce %d: %s %s", questions[i].Intent.Nonce, a.Verdict, a.Reason)
+			answered = true
+			if ctx.Err() == nil {
+				for i, a := range answers {
+					n.tell("hears of nonce %d: %s %s", questions[i].Intent.Nonce, a.Verdict, a.Reason)
+				}
 			}
-			n.check(n.hand.Answer(questions, answers, n.steady(), w.Float64()))
-			n.check(n.hand.Turn(false))
-			n.ask()
+			answer(answers)
 		})
 	}
 	w.sendOut(func() {
 		if answers := w.chain.hear(questions); answers != nil {
-			w.sendOut(func() { answer(answers) })
+			w.sendOut(func() { arrive(answers) })
 		}
 	})
 	w.after(askMax, func() {
@@ -190,6 +190,6 @@ func (n *node) ask() {
 		for i := range unclear {
 			unclear[i] = payout.Answer{Verdict: payout.Unclear, Reason: "no answer"}
 		}
-		answer(unclear)
+		arrive(unclear)
 	})
 }

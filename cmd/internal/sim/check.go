@@ -37,16 +37,16 @@ func (w *world) unsettled() string {
 			n = other
 		}
 	}
-	for shard := range n.hand.Config().Shards() {
+	for shard := range n.treasury.Config().Shards() {
 		owner := n.fsm.Store().Owner(messages.ShardID(shard))
 		for _, other := range w.nodes {
-			if owns := other.hand.Owns(messages.ShardID(shard)); owns != (other.name == owner.Owner) {
+			if owns := other.host.Owns(messages.ShardID(shard)); owns != (other.name == owner.Owner) {
 				return fmt.Sprintf("%s owns shard %d: %t; the log says %s", other.name, shard, owns, owner.Owner)
 			}
 		}
 	}
 	for _, other := range w.nodes {
-		if state := other.hand.Breaker().State(); state != breaker.Closed && other.hand.Owns(other.hand.ExecutorShard()) {
+		if state := other.treasury.Breaker(); state != breaker.Closed && other.host.Owns(other.treasury.ExecutorShard()) {
 			return fmt.Sprintf("the executor's breaker on %s is %s", other.name, state)
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/the-block/bursar/actors/durable"
 	"github.com/the-block/bursar/actors/treasury"
 	"github.com/the-block/bursar/actors/treasury/disbursement"
 	"github.com/the-block/bursar/messages"
@@ -12,10 +13,12 @@ import (
 const (
 	clientsMax = 3
 	callMax    = 600 * time.Millisecond // without an answer, the outcome is unknown
-	thinkMin   = 10 * time.Millisecond
-	thinkMax   = 140 * time.Millisecond
-	retryMin   = 20 * time.Millisecond
-	retryMax   = 120 * time.Millisecond
+	// deadlineMin is the least that a caller gives the actors.
+	deadlineMin = 100 * time.Millisecond
+	thinkMin    = 10 * time.Millisecond
+	thinkMax    = 140 * time.Millisecond
+	retryMin    = 20 * time.Millisecond
+	retryMax    = 120 * time.Millisecond
 )
 
 // kind is what a client wants.
@@ -95,7 +98,10 @@ func (w *world) try(c *call, then func()) {
 	r := &reply{w: w, c: c, attempt: attempt, then: then}
 	w.tell("client", "%s, attempt %d", c, attempt)
 	hash := [16]byte{byte(c.number), byte(c.number >> 8), byte(c.kind)}
-	request := treasury.Request{To: r, ID: c.id, Stamped: !c.named, Hash: hash}
+	request := durable.Request{
+		To: r, ID: c.id, Stamped: !c.named, Hash: hash,
+		Deadline: origin.Add(w.now + w.between(deadlineMin, callMax)),
+	}
 	item := c.make()
 	w.send(outside, w.IntN(len(w.nodes)), false, func(n *node) { n.route(item, request, 0) })
 	w.after(callMax, func() { r.timeout() })
@@ -109,12 +115,12 @@ type reply struct {
 	then    func()
 }
 
-// Reply implements treasury.Replier.
+// Reply implements durable.Replier.
 func (r *reply) Reply(result any) {
 	r.w.sendOut(func() { r.done(result, nil) })
 }
 
-// Fail implements treasury.Replier.
+// Fail implements durable.Replier.
 func (r *reply) Fail(err *messages.Error) {
 	r.w.sendOut(func() { r.done(nil, err) })
 }
@@ -178,8 +184,8 @@ func (w *world) learn(c *call) {
 const hopsMax = 3
 
 // route takes a call and passes it to whom it concerns.
-func (n *node) route(item any, request treasury.Request, hops int) {
-	h := n.hand
+func (n *node) route(item any, request durable.Request, hops int) {
+	h := n.treasury
 	var shard messages.ShardID
 	switch item := item.(type) {
 	case treasury.Submission, treasury.Plan, treasury.Accrual:
@@ -204,43 +210,41 @@ func (n *node) route(item any, request treasury.Request, hops int) {
 			}
 		}
 	}
-	n.take(item, request)
+	n.accept(item, request)
 }
 
-// take gives a call to the actor that it is for.
-func (n *node) take(item any, request treasury.Request) {
-	var err error
+// accept gives a call to the actor that it is for.
+func (n *node) accept(item any, request durable.Request) {
+	t := n.treasury
 	switch item := item.(type) {
 	case treasury.Submission:
 		item.Request = request
-		err = n.hand.Append(&item)
+		t.Append([]treasury.Appendable{&item})
 	case treasury.Plan:
 		item.Request = request
-		err = n.hand.Append(&item)
+		t.Append([]treasury.Appendable{&item})
 	case treasury.Accrual:
 		item.Request = request
-		err = n.hand.Append(&item)
+		t.Append([]treasury.Appendable{&item})
 	case treasury.Vote:
 		item.Request = request
-		err = n.hand.Command(&item)
+		t.Command(&item)
 	case treasury.Rollback:
 		item.Request = request
-		err = n.hand.Command(&item)
+		t.Command(&item)
 	case treasury.Queue:
 		item.Request = request
-		err = n.hand.Command(&item)
+		t.Command(&item)
 	case treasury.Execute:
 		item.Request = request
-		err = n.hand.Execute(&item)
-		n.check(n.hand.Turn(false))
+		t.Execute(&item)
 	case treasury.SkipIntent:
 		item.Request = request
-		err = n.hand.SkipIntent(&item)
+		t.SkipIntent(&item)
 	case treasury.Advance:
 		item.Request = request
-		err = n.hand.Advance(&item)
+		t.Advance(&item)
 	}
-	n.check(err)
 }
 
 // draw makes up what a client wants next.
@@ -302,8 +306,8 @@ func (w *world) compose(k kind) *call {
 func (w *world) pausedAt(otherwise messages.DisbursementID) messages.DisbursementID {
 	for _, n := range w.nodes {
 		if n.up {
-			if id, _, ok := n.hand.Paused(); ok {
-				return id
+			if x, err := n.treasury.Executor(); err == nil && x.PausedID != nil {
+				return *x.PausedID
 			}
 		}
 	}

@@ -23,10 +23,11 @@ type journal struct {
 	owed map[uint64]int
 }
 
-// proposal is one Txn on its way. done, if not nil, is told the outcome; else the
-// treasury is.
+// proposal is one Txn on its way. done, if not nil, is told the outcome; else
+// the sink is.
 type proposal struct {
 	txn   *persistence.Txn
+	sink  persistence.Sink
 	token uint64
 	early bool // a yes may be told before this node has applied it
 	told  bool
@@ -46,9 +47,9 @@ type sending struct {
 
 func newJournal(n *node) journal { return journal{n: n, owed: make(map[uint64]int)} }
 
-// Propose implements treasury.Journal.
+// Propose implements durable.Journal.
 func (j *journal) Propose(p persistence.Proposal) error {
-	j.add(proposal{txn: p.Txn, token: p.Token, early: p.Early})
+	j.add(proposal{txn: p.Txn, sink: p.Sink, token: p.Token, early: p.Early})
 	return nil
 }
 
@@ -209,7 +210,7 @@ func (j *journal) settle(p *proposal, o persistence.Outcome) {
 		return
 	}
 	o.Token = p.token
-	j.n.check(j.n.hand.Settle(o))
+	p.sink.Committed([]persistence.Outcome{o})
 }
 
 // take removes a batch from those that were sent; nil if it is not among them.

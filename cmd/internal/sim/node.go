@@ -2,11 +2,13 @@ package sim
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"log/slog"
 	"path/filepath"
 	"time"
 
+	"github.com/the-block/bursar/actors/durable"
 	"github.com/the-block/bursar/actors/treasury"
 	"github.com/the-block/bursar/cluster/ownership"
 	"github.com/the-block/bursar/cluster/placement"
@@ -39,15 +41,13 @@ type node struct {
 	began    time.Duration
 	raft     *raft
 	fsm      *persistence.FSM
-	hand     *treasury.ByHand
+	host     *durable.Host
+	treasury *treasury.Treasury
 	journal  journal
 	applying bool
 	moved    bool // an owner may have changed since the treasury was told
 	lookedAt time.Duration
 	keeping  bool // a decision about owners is on its way
-	call     int  // the question that is put to the chain, 0 for none
-	calls    int
-	turned   time.Duration // when the clock's interval began
 }
 
 func (n *node) tell(format string, args ...any) { n.w.tell(string(n.name), format, args...) }
@@ -67,7 +67,7 @@ func (n *node) deliver(arrive func(*node)) {
 func (n *node) start() {
 	n.boot++
 	n.up, n.paused, n.inbox, n.began = true, false, nil, n.w.now
-	n.applying, n.keeping, n.call = false, false, 0
+	n.applying, n.keeping = false, false
 	n.tell("starts, incarnation %d, log %d..%d, term %d", n.boot, n.found.base, n.found.last(), n.found.term)
 	n.journal = newJournal(n)
 	n.open()
@@ -106,21 +106,25 @@ func (n *node) open() {
 		return
 	}
 	n.fsm = persistence.NewFSM(store)
-	n.hand = n.treasury()
+	n.spawn()
 }
 
 var storeConfig = persistence.StoreConfig{RecentChanges: 256, RecentBytes: 1 << 20, CompactBytes: 64 << 20}
 
-func (n *node) treasury() *treasury.ByHand {
+// spawn starts the treasury's actors.
+func (n *node) spawn() {
 	cfg := n.w.treasuryConfig()
 	cfg.Node = n.name
-	hand, err := treasury.NewByHand(
-		cfg, treasury.Hand{Clock: n.clock, Steady: n.steady, Breaker: breakerConfig}, n.fsm.Store(), &n.journal, silent,
-	)
-	if err != nil {
-		n.w.fail("%s: %w", n.name, err)
+	if n.w.chain != nil {
+		cfg.Outside = &treasury.Outside{Signer: n.w.chain.signer, Start: n.ask}
 	}
-	return hand
+	r := &runtime{n: n, boot: n.boot}
+	n.host = durable.NewHost(cfg.Shards(), r, n.fsm.Store(), &n.journal, durable.Machine{
+		Wall: n.clock, Steady: n.steady, After: r.after, Chance: n.w.Float64,
+	})
+	var err error
+	n.treasury, err = treasury.New(cfg, n.host, silent)
+	n.check(err)
 }
 
 var silent = slog.New(slog.DiscardHandler)
@@ -230,28 +234,22 @@ func (n *node) apply() {
 
 // follow lets the treasury see what was applied, and act on it.
 func (n *node) follow() {
-	n.check(n.hand.Follow())
+	n.check(n.treasury.CatchUp(context.Background()))
 	if n.moved {
 		n.own()
 	}
 	n.journal.outcomes()
-	n.check(n.hand.Turn(false))
 }
 
 // own lets the treasury know what the log says that it owns.
 func (n *node) own() {
 	n.moved = false
-	state, err := ownership.Read(n.fsm.Store(), n.hand.Config().Shards())
+	state, err := ownership.Read(n.fsm.Store(), n.treasury.Config().Shards())
 	if err != nil {
 		n.w.fail("%s: %w", n.name, err)
 		return
 	}
-	clock := n.hand.ClockShard()
-	ticked := n.hand.Owns(clock)
-	n.check(n.hand.Own(state.Owned(n.name, uint64(n.boot))))
-	if !ticked && n.hand.Owns(clock) {
-		n.turned = n.w.now
-	}
+	n.host.Own(state.Owned(n.name, uint64(n.boot)))
 }
 
 // check ends the run if a node's treasury says that it cannot go on: nothing that is
@@ -286,13 +284,6 @@ func (n *node) tick() {
 	n.raft.tick()
 	n.journal.tick()
 	n.keep()
-	if !n.w.quiet && n.hand.Owns(n.hand.ClockShard()) && n.w.now-n.turned >= epochInterval {
-		n.turned = n.w.now
-		n.check(n.hand.Tick())
-	}
-	n.hand.Breaker().Tick(n.steady())
-	n.check(n.hand.Turn(true))
-	n.ask()
 }
 
 // keep is the leader's look at who owns what.
@@ -304,7 +295,7 @@ func (n *node) keep() {
 	if term, ok := n.raft.termAt(n.fsm.Store().Applied()); !ok || term != n.raft.term {
 		return // it has not seen all that was committed before its term
 	}
-	state, err := ownership.Read(n.fsm.Store(), n.hand.Config().Shards())
+	state, err := ownership.Read(n.fsm.Store(), n.treasury.Config().Shards())
 	if err != nil {
 		n.w.fail("%s: %w", n.name, err)
 		return

@@ -95,9 +95,6 @@ const graphShards = 4
 func (w *world) treasuryConfig() treasury.Config {
 	cfg := treasury.DefaultConfig()
 	cfg.GraphShards, cfg.EnergyShards, cfg.EpochInterval = graphShards, 0, epochInterval
-	if w.chain != nil {
-		cfg.Outside = &treasury.Outside{Signer: w.chain.signer}
-	}
 	return cfg
 }
 

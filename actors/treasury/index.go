@@ -11,9 +11,9 @@ import (
 	"github.com/the-block/bursar/persistence"
 )
 
-// picture is what the model shows. It takes no lock: one that is being painted
+// index is what the model shows. It takes no lock: one that is being built
 // belongs to the follower, the one shown is guarded by the model.
-type picture struct {
+type index struct {
 	graph *graph.Graph
 	epoch messages.Epoch
 	// due holds, for each shard, the records whose next step comes with an epoch.
@@ -30,8 +30,8 @@ type picture struct {
 	executedAt uint64
 }
 
-func newPicture(shards int) *picture {
-	return &picture{
+func newIndex(shards int) *index {
+	return &index{
 		graph:   graph.New(shards),
 		due:     make([]queue[dueEntry], shards),
 		queued:  make(map[messages.DisbursementID]struct{}),
@@ -53,36 +53,36 @@ func (w *wakes) shard(id messages.ShardID) {
 	w.shards[id] = struct{}{}
 }
 
-// change carries one change of the log into the picture: a record's new value, or
+// change carries one change of the log into the index: a record's new value, or
 // the epoch.
-func (p *picture) change(c *persistence.Change, w *wakes) error {
+func (x *index) change(c *persistence.Change, w *wakes) error {
 	if c.Key.Table() == TableDisbursements {
 		number, _ := c.Key.Number()
 		id := messages.DisbursementID(number)
-		if err := p.record(id, &c.Value, w); err != nil {
+		if err := x.record(id, &c.Value, w); err != nil {
 			return fmt.Errorf("disbursement %d: %w", id, err)
 		}
 		return nil
 	}
 	if name, value, ok := c.Counter(); ok && name == CounterEpoch {
-		p.turn(messages.Epoch(value), w)
+		x.beginEpoch(messages.Epoch(value), w)
 	}
 	return nil
 }
 
-// record carries a record's new value into the picture. Most changes after a birth are
+// record carries a record's new value into the index. Most changes after a birth are
 // told by the tag alone: one that stays in its state, such as for a vote, changes
 // nothing here, and nothing follows a final state.
-func (p *picture) record(id messages.DisbursementID, v *persistence.Value, w *wakes) error {
+func (x *index) record(id messages.DisbursementID, v *persistence.Value, w *wakes) error {
 	state := messages.State(v.Tag)
-	if int(id) <= p.graph.Nodes() {
-		if known, err := p.graph.State(id); err != nil || known == state {
+	if int(id) <= x.graph.Nodes() {
+		if known, err := x.graph.State(id); err != nil || known == state {
 			return err
 		}
-		if err := p.move(id, state, w); err != nil {
+		if err := x.setState(id, state, w); err != nil {
 			return err
 		}
-		delete(p.blocked, id)
+		delete(x.blocked, id)
 		if state.Final() {
 			return nil
 		}
@@ -92,104 +92,104 @@ func (p *picture) record(id messages.DisbursementID, v *persistence.Value, w *wa
 		return err
 	}
 	d := &record.Payload.Disbursement
-	if int(id) > p.graph.Nodes() {
-		if err := p.graph.Add(id, record.Deps, state, d.Amount); err != nil {
+	if int(id) > x.graph.Nodes() {
+		if err := x.graph.Add(id, record.Deps, state, d.Amount); err != nil {
 			return err
 		}
 	}
 	if record.AwaitsExecution() {
-		p.await(id, d.ScheduledEpoch, w)
+		x.await(id, d.ScheduledEpoch, w)
 		return nil
 	}
 	if step, ok := record.Entered(messages.Executed); ok {
-		p.executedAt = max(p.executedAt, step.At)
+		x.executedAt = max(x.executedAt, step.At)
 	}
 	if epoch, ok := disbursement.DueEpoch(record); ok {
-		shard := p.graph.Shard(id)
-		p.putDue(shard, dueEntry{epoch, id})
-		if epoch <= p.epoch {
+		shard := x.graph.Shard(id)
+		x.putDue(shard, dueEntry{epoch, id})
+		if epoch <= x.epoch {
 			w.shard(shard)
 		}
 	}
 	return nil
 }
 
-// move changes a state and follows its effects on the dependents.
-func (p *picture) move(id messages.DisbursementID, state messages.State, w *wakes) error {
-	effects, err := p.graph.SetState(id, state)
+// setState changes a state and follows its effects on the dependents.
+func (x *index) setState(id messages.DisbursementID, state messages.State, w *wakes) error {
+	effects, err := x.graph.SetState(id, state)
 	if err != nil {
 		return err
 	}
 	for _, ready := range effects.Ready {
-		if scheduled, ok := p.blocked[ready]; ok {
-			delete(p.blocked, ready)
-			p.await(ready, scheduled, w)
+		if scheduled, ok := x.blocked[ready]; ok {
+			delete(x.blocked, ready)
+			x.await(ready, scheduled, w)
 		}
 	}
 	for _, failing := range effects.Failing {
-		w.shard(p.graph.Shard(failing))
+		w.shard(x.graph.Shard(failing))
 	}
 	return nil
 }
 
 // await files a record that awaits its execution under what it waits for.
-func (p *picture) await(id messages.DisbursementID, scheduled messages.Epoch, w *wakes) {
+func (x *index) await(id messages.DisbursementID, scheduled messages.Epoch, w *wakes) {
 	switch {
-	case !p.graph.IsReady(id):
-		p.blocked[id] = scheduled
-	case scheduled > p.epoch:
-		p.scheduled.add(dueEntry{scheduled, id}, func(e dueEntry) bool { return !p.unpaid(e.id) })
+	case !x.graph.IsReady(id):
+		x.blocked[id] = scheduled
+	case scheduled > x.epoch:
+		x.scheduled.add(dueEntry{scheduled, id}, func(e dueEntry) bool { return !x.unpaid(e.id) })
 	default:
-		p.putPayable(Payable{id, w.now})
+		x.putPayable(Payable{id, w.now})
 		w.executor = true
 	}
 }
 
-// turn begins an epoch and hands on what it made due.
-func (p *picture) turn(epoch messages.Epoch, w *wakes) {
-	if epoch <= p.epoch {
+// beginEpoch begins an epoch and hands on what it made due.
+func (x *index) beginEpoch(epoch messages.Epoch, w *wakes) {
+	if epoch <= x.epoch {
 		return
 	}
-	p.epoch = epoch
-	for p.scheduled.Len() > 0 && p.scheduled.first().epoch <= epoch {
-		p.putPayable(Payable{p.scheduled.take().id, w.now})
+	x.epoch = epoch
+	for x.scheduled.Len() > 0 && x.scheduled.first().epoch <= epoch {
+		x.putPayable(Payable{x.scheduled.take().id, w.now})
 		w.executor = true
 	}
-	for shard := range p.due {
-		if p.isDue(messages.ShardID(shard)) {
+	for shard := range x.due {
+		if x.isDue(messages.ShardID(shard)) {
 			w.shard(messages.ShardID(shard))
 		}
 	}
 }
 
 // final reports whether nothing can happen to a disbursement any more. One that the
-// picture does not hold yet is not.
-func (p *picture) final(id messages.DisbursementID) bool {
-	state, err := p.graph.State(id)
+// index does not hold yet is not.
+func (x *index) final(id messages.DisbursementID) bool {
+	state, err := x.graph.State(id)
 	return err == nil && state.Final()
 }
 
 // unpaid reports whether a disbursement may still have to be paid.
-func (p *picture) unpaid(id messages.DisbursementID) bool {
-	state, err := p.graph.State(id)
+func (x *index) unpaid(id messages.DisbursementID) bool {
+	state, err := x.graph.State(id)
 	return err != nil || state < messages.Executed
 }
 
-func (p *picture) putDue(shard messages.ShardID, e dueEntry) {
-	p.due[shard].add(e, func(e dueEntry) bool { return p.final(e.id) })
+func (x *index) putDue(shard messages.ShardID, e dueEntry) {
+	x.due[shard].add(e, func(e dueEntry) bool { return x.final(e.id) })
 }
 
 // isDue reports whether the due index holds work for a shard.
-func (p *picture) isDue(shard messages.ShardID) bool {
-	return p.due[shard].Len() > 0 && p.due[shard].first().epoch <= p.epoch
+func (x *index) isDue(shard messages.ShardID) bool {
+	return x.due[shard].Len() > 0 && x.due[shard].first().epoch <= x.epoch
 }
 
 // takeDue removes up to limit of a shard's records that are due and gives each once,
 // ascending: an entry that is out of date may name one twice.
-func (p *picture) takeDue(shard messages.ShardID, limit int) []messages.DisbursementID {
+func (x *index) takeDue(shard messages.ShardID, limit int) []messages.DisbursementID {
 	var ids []messages.DisbursementID
-	for len(ids) < limit && p.isDue(shard) {
-		if id := p.due[shard].take().id; !p.final(id) {
+	for len(ids) < limit && x.isDue(shard) {
+		if id := x.due[shard].take().id; !x.final(id) {
 			ids = append(ids, id)
 		}
 	}
@@ -197,24 +197,24 @@ func (p *picture) takeDue(shard messages.ShardID, limit int) []messages.Disburse
 	return slices.Compact(ids)
 }
 
-func (p *picture) putPayable(due Payable) {
-	if _, there := p.queued[due.ID]; !there {
-		p.queued[due.ID] = struct{}{}
-		p.payable.add(due, func(due Payable) bool {
-			if p.unpaid(due.ID) {
+func (x *index) putPayable(due Payable) {
+	if _, there := x.queued[due.ID]; !there {
+		x.queued[due.ID] = struct{}{}
+		x.payable.add(due, func(due Payable) bool {
+			if x.unpaid(due.ID) {
 				return false
 			}
-			delete(p.queued, due.ID)
+			delete(x.queued, due.ID)
 			return true
 		})
 	}
 }
 
-func (p *picture) takePayable() (Payable, bool) {
-	for p.payable.Len() > 0 {
-		due := p.payable.take()
-		delete(p.queued, due.ID)
-		if p.unpaid(due.ID) {
+func (x *index) takePayable() (Payable, bool) {
+	for x.payable.Len() > 0 {
+		due := x.payable.take()
+		delete(x.queued, due.ID)
+		if x.unpaid(due.ID) {
 			return due, true
 		}
 	}

@@ -64,7 +64,10 @@ func DecodeProvider(id messages.ProviderID, b []byte) (Provider, error) {
 	d.check(flags <= providerFlags && p.History.n <= historyLen && p.History.next < historyLen &&
 		p.Available <= p.Capacity)
 	p.Suspended, p.Unsigned = flags&flagSuspended != 0, flags&flagUnsigned != 0
-	for i := range min(p.History.n, historyLen) {
+	if d.failed {
+		return Provider{}, d.end("provider")
+	}
+	for i := range p.History.n {
 		d.numbers(&p.History.rates[i])
 	}
 	return p, d.end("provider")

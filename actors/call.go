@@ -12,9 +12,9 @@ type call struct {
 	word  atomic.Uint64 // use<<1 | settled
 	value any           // written by whoever settles the call, before the signal
 	ready chan struct{} // capacity 1
-	// from is who asks if that is an actor's sender on another node. Such a call is used
-	// once and never pooled.
-	from farAsker
+	// done takes the reply of a call that no goroutine waits in. Such a call is used once
+	// and never pooled.
+	done func(reply any)
 }
 
 // handle is one use of a call. The zero handle belongs to a tell.
@@ -25,8 +25,7 @@ type handle struct {
 
 // open reports whether somebody still waits for a reply.
 func (h handle) open() bool {
-	return h.call != nil && h.call.word.Load() == h.use<<1 &&
-		(h.call.from.session == nil || h.call.from.waits())
+	return h.call != nil && h.call.word.Load() == h.use<<1
 }
 
 // settle claims the right to end the call; it is given once.
@@ -39,8 +38,8 @@ func (h handle) reply(v any) bool {
 	if !h.settle() {
 		return false
 	}
-	if h.call.from.session != nil {
-		h.answer(v)
+	if h.call.done != nil {
+		h.call.done(v)
 		return true
 	}
 	h.call.value = v
@@ -88,8 +87,7 @@ func (h handle) wait(ctx context.Context) (any, error) {
 // Errors: a *Refused if the message was not taken; ctx's error if it ended first
 // (the actor may still handle the message); the actor's own answer if it replied
 // with an error; ErrNoReply; ErrReplyType; an internal *messages.Error if the
-// actor failed on the message; an outcome_unknown one if the actor is on another node
-// and the link broke meanwhile. Do not ask from inside an actor: the worker would
+// actor failed on the message. Do not ask from inside an actor: the worker would
 // wait. Tell, and let the answer come as a message.
 func Ask[R any](ctx context.Context, ref Ref, msg any) (R, error) {
 	v, err := ref.ask(ctx, msg)
@@ -112,7 +110,7 @@ func (r Ref) ask(ctx context.Context, msg any) (any, error) {
 		return nil, err
 	}
 	if r.cell == nil {
-		return r.askFar(ctx, msg)
+		return nil, refusedStopped
 	}
 	s := r.cell.sys
 	h := s.newCall()
@@ -124,6 +122,26 @@ func (r Ref) ask(ctx context.Context, msg any) (any, error) {
 	v, err := h.wait(ctx)
 	s.release(h)
 	return v, err
+}
+
+// AskFunc sends msg like Ask and does not wait: done is called once with the reply, on the
+// goroutine of whoever replies, which it must not hold up; a reply that is an error comes
+// as err, and so does what Ask would return for a message that was accepted. It is not
+// called if AskFunc returns an error, a *Refused. What it returns takes the right to reply
+// away: it reports whether done has not been called and never will be, and a message that
+// the actor has not begun by then is skipped.
+func (r Ref) AskFunc(msg any, done func(reply any, err error)) (giveUp func() bool, err error) {
+	h := handle{call: &call{done: func(v any) {
+		if err, failed := v.(error); failed {
+			done(nil, err)
+			return
+		}
+		done(v, nil)
+	}}}
+	if err := r.post(item{msg: msg, call: h}); err != nil {
+		return nil, err
+	}
+	return h.settle, nil
 }
 
 // Replier answers one message, from any goroutine, once. The zero Replier

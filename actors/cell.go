@@ -43,10 +43,9 @@ type End uint8
 
 // The ends of an actor.
 const (
-	EndStopped     End = iota + 1 // asked to stop
-	EndPassivated                 // idle for as long as it had set
-	EndFailed                     // its supervisor gave it up
-	EndUnreachable                // on another node, of which nothing more is heard: it may live on
+	EndStopped    End = iota + 1 // asked to stop
+	EndPassivated                // idle for as long as it had set
+	EndFailed                    // its supervisor gave it up
 )
 
 // String gives the end as events show it.
@@ -58,8 +57,6 @@ func (e End) String() string {
 		return "passivated"
 	case EndFailed:
 		return "failed"
-	case EndUnreachable:
-		return "unreachable"
 	default:
 		return fmt.Sprintf("end(%d)", uint8(e))
 	}
@@ -170,8 +167,6 @@ type cell struct {
 
 	lastDone uint64 // handled at the last Busiest; belongs to its caller
 
-	annex atomic.Pointer[annex] // what came from other nodes and found the mailbox full
-
 	// more holds what most actors never need.
 	more   *extras
 	family *family
@@ -182,7 +177,6 @@ type extras struct {
 	stash    []kept
 	timers   map[*Timer]struct{}
 	watching map[string]Ref
-	afar     map[Ref]uint64 // watched actors of other nodes, by the watch's number
 
 	idleFor  time.Duration
 	idleDone uint64
@@ -271,9 +265,6 @@ func (c *cell) run(quota int) (again bool) {
 	returned := false
 	handled := c.box.handled()
 	defer func() {
-		if a := c.annex.Load(); a != nil {
-			a.drain()
-		}
 		if !returned {
 			again = true
 			c.broke(recover())
@@ -350,8 +341,6 @@ func (c *cell) serveLifecycle() bool {
 		c.beginStop(msg.end)
 	case *actor.Terminated: // protoactor keeps neither children nor watches of ours
 		c.noteEnd(msg.Who.Id)
-	case farEnd:
-		c.noteFarEnd(msg)
 	case executeOrder:
 		msg.do()
 	case idleOrder:
@@ -631,7 +620,6 @@ func (c *cell) close() {
 	}
 	c.stopIdle()
 	c.disband()
-	c.unwatchAfar()
 	c.set(Ended)
 	c.behaviour = nil
 	c.kind.active.Add(-1)

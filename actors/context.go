@@ -58,22 +58,26 @@ func (c *Context) Children() []Ref {
 	return refs
 }
 
-// Stop makes an actor, this one perhaps, finish what it has accepted and end. One of
-// another node is not for this node to stop.
+// Forward sends msg to another actor in place of the message in hand: whoever asked this
+// one is answered by that one. On an error, a *Refused, the right to answer stays here.
+func (c *Context) Forward(to Ref, msg any) error {
+	err := to.post(item{msg: msg, call: c.cell.current.call})
+	if err == nil {
+		c.cell.answered = true
+	}
+	return err
+}
+
+// Stop makes an actor, this one perhaps, finish what it has accepted and end.
 func (c *Context) Stop(ref Ref) {
 	if ref.cell != nil {
 		ref.cell.requestStop(EndStopped)
 	}
 }
 
-// Watch asks for a Terminated message when ref's actor ends, at once if it has. If it
-// is on another node, that comes too, as EndUnreachable, when the link to it breaks.
+// Watch asks for a Terminated message when ref's actor ends, at once if it has.
 func (c *Context) Watch(ref Ref) {
-	if ref.cell == nil {
-		c.cell.watchFar(ref)
-		return
-	}
-	if ref.cell == c.cell {
+	if ref.cell == nil || ref.cell == c.cell {
 		return
 	}
 	x := c.cell.extras()
@@ -86,10 +90,6 @@ func (c *Context) Watch(ref Ref) {
 
 // Unwatch takes Watch back.
 func (c *Context) Unwatch(ref Ref) {
-	if ref.cell == nil {
-		c.cell.unwatchFar(ref)
-		return
-	}
 	if x := c.cell.more; x != nil && ref.cell != nil && x.watching[ref.cell.pid.Id] == ref {
 		delete(x.watching, ref.cell.pid.Id)
 		ref.cell.postSystem(&actor.Unwatch{Watcher: c.cell.pid})

@@ -35,17 +35,6 @@ var (
 	ErrTooManyForces = errors.New("actors: too many forced breakers")
 	// ErrNotFound is returned when no actor has the given path.
 	ErrNotFound = errors.New("actors: no such actor")
-	// ErrElsewhere is returned for what can be done only to an actor of this node.
-	ErrElsewhere = errors.New("actors: the actor is on another node")
-	// ErrNotJoined is returned by RefOn for another node before Join.
-	ErrNotJoined = errors.New("actors: not joined to other nodes")
-	// ErrBadRef is returned by RefOn for a path or a node that cannot be.
-	ErrBadRef = errors.New("actors: bad ref")
-	// ErrCodec is returned by Register for a type or number that cannot be registered.
-	ErrCodec = errors.New("actors: codec")
-	// ErrBadFrame is returned by Remote.Receive for bytes that are no frame, or one
-	// that its sender was not entitled to. Cut the link: nothing is to be expected of it.
-	ErrBadFrame = errors.New("actors: bad frame")
 )
 
 // Reason says why a message was not taken.
@@ -65,22 +54,8 @@ const (
 	ReplyUnclaimed
 	// TooManyTimers: the actor has timersMax timers running.
 	TooManyTimers
-	// QueueFull: what waits to be sent to the actor's node is as much as may wait.
-	QueueFull
-	// Unreachable: there is no link to the actor's node, or it broke before the
-	// message was sent.
-	Unreachable
-	// NoActor: the node that the message was sent to has no actor at that path.
-	NoActor
-	// Unsendable: the message cannot leave its node: its type has no codec there, or
-	// it is too large.
-	Unsendable
-	// UnknownKind: the node that the message was sent to has no codec for it.
-	UnknownKind
-	// Malformed: the codec of the node that the message was sent to refused its bytes.
-	Malformed
 
-	reasons // new ones go above; their numbers travel between nodes
+	reasons // new ones go above
 )
 
 var reasonNames = [reasons]string{
@@ -90,12 +65,6 @@ var reasonNames = [reasons]string{
 	DeadlinePassed: "deadline_passed",
 	ReplyUnclaimed: "reply_unclaimed",
 	TooManyTimers:  "too_many_timers",
-	QueueFull:      "queue_full",
-	Unreachable:    "unreachable",
-	NoActor:        "no_actor",
-	Unsendable:     "unsendable",
-	UnknownKind:    "unknown_kind",
-	Malformed:      "malformed",
 }
 
 // String gives the reason as metrics and logs show it.
@@ -137,12 +106,6 @@ func (r *Refused) Unwrap() error {
 		e = messages.Errorf(messages.CodeOverloaded, "the mailbox is full")
 	case CircuitOpen:
 		e = messages.Errorf(messages.CodeCircuitOpen, "the circuit breaker is open")
-	case QueueFull:
-		e = messages.Errorf(messages.CodeOverloaded, "too much waits to be sent to the actor's node")
-	case Unreachable:
-		e = messages.Errorf(messages.CodeUnavailable, "the actor's node cannot be reached")
-	case NoActor, Unsendable, UnknownKind, Malformed:
-		e = messages.Errorf(messages.CodeInternal, "the message cannot be delivered: %s", r.Reason)
 	case Stopped, DeadlinePassed, ReplyUnclaimed, TooManyTimers:
 		e = messages.Errorf(messages.CodeUnavailable, "the actor is %s", r.Reason)
 	default:
@@ -159,8 +122,4 @@ func (r *Refused) Unwrap() error {
 var (
 	refusedFull    = &Refused{Reason: MailboxFull, RetryAfter: 100 * time.Millisecond}
 	refusedStopped = &Refused{Reason: Stopped}
-
-	refusedQueueFull   = &Refused{Reason: QueueFull, RetryAfter: 100 * time.Millisecond}
-	refusedUnreachable = &Refused{Reason: Unreachable}
-	refusedUnsendable  = &Refused{Reason: Unsendable}
 )

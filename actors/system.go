@@ -28,8 +28,6 @@ type System struct {
 	kinds kinds
 	live  atomic.Int64
 
-	remote atomic.Pointer[Remote] // nil until Join
-
 	events  events
 	keepers keepers
 	budget  *breaker.Budget
@@ -183,13 +181,6 @@ func (s *System) Stop(ctx context.Context) error {
 		s.pool.close()
 		s.proto.Shutdown()
 	})
-	if r := s.remote.Load(); r != nil {
-		r.finish()
-		if !finished(&r.writers, ctx.Done()) {
-			return fmt.Errorf("stop: %w; still sending to: %s", ctx.Err(), strings.Join(r.sending(), ", "))
-		}
-		r.close()
-	}
 	s.tasks.Wait()
 	if !s.pool.wait(ctx.Done()) {
 		return fmt.Errorf("stop: %w; in a message still: %s", ctx.Err(), strings.Join(s.pool.busy(10), ", "))
@@ -237,9 +228,6 @@ func (c *cell) ended() <-chan struct{} {
 
 // tellEnded wakes those who wait for the actor's end.
 func (s *System) tellEnded(c *cell) {
-	if r := s.remote.Load(); r != nil {
-		r.tellEnded(c)
-	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if done := s.waiting[c]; done != nil {

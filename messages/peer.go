@@ -8,8 +8,10 @@ const (
 	MethodNodeReadIndex = "node.read_index"
 	MethodNodeCall      = "node.call"
 	MethodNodeForm      = "node.form"
-	MethodNodeTell      = "node.tell"
 )
+
+// MethodActorsSend is carried by node.call like a caller's method; no caller can make it.
+const MethodActorsSend = "actors.send"
 
 // PeerTable holds the methods between nodes, which no caller sees. Roles do not apply:
 // who may speak is settled when a connection begins. Fields that a node does not know
@@ -28,7 +30,15 @@ var peerMethods = register([]*Method{
 		"A caller's call on its way to the owner; it was judged where it arrived.")),
 	changing(method[NodeFormParams, NodeFormResult](MethodNodeForm,
 		"Asks for the promise, given once and for good, to be a voter of a new cluster.")),
-	method[NodeTellParams, NoResult](MethodNodeTell, "Messages to actors; a notification."),
+})
+
+// CarriedTable holds what node.call carries: the methods of callers, each at its Index,
+// and after them those that only nodes make.
+func CarriedTable() *Table { return carried }
+
+var carried = register(methods.list, []*Method{
+	changing(method[SendParams, SendResult](MethodActorsSend,
+		"A message to an actor of a kind that the nodes' program has brought along.")),
 })
 
 func changing(m *Method) *Method {
@@ -129,7 +139,7 @@ func (r *NodeReadIndexResult) fields(f *fields) { f.uint("index", &r.Index, "The
 // left of its deadline are the Options.
 type NodeCallParams struct {
 	Options
-	// Method is the name of a method in PublicTable, Params its parameters as a map.
+	// Method is the name of a method in CarriedTable, Params its parameters as a map.
 	Method string
 	Params []byte
 	// Stamped says that the request id was made up where the call arrived.
@@ -152,7 +162,7 @@ func (p *NodeCallParams) fields(f *fields) {
 // changes reports whether the call that is carried changes something; one that is not
 // in the table may.
 func (p *NodeCallParams) changes() bool {
-	m := methods.ByName(p.Method)
+	m := carried.ByName(p.Method)
 	return m == nil || m.Mutates
 }
 
@@ -202,17 +212,27 @@ func (r *NodeFormResult) fields(f *fields) {
 	f.text("life", &r.Life, "The id of the directory that holds the promise.")
 }
 
-// NodeTellParams are the parameters of node.tell.
-type NodeTellParams struct {
+// SendParams are the parameters of actors.send.
+type SendParams struct {
 	Options
-	Batch []byte
+	Kind    string
+	Key     string
+	Tell    bool
+	Message []byte
 }
 
-func (p *NodeTellParams) fields(f *fields) {
-	f.must().binary("batch", &p.Batch, "The messages, as package actors writes them.")
+func (p *SendParams) fields(f *fields) {
+	f.must().text("kind", &p.Kind, "The actor's kind.")
+	f.must().text("key", &p.Key, "Which of them.")
+	f.may("false").bool("tell", &p.Tell, "Answer once the actor's mailbox has the message; otherwise the actor answers.")
+	f.must().binary("message", &p.Message, "The message, as the kind's codec writes it.")
 }
 
-// NoResult is what a notification is answered with: nobody is told.
-type NoResult struct{}
+// SendResult answers actors.send.
+type SendResult struct {
+	Reply []byte
+}
 
-func (*NoResult) fields(*fields) {}
+func (r *SendResult) fields(f *fields) {
+	f.binary("reply", &r.Reply, "The actor's answer, as the kind's codec writes it; empty to a tell.")
+}

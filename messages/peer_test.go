@@ -3,6 +3,7 @@ package messages_test
 import (
 	"os"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -27,7 +28,8 @@ func peerParams() map[string]messages.Params {
 			Stamped: true, Roles: messages.Operator | messages.Reader, Addr: "10.0.0.1:5000"},
 		messages.MethodNodeForm: &messages.NodeFormParams{Options: opts, Cluster: "c", Initiator: "n1",
 			Voters: []messages.FormVoter{{Node: "n1", Addr: "a:1"}, {Node: "n2", Addr: "b:2"}}},
-		messages.MethodNodeTell: &messages.NodeTellParams{Options: opts, Batch: make([]byte, 70_000)},
+		messages.MethodActorsSend: &messages.SendParams{Options: opts, Kind: "counter", Key: "ada", Tell: true,
+			Message: make([]byte, 70_000)},
 	}
 }
 
@@ -41,7 +43,26 @@ func peerResults() map[string]messages.Result {
 		messages.MethodNodeReadIndex: &messages.NodeReadIndexResult{Index: 9},
 		messages.MethodNodeCall:      &messages.NodeCallResult{Result: make([]byte, 300)},
 		messages.MethodNodeForm:      &messages.NodeFormResult{Life: "l"},
-		messages.MethodNodeTell:      &messages.NoResult{},
+		messages.MethodActorsSend:    &messages.SendResult{Reply: []byte("reply")},
+	}
+}
+
+// betweenNodes lists every method that one node calls on another.
+func betweenNodes() []*messages.Method {
+	return append(slices.Clone(messages.PeerTable().Methods()), messages.CarriedTable().ByName(messages.MethodActorsSend))
+}
+
+func TestWhatACallCarriesIsWhatCallersCallAndWhatOnlyNodesDo(t *testing.T) {
+	carried := messages.CarriedTable().Methods()
+	for i, m := range messages.Methods() {
+		if carried[i] != m {
+			t.Errorf("%s has another place or meaning when it is carried", m.Name)
+		}
+	}
+	for i, m := range carried[len(messages.Methods()):] {
+		if m.Index() != len(messages.Methods())+i || messages.MethodByName(m.Name) != nil {
+			t.Errorf("%s: index %d; callers must not find it", m.Name, m.Index())
+		}
 	}
 }
 
@@ -60,13 +81,13 @@ func TestTheTableBetweenNodesIsApart(t *testing.T) {
 	if messages.PeerTable().ByName(messages.MethodAccrue) != nil {
 		t.Error("a caller's method is in the table between nodes")
 	}
-	if len(peerParams()) != len(messages.PeerTable().Methods()) {
+	if len(peerParams()) != len(betweenNodes()) {
 		t.Error("the tests below do not know every method")
 	}
 }
 
 func TestWhatNodesSaySurvivesTheWire(t *testing.T) {
-	for _, m := range messages.PeerTable().Methods() {
+	for _, m := range betweenNodes() {
 		want := peerParams()[m.Name]
 		got, err := m.Decode(messages.AppendParams(nil, want), messages.Msgpack)
 		if err != nil {
@@ -95,7 +116,7 @@ func TestTheTableBetweenNodesNamesWhatIsSaid(t *testing.T) {
 		}
 		return more
 	}
-	for _, m := range messages.PeerTable().Methods() {
+	for _, m := range betweenNodes() {
 		var sent, answered map[string]msgpack.RawMessage
 		if err := msgpack.Unmarshal(messages.AppendParams(nil, peerParams()[m.Name]), &sent); err != nil {
 			t.Fatal(err)
@@ -126,7 +147,6 @@ func TestWhatNodesMustSayIsNamedWhereItIsMissing(t *testing.T) {
 	for method, want := range map[string]string{
 		messages.MethodNodeHello: "params.cluster: missing", messages.MethodNodePropose: "params.entry: missing",
 		messages.MethodNodeCall: "params.method: missing", messages.MethodNodeForm: "params.cluster: missing",
-		messages.MethodNodeTell: "params.batch: missing",
 	} {
 		_, err := messages.PeerTable().ByName(method).Decode([]byte{0x80}, messages.Msgpack)
 		if err == nil || err.Code != messages.CodeInvalidParams || err.Message != want {
@@ -144,8 +164,8 @@ func TestWhatNodesMayNotSay(t *testing.T) {
 	}{
 		"too many voters":     {messages.MethodNodeForm, messages.AppendParams(nil, form), messages.CodeValidationFailed},
 		"a role of no use":    {messages.MethodNodeCall, []byte("\x83\xa6method\xa1m\xa6params\xc4\x00\xa5roles\x10"), messages.CodeValidationFailed},
-		"a string for binary": {messages.MethodNodeTell, []byte("\x81\xa5batch\xa1x"), messages.CodeInvalidParams},
-		"binary that is cut":  {messages.MethodNodeTell, []byte("\x81\xa5batch\xc6\x00\x01\x00\x00xx"), messages.CodeInvalidParams},
+		"a string for binary": {messages.MethodNodePropose, []byte("\x81\xa5entry\xa1x"), messages.CodeInvalidParams},
+		"binary that is cut":  {messages.MethodNodePropose, []byte("\x81\xa5entry\xc6\x00\x01\x00\x00xx"), messages.CodeInvalidParams},
 	} {
 		_, err := messages.PeerTable().ByName(c.method).Decode(c.params, messages.Msgpack)
 		if err == nil || err.Code != c.code {
@@ -157,7 +177,7 @@ func TestWhatNodesMayNotSay(t *testing.T) {
 func TestACallThatCarriesAnotherChangesWhatThatOneDoes(t *testing.T) {
 	m := messages.PeerTable().ByName(messages.MethodNodeCall)
 	for method, want := range map[string]bool{
-		messages.MethodAccrue: true, messages.MethodBalance: false, "not known here": true,
+		messages.MethodAccrue: true, messages.MethodBalance: false, messages.MethodActorsSend: true, "not known here": true,
 	} {
 		if got := m.Changes(&messages.NodeCallParams{Method: method}); got != want {
 			t.Errorf("%s: %v, want %v", method, got, want)
@@ -184,13 +204,13 @@ func TestACallThatIsPassedOnKeepsItsHash(t *testing.T) {
 // FuzzPeerParams feeds any bytes to the decoders between nodes. What they accept must
 // mean the same after another trip.
 func FuzzPeerParams(f *testing.F) {
-	for i, m := range messages.PeerTable().Methods() {
+	for i, m := range betweenNodes() {
 		f.Add(byte(i), messages.AppendParams(nil, peerParams()[m.Name]))
 	}
 	f.Add(byte(2), []byte("\x81\xa5entry\xc6\xff\xff\xff\xff"))
 	f.Add(byte(5), []byte("\x81\xa6voters\xdd\x07\xff\xff\xff"))
 	f.Fuzz(func(t *testing.T, i byte, b []byte) {
-		m := messages.PeerTable().Methods()[int(i)%len(messages.PeerTable().Methods())]
+		m := betweenNodes()[int(i)%len(betweenNodes())]
 		p, err := m.Decode(b, messages.Msgpack)
 		if err != nil {
 			return
@@ -207,7 +227,7 @@ func FuzzPeerParams(f *testing.F) {
 
 // FuzzPeerResults feeds any bytes to the decoders of answers between nodes.
 func FuzzPeerResults(f *testing.F) {
-	for i, m := range messages.PeerTable().Methods() {
+	for i, m := range betweenNodes() {
 		b, err := messages.AppendResult(nil, peerResults()[m.Name])
 		if err != nil {
 			f.Fatal(err)
@@ -215,7 +235,7 @@ func FuzzPeerResults(f *testing.F) {
 		f.Add(byte(i), b)
 	}
 	f.Fuzz(func(_ *testing.T, i byte, b []byte) {
-		m := messages.PeerTable().Methods()[int(i)%len(messages.PeerTable().Methods())]
+		m := betweenNodes()[int(i)%len(betweenNodes())]
 		_ = messages.DecodeResult(b, m.NewResult())
 	})
 }
@@ -232,14 +252,14 @@ func TestTheWirePageNamesWhatNodesSay(t *testing.T) {
 		}
 		return list
 	}
-	for _, m := range messages.PeerTable().Methods() {
+	for _, m := range betweenNodes() {
 		_, row, found := strings.Cut(string(page), "\n| `"+m.Name+"` |")
 		row, _, _ = strings.Cut(row, "\n")
 		cells := strings.Split(row, " | ")
 		if !found || !strings.HasPrefix(strings.TrimSpace(cells[0]), strings.Join(names(m.Params), ", ")) {
 			t.Errorf("the row of %s begins with %q, want the parameters %v", m.Name, cells[0], names(m.Params))
 		}
-		if m.Name == messages.MethodNodeHello || m.Name == messages.MethodNodeTell {
+		if m.Name == messages.MethodNodeHello {
 			continue // in words
 		}
 		if want := strings.Join(names(m.Result), ", ") + " |"; strings.TrimSpace(cells[len(cells)-1]) != want {

@@ -25,8 +25,6 @@ type Cluster struct {
 	Fenced uint64
 	// Peers is what other nodes asked of this one.
 	Peers Peers
-	// Remote is the traffic between this node's actors and those of the others.
-	Remote Remote
 }
 
 // Member is one node of the cluster.
@@ -61,12 +59,6 @@ type Peers struct {
 	InFlight          int
 	Connections       int
 	BytesIn, BytesOut uint64
-}
-
-// Remote counts what actors sent to those of other nodes, and got from them.
-type Remote struct {
-	Sent, Received, Refused uint64
-	Queued                  int
 }
 
 // The limits of what has series of its own.
@@ -110,12 +102,6 @@ var (
 	peersConnections = gauge("bursar_peers_connections", "Open connections of other nodes.", 1)
 	peersBytes       = counter("bursar_peers_bytes_total",
 		"Bytes over the connections of other nodes, by direction.", 2, "direction")
-
-	remoteMessages = counter("bursar_actors_remote_messages_total",
-		"Messages, replies and watches between this node's actors and those of others, by direction.", 2, "direction")
-	remoteRefused = counter("bursar_actors_remote_refused_total",
-		"Messages to actors of other nodes refused because too much waits for that node.", 1)
-	remoteQueued = gauge("bursar_actors_remote_queued", "Messages that wait to be sent to actors of other nodes.", 1)
 )
 
 func clusterFamilies() []Family {
@@ -123,7 +109,6 @@ func clusterFamilies() []Family {
 		clusterLeader, clusterTerm, clusterAppliedIndex, clusterLastIndex, clusterMembers, clusterVoters,
 		clusterShards, clusterMoves, clusterFenced, clusterClock,
 		peersUp, peersRTT, peersClock, peersLinks, peersRequests, peersInFlight, peersConnections, peersBytes,
-		remoteMessages, remoteRefused, remoteQueued,
 	}
 }
 
@@ -136,10 +121,6 @@ func collectCluster(out sink, c Cluster) {
 	out.put(clusterFenced, float64(c.Fenced))
 	collectMembers(out, c)
 	collectPeers(out, c.Peers)
-	out.put(remoteMessages, float64(c.Remote.Sent), "out")
-	out.put(remoteMessages, float64(c.Remote.Received), "in")
-	out.put(remoteRefused, float64(c.Remote.Refused))
-	out.put(remoteQueued, float64(c.Remote.Queued))
 }
 
 func collectMembers(out sink, c Cluster) {

@@ -20,8 +20,7 @@ func threeNodes() monitoring.Cluster {
 			{Name: "mac-a", Role: "replica", State: "draining", Voter: true, Shards: 47, Self: true},
 		},
 		Moves: map[string]uint64{"orphaned": 83, "made up": 1}, Fenced: 4,
-		Peers:  monitoring.Peers{Methods: []monitoring.Method{{Name: "node.ping", OK: 12}}, BytesIn: 100, BytesOut: 50},
-		Remote: monitoring.Remote{Sent: 5, Received: 6, Refused: 1, Queued: 2},
+		Peers: monitoring.Peers{Methods: []monitoring.Method{{Name: "node.ping", OK: 12}}, BytesIn: 100, BytesOut: 50},
 	}
 }
 
@@ -46,8 +45,6 @@ func TestMetricsTellHowTheClusterIs(t *testing.T) {
 		`bursar_peers_links_total{member="pc"} 2`,
 		`bursar_peers_requests_total{method="node.ping",outcome="ok"} 12`,
 		`bursar_peers_bytes_total{direction="in"} 100`,
-		`bursar_actors_remote_messages_total{direction="out"} 5`,
-		`bursar_actors_remote_queued 2`,
 	} {
 		if !strings.Contains(text, line+"\n") {
 			t.Errorf("/metrics lacks the line %s", line)

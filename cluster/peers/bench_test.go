@@ -64,42 +64,4 @@ func BenchmarkCall(b *testing.B) {
 	}
 }
 
-// discard counts what it is told.
-type discard struct {
-	*member
-	told chan int
-}
-
-func (d discard) ServePeer(_ messages.NodeID, calls []*wire.Call) {
-	for _, c := range calls {
-		d.told <- len(c.Params.(*messages.NodeTellParams).Batch)
-		c.Reply(&messages.NoResult{})
-	}
-}
-
-func BenchmarkTell64KiB(b *testing.B) {
-	overTCP(b, func(n1, n2 *member) {
-		d := discard{n2, make(chan int, window)}
-		n2.serveWith(d)
-		batch := make([]byte, 64<<10)
-		b.SetBytes(int64(len(batch)))
-		b.ReportAllocs()
-		b.ResetTimer()
-		for i := range b.N {
-			if i >= window {
-				<-d.told
-			}
-			if err := n1.Tell("n2", batch); err != nil {
-				b.Fatal(err)
-			}
-		}
-		for range min(b.N, window) {
-			<-d.told
-		}
-	})
-}
-
-// window is how many batches are on their way at most.
-const window = 128
-
 var _ peers.Handler = echo{}

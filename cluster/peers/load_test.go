@@ -3,7 +3,6 @@ package peers_test
 import (
 	"bytes"
 	"context"
-	"encoding/binary"
 	"io"
 	"net"
 	"sync"
@@ -41,9 +40,6 @@ func TestAFloodToAFrozenNodeIsBoundedAndAnswered(t *testing.T) {
 		}
 		if held := accepted * len(params.Entry); held < cfg.OutBytesMax || held > cfg.OutBytesMax+(4<<20) {
 			t.Errorf("%d bytes were taken", held)
-		}
-		if err := n1.Tell("n2", []byte("x")); codeOf(err) != messages.CodeOverloaded {
-			t.Errorf("a tell: %v", err)
 		}
 		if took := n1.awaits("n2", false); took > cfg.DownAfter {
 			t.Errorf("noticed after %v", took)
@@ -108,9 +104,6 @@ func TestTheLongestEntryPassesAndALongerOneHarmsNobody(t *testing.T) {
 		if codeOf(err) != messages.CodeValidationFailed {
 			t.Errorf("more than 9 MiB: %v", err)
 		}
-		if err := n1.Tell("n2", make([]byte, 9<<20)); codeOf(err) != messages.CodeValidationFailed {
-			t.Errorf("more than 9 MiB told: %v", err)
-		}
 		if err := n1.ask("n2", messages.MethodNodeReadIndex, nil, nil); err != nil {
 			t.Errorf("afterwards: %v", err)
 		}
@@ -118,44 +111,6 @@ func TestTheLongestEntryPassesAndALongerOneHarmsNobody(t *testing.T) {
 		case <-changed:
 			t.Error("the link was lost")
 		default:
-		}
-	})
-}
-
-// What is told waits at its sender when the other node is slow, and none of it is lost.
-func TestTellsArriveInOrderAndNoneIsLost(t *testing.T) {
-	pair(t, func(t *testing.T, _ *clustertest.Network, n1, n2 *member) {
-		n2.hold()
-		sent := uint64(0)
-		tell := func() error {
-			batch := make([]byte, 64<<10)
-			binary.BigEndian.PutUint64(batch, sent)
-			err := n1.Tell("n2", batch)
-			if err == nil {
-				sent++
-			}
-			return err
-		}
-		for tell() == nil {
-			if sent%100 == 0 {
-				synctest.Wait() // as fast as it goes, but not faster than the network
-			}
-		}
-		limit := uint64(peers.DefaultConfig().OutBytesMax + peers.DefaultConfig().Wire.InFlightBytesMax + 8<<20)
-		if held := sent * 64 << 10; held > limit {
-			t.Errorf("%d bytes were taken", held)
-		}
-		n2.release()
-		synctest.Wait()
-		n2.mu.Lock()
-		defer n2.mu.Unlock()
-		if uint64(len(n2.batches)) != sent {
-			t.Errorf("%d sent, %d received", sent, len(n2.batches))
-		}
-		for i, batch := range n2.batches {
-			if got := binary.BigEndian.Uint64(batch); got != uint64(i) {
-				t.Fatalf("batch %d is number %d", i, got)
-			}
 		}
 	})
 }

@@ -26,9 +26,8 @@ type Network interface {
 // Handler serves what other nodes ask of this one.
 type Handler interface {
 	// ServePeer takes one burst of calls from one node, in the order of arrival, under the
-	// rules of wire.Handler: it must not block and answers each call once, a node.tell too,
-	// with a messages.NoResult when it has been taken. node.hello and node.ping are not
-	// among them.
+	// rules of wire.Handler: it must not block and answers each call once. node.hello and node.ping
+	// are not among them.
 	ServePeer(from messages.NodeID, calls []*wire.Call)
 }
 
@@ -290,18 +289,6 @@ func refusal(err error) *messages.Error {
 		return e
 	}
 	return messages.Errorf(messages.CodeOutcomeUnknown, "another node's answer cannot be read: %v", err)
-}
-
-// Tell sends a node.tell, after all that was sent to the node before, and never waits.
-// batch is not kept. The error, a *messages.Error, says that nothing was sent:
-// unavailable, or overloaded where too much waits for that node already. What was sent
-// is lost with the link.
-func (p *Peers) Tell(to messages.NodeID, batch []byte) error {
-	client, err := p.client(to)
-	if err != nil {
-		return err
-	}
-	return client.Notify(messages.MethodNodeTell, &messages.NodeTellParams{Batch: batch})
 }
 
 // Status tells what is known of a node, if Set has named it.

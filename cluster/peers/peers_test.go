@@ -28,9 +28,8 @@ type member struct {
 
 	mu      sync.Mutex
 	cluster string
-	holds   bool         // calls are kept instead of answered
-	held    []*wire.Call // in the order of arrival
-	batches [][]byte
+	holds   bool          // calls are kept instead of answered
+	held    []*wire.Call  // in the order of arrival
 	instead peers.Handler // serves in place of the member
 }
 
@@ -65,9 +64,6 @@ func (m *member) answer(c *wire.Call) {
 	switch p := c.Params.(type) {
 	case *messages.NodeProposeParams:
 		c.Reply(&messages.NodeProposeResult{Index: uint64(len(p.Entry)), Results: p.Entry})
-	case *messages.NodeTellParams:
-		m.batches = append(m.batches, p.Batch)
-		c.Reply(&messages.NoResult{})
 	default:
 		c.Reply(&messages.NodeReadIndexResult{Index: 7})
 	}

@@ -256,24 +256,6 @@ func (c *Client) GoFirst(method string, params messages.Params, written func(), 
 	c.mu.Unlock()
 }
 
-// Notify sends a notification, after all that was sent before it. It never waits; the
-// error says why it was not sent: overloaded, validation_failed where it is too large,
-// or unavailable.
-func (c *Client) Notify(method string, params messages.Params) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if err := c.refuse(); err != nil {
-		return unsent(err)
-	}
-	_, err := c.enqueue(func(b []byte) []byte {
-		return appendOptParams(appendNotificationHead(b, method), params)
-	})
-	if err != nil {
-		return err
-	}
-	return nil
-}
-
 func appendOptParams(b []byte, params messages.Params) []byte {
 	if params == nil {
 		return append(b, emptyMap...)

@@ -54,7 +54,7 @@ type conn struct {
 	wake chan struct{} // tells a sleeping writer of something to do; holds one
 
 	mu      sync.Mutex
-	room    sync.Cond // out has become shorter, a notification is done with, or the connection is cut
+	room    sync.Cond // out has become shorter, or the connection is cut
 	out     []byte    // replies to be written
 	writing int       // bytes of replies being written
 	outTold tally     // of both
@@ -295,14 +295,9 @@ func (c *conn) dispatch() {
 	}
 }
 
-// overload refuses a request of one more than the connection may have in flight. A
-// node's notifications wait instead: their sender could not be told.
+// overload refuses a request of one more than the connection may have in flight.
 func (c *conn) overload(req request) *messages.Error {
 	bytes := len(req.params)
-	if req.notify && c.server.greeter != nil {
-		c.awaitTaken(bytes)
-		return nil
-	}
 	c.mu.Lock()
 	owed, owedIn := c.owed, c.owedIn
 	c.mu.Unlock()
@@ -377,9 +372,6 @@ func (c *conn) answer(call *Call, result messages.Result, err *messages.Error) {
 		err = c.respond(call.id, result, err)
 	}
 	c.rouse()
-	if call.notify {
-		c.room.Signal() // for awaitTaken
-	}
 	c.mu.Unlock()
 	c.server.metrics.InFlight.Add(-1)
 	c.server.metrics.count(call.Method, err)

@@ -85,14 +85,6 @@ func appendRequestHead(b []byte, id uint32, method string) []byte {
 	return pack.AppendArray(b, 1)
 }
 
-// appendNotificationHead appends a notification up to its params' map.
-func appendNotificationHead(b []byte, method string) []byte {
-	b = pack.AppendArray(b, 3)
-	b = pack.AppendUint(b, typeNotification)
-	b = pack.AppendString(b, method)
-	return pack.AppendArray(b, 1)
-}
-
 // appendResponse appends the answer to request id: err, or else the result. A result
 // that cannot be sent, mostly for being more than most bytes, becomes an internal
 // error, which is returned.

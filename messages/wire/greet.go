@@ -36,29 +36,3 @@ func (c *conn) turnDown(req request, call *Call, err *messages.Error) bool {
 	c.settle(req, call.Method, nil, err)
 	return false
 }
-
-// awaitTaken waits until enough of what the connection has in flight is done with that
-// one more notification may be, or until the connection is cut.
-func (c *conn) awaitTaken(bytes int) {
-	if c.hasPlace(bytes) {
-		return
-	}
-	c.dispatch()
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for !c.dead && !c.hasPlaceLocked(bytes) {
-		c.room.Wait()
-	}
-}
-
-func (c *conn) hasPlace(bytes int) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.hasPlaceLocked(bytes)
-}
-
-// hasPlaceLocked is hasPlace with mu held.
-func (c *conn) hasPlaceLocked(bytes int) bool {
-	cfg := &c.server.cfg
-	return c.owed < cfg.InFlightMax && c.owedIn+bytes <= cfg.InFlightBytesMax
-}

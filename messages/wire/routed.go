@@ -37,7 +37,7 @@ func (c *Call) ReplyRaw(result []byte) {
 // done, once: the encoded result, which is done's to keep, or an error. What it may do
 // was judged where it arrived. The error is method_not_found, or what Decode finds.
 func Inner(p *messages.NodeCallParams, received time.Time, done func(result []byte, err *messages.Error)) (*Call, *messages.Error) {
-	m := messages.MethodByName(p.Method)
+	m := messages.CarriedTable().ByName(p.Method)
 	if m == nil {
 		return nil, unknown(messages.PublicTable(), []byte(p.Method))
 	}
@@ -52,10 +52,35 @@ func Inner(p *messages.NodeCallParams, received time.Time, done func(result []by
 		Received: received, Deadline: received.Add(time.Duration(p.DeadlineMS) * time.Millisecond),
 		Peer: Peer{Addr: p.Addr, Roles: p.Roles}, to: encoded(done),
 	}
-	if m.Mutates && c.RequestID == "" {
+	if m.Mutates && c.RequestID == "" && !c.Stamped { // else nobody asks for it
 		c.RequestID, c.Stamped = stamp(), true
 	}
 	return c, nil
+}
+
+// Own makes a call of this node's own, which nobody can repeat. Its answer goes to done,
+// once: a result of the method's type, or an error. Any goroutine may call done.
+func Own(m *messages.Method, params messages.Params, deadline time.Time, done func(messages.Result, *messages.Error)) *Call {
+	return &Call{Method: m, Params: params, Stamped: true, Received: time.Now(), Deadline: deadline,
+		Peer: Peer{Roles: messages.RolesAll}, to: own(done)}
+}
+
+// own takes answers as results; one that another node gave is decoded first.
+type own func(messages.Result, *messages.Error)
+
+// answer implements replier.
+func (done own) answer(c *Call, result messages.Result, err *messages.Error) {
+	raw, encoded := result.(messages.Raw)
+	if err != nil || !encoded {
+		done(result, err)
+		return
+	}
+	result = c.Method.NewResult()
+	if fault := messages.DecodeResult(raw, result); fault != nil {
+		done(nil, messages.Errorf(messages.CodeOutcomeUnknown, "another node's answer cannot be read: %v", fault))
+		return
+	}
+	done(result, nil)
 }
 
 // Unwrap makes the call that outer, a node.call, carries, and answers outer with its

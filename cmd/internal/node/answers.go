@@ -11,7 +11,7 @@ import (
 	"github.com/the-block/bursar/messages/wire"
 )
 
-// answer is how one method is answered: exactly one of do, order and appends is set.
+// answer is how one method is answered: exactly one of do, order, appends and deliver is set.
 type answer struct {
 	// takes reports whether these are the parameters it is written for.
 	takes func(messages.Params) bool
@@ -21,6 +21,8 @@ type answer struct {
 	order func(*attempt)
 	// appends makes an attempt at a call that creates something the treasury's request.
 	appends func(*attempt) treasury.Appendable
+	// deliver hands a message to an actor, and does not wait.
+	deliver func(*attempt)
 	// shard is the shard whose owner carries out the call; nil where any node does.
 	shard func(*wire.Call) messages.ShardID
 	// byLeader says that the leader carries it out.
@@ -42,8 +44,9 @@ const (
 func bind(n *Node) ([]answer, error) {
 	byName := n.answers()
 	maps.Copy(byName, n.operators())
-	list := make([]answer, len(messages.Methods()))
-	for _, m := range messages.Methods() {
+	methods := messages.CarriedTable().Methods()
+	list := make([]answer, len(methods))
+	for _, m := range methods {
 		a, ok := byName[m.Name]
 		switch {
 		case !ok:
@@ -143,6 +146,10 @@ func (n *Node) answers() map[string]answer {
 			return t.CheckPlan(p.Items)
 		}),
 
+		messages.MethodActorsSend: {
+			takes: takes[*messages.SendParams], deliver: n.deliver,
+			shard: func(c *wire.Call) messages.ShardID { return n.kinds.Shard(c.Params.(*messages.SendParams)) },
+		},
 		messages.MethodClusterStatus: about(func(*messages.NoParams) (*messages.ClusterStatusResult, *messages.Error) {
 			return n.status(), nil
 		}),

@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/the-block/bursar/actors"
+	"github.com/the-block/bursar/actors/kinds"
 	"github.com/the-block/bursar/cmd/internal/node"
 	"github.com/the-block/bursar/messages"
 )
@@ -17,11 +17,11 @@ import (
 // returns once all are ready.
 func startThree(t *testing.T) []*member {
 	t.Helper()
-	return startThreeWith(t, new(actors.Codecs))
+	return startThreeWith(t, nil)
 }
 
-// startThreeWith is startThree with actors that may say what is registered in codecs.
-func startThreeWith(t testing.TB, codecs *actors.Codecs) []*member {
+// startThreeWith is startThree with kinds of actors of the test's own.
+func startThreeWith(t testing.TB, own []kinds.Kind) []*member {
 	t.Helper()
 	dir := t.TempDir()
 	roles := []node.Role{node.RolePrimary, node.RoleReplica, node.RoleObserver}
@@ -37,7 +37,7 @@ func startThreeWith(t testing.TB, codecs *actors.Codecs) []*member {
 	members := make([]*member, len(roles))
 	for i := range configs {
 		configs[i].Join = join
-		m, err := beginWith(codecs, configs[i])
+		m, err := beginWith(own, configs[i])
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -275,7 +275,7 @@ func TestMoreNodesThanFormAClusterFormOne(t *testing.T) {
 	members := make([]*member, len(configs))
 	for i := len(configs) - 1; i >= 0; i-- {
 		configs[i].Join = join
-		m, err := beginWith(new(actors.Codecs), configs[i])
+		m, err := begin(configs[i])
 		if err != nil {
 			t.Fatal(err)
 		}

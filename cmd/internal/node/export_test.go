@@ -49,16 +49,6 @@ func Walking(do func(*wire.Call)) wire.Handler {
 	return s
 }
 
-// OpenWith is Open for a node whose actors may say what is registered in codecs.
-func OpenWith(ctx context.Context, codecs *actors.Codecs, cfg Config, log *slog.Logger) (*Node, error) {
-	around := onMachine()
-	around.codecs = codecs
-	return openIn(ctx, around, cfg, log)
-}
-
-// Actors gives the node's actors.
-func (n *Node) Actors() *actors.System { return n.system }
-
 // Votes reports whether the node takes part in elections.
 func (n *Node) Votes() bool { return n.consensus.Voting() }
 
@@ -67,3 +57,6 @@ func DrainCalls(ctx context.Context, n *Node) error { return n.service.drain(ctx
 
 // Middle is the right time by several clocks' offsets.
 func Middle(offsets ...time.Duration) time.Duration { return middle(offsets) }
+
+// Loaded finds an actor of this node's by its path.
+func (n *Node) Loaded(path string) (actors.Ref, bool) { return n.system.Lookup(path) }

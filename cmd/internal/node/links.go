@@ -46,27 +46,22 @@ func (n *Node) pong() peers.Pong {
 }
 
 // ServePeer implements peers.Handler.
-func (n *Node) ServePeer(from messages.NodeID, calls []*wire.Call) {
+func (n *Node) ServePeer(_ messages.NodeID, calls []*wire.Call) {
 	var routed []*wire.Call
 	for _, c := range calls {
-		switch p := c.Params.(type) {
-		case *messages.NodeCallParams:
+		switch c.Method.Name {
+		case messages.MethodNodeCall:
 			inner, err := wire.Unwrap(c)
 			if err != nil {
 				c.Fail(err)
 				continue
 			}
 			routed = append(routed, inner)
-		case *messages.NodeProposeParams:
-			n.servePropose(c, p)
-		case *messages.NodeTellParams:
-			if err := n.remote.Receive(from, p.Batch); err != nil {
-				n.log.Warn("messages of another node's actors make no sense", "member", string(from), "err", err)
-			}
-			c.Reply(&messages.NoResult{})
-		case *messages.NodeFormParams:
+		case messages.MethodNodePropose:
+			n.servePropose(c, c.Params.(*messages.NodeProposeParams))
+		case messages.MethodNodeForm:
 			n.service.attend(c, n.servePromise)
-		case *messages.NoParams: // the only question without any is node.read_index
+		case messages.MethodNodeReadIndex:
 			n.service.attend(c, n.serveReadIndex)
 		default:
 			c.Fail(messages.Errorf(messages.CodeMethodNotFound, "no such method: %s", c.Method.Name))

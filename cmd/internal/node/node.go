@@ -14,6 +14,7 @@ import (
 
 	"github.com/the-block/bursar/actors"
 	"github.com/the-block/bursar/actors/durable"
+	"github.com/the-block/bursar/actors/kinds"
 	"github.com/the-block/bursar/actors/operations"
 	"github.com/the-block/bursar/actors/treasury"
 	"github.com/the-block/bursar/cluster"
@@ -48,7 +49,7 @@ type Node struct {
 	service    *service
 	keeper     *ownership.Keeper
 	peers      *peers.Peers
-	remote     *actors.Remote // joins this node's actors to those of the others
+	kinds      *kinds.Kinds
 	membership *membership.Membership
 	// identity proves who this node is; nil without TLS.
 	identity *certs.Identity
@@ -113,7 +114,7 @@ func (n *Node) identify() (err error) {
 func (n *Node) open(ctx context.Context) error {
 	steps := []func(context.Context) error{
 		n.openCut, n.openPages, n.openData, n.openStore, n.openConsensus, n.openJournal, n.openActors,
-		n.openPeers, n.joinActors, n.openMembership, n.openWire,
+		n.openPeers, n.openMembership, n.openWire,
 	}
 	for _, open := range steps {
 		if err := open(ctx); err != nil {
@@ -191,6 +192,9 @@ func (n *Node) openActors(context.Context) error {
 	cfg = n.around.treasury(cfg)
 	n.host = durable.NewHost(cfg.Shards(), durable.On(n.system), n.store, n.journal, durable.ThisMachine())
 	if n.treasury, err = treasury.New(cfg, n.host, n.log); err != nil {
+		return err
+	}
+	if err = n.openKinds(); err != nil {
 		return err
 	}
 	if err = n.openOperations(); err != nil {
@@ -287,9 +291,9 @@ func (n *Node) runParts() {
 	n.parts.run("gossip", n.membership.Run)
 	n.parts.onStop("good-bye", n.sayGoodBye)
 	n.parts.run("meeting", n.meet)
-	n.parts.run("actors' links", n.linkActors)
 	n.parts.runUntil("journal", n.journal.Run, n.journal.Close)
 	n.parts.onStop("treasury", n.treasury.Stop)
+	n.parts.onStop("kinds", n.kinds.Stop)
 	n.parts.run("operations", n.operations.Run)
 	n.parts.run("read model", n.treasury.Follow)
 	n.parts.run("ownership", n.followOwners)

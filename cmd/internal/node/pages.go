@@ -190,12 +190,6 @@ func (n *Node) clusterFigures() monitoring.Cluster {
 	for _, cause := range []placement.Cause{placement.Orphaned, placement.Drained, placement.Rebalanced} {
 		figures.Moves[cause.String()] = n.keeper.Moves(cause)
 	}
-	for _, p := range n.remote.Stats() {
-		figures.Remote.Sent += p.Sent
-		figures.Remote.Received += p.Received
-		figures.Remote.Refused += p.Refused
-		figures.Remote.Queued += p.Queued
-	}
 	return figures
 }
 

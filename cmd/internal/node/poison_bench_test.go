@@ -56,7 +56,7 @@ func BenchmarkSibling(b *testing.B) {
 	}
 }
 
-func mustDo(b *testing.B, err error) {
+func mustDo(b testing.TB, err error) {
 	b.Helper()
 	if err != nil {
 		b.Fatal(err)

@@ -117,6 +117,8 @@ func (s *service) send(attempts []*attempt) {
 				continue
 			}
 			burst = append(burst, here.appends(a))
+		case here.deliver != nil:
+			here.deliver(a)
 		default:
 			orders = append(orders, a)
 		}

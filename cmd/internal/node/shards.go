@@ -91,6 +91,7 @@ func (n *Node) followOwners(ctx context.Context) error {
 	})
 	defer cancel()
 	defer n.treasury.Own(nil)
+	defer n.kinds.Own(nil)
 	for {
 		if err := n.takeOwners(ctx); err != nil {
 			if ctx.Err() != nil {
@@ -125,6 +126,7 @@ func (n *Node) takeOwners(ctx context.Context) error {
 		owned = nil // what the log says here is old
 	}
 	n.treasury.Own(owned)
+	n.kinds.Own(owned)
 	table := &routeTable{owners: make([]messages.NodeID, len(state.Shards)), counts: make(map[messages.NodeID]int)}
 	for i, o := range state.Shards {
 		if table.owners[i] = o.Owner; o.Owner == "" {

@@ -4,7 +4,7 @@ import (
 	"context"
 	"net"
 
-	"github.com/the-block/bursar/actors"
+	"github.com/the-block/bursar/actors/kinds"
 	"github.com/the-block/bursar/actors/treasury"
 	"github.com/the-block/bursar/cluster"
 	"github.com/the-block/bursar/cluster/membership"
@@ -20,8 +20,8 @@ type surroundings struct {
 	listen func(ctx context.Context, addr string) (net.Listener, error)
 	// pages says whether the HTTP port is served.
 	pages bool
-	// codecs are what actors may say to those of other nodes.
-	codecs *actors.Codecs
+	// kinds are the kinds of actors that the program has brought along.
+	kinds []kinds.Kind
 	// consensus, machine and treasury change what these parts are given.
 	consensus func(cluster.Config) cluster.Config
 	machine   func(cluster.StateMachine) cluster.StateMachine
@@ -31,7 +31,7 @@ type surroundings struct {
 // onMachine are the surroundings of a node that runs on a machine of its own.
 func onMachine() surroundings {
 	return surroundings{
-		network: cluster.TCP{}, gossip: membership.Sockets{}, pages: true, codecs: new(actors.Codecs),
+		network: cluster.TCP{}, gossip: membership.Sockets{}, pages: true,
 		listen: func(ctx context.Context, addr string) (net.Listener, error) {
 			return new(net.ListenConfig).Listen(ctx, "tcp", addr)
 		},

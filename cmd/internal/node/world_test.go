@@ -21,7 +21,7 @@ import (
 	"github.com/vmihailenco/msgpack/v5"
 	"go.uber.org/goleak"
 
-	"github.com/the-block/bursar/actors"
+	"github.com/the-block/bursar/actors/kinds"
 	"github.com/the-block/bursar/cmd/internal/node"
 )
 
@@ -120,11 +120,11 @@ func launch(cfg node.Config) (*member, error) {
 }
 
 // begin runs a node and does not wait for it.
-func begin(cfg node.Config) (*member, error) { return beginWith(new(actors.Codecs), cfg) }
+func begin(cfg node.Config) (*member, error) { return beginWith(nil, cfg) }
 
-// beginWith is begin for a node whose actors may say what is registered in codecs.
-func beginWith(codecs *actors.Codecs, cfg node.Config) (*member, error) {
-	n, err := node.OpenWith(context.Background(), codecs, cfg, slog.New(slog.DiscardHandler))
+// beginWith is begin for a node with kinds of actors of the test's own.
+func beginWith(own []kinds.Kind, cfg node.Config) (*member, error) {
+	n, err := node.OpenWith(context.Background(), cfg, own, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return nil, err
 	}

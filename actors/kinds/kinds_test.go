@@ -213,6 +213,7 @@ func TestEveryAskIsAnsweredByItsDeadline(t *testing.T) {
 				}
 			})
 			time.Sleep(time.Hour)
+			synctest.Wait()
 			if answers != 1 {
 				t.Errorf("%#v: %d answers", c.msg, answers)
 			}

@@ -54,7 +54,7 @@ func goldenBytes(t *testing.T) string {
 			result(m.Name, "no-result", empty)
 		}
 	}
-	for _, m := range messages.PeerTable().Methods() {
+	for _, m := range betweenNodes() {
 		line(m.Name, "params", messages.AppendParams(nil, peerParams()[m.Name]))
 		line(m.Name, "no-params", messages.AppendParams(nil, m.NewParams()))
 		result(m.Name, "result", peerResults()[m.Name])

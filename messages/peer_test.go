@@ -29,7 +29,7 @@ func peerParams() map[string]messages.Params {
 		messages.MethodNodeForm: &messages.NodeFormParams{Options: opts, Cluster: "c", Initiator: "n1",
 			Voters: []messages.FormVoter{{Node: "n1", Addr: "a:1"}, {Node: "n2", Addr: "b:2"}}},
 		messages.MethodActorsSend: &messages.SendParams{Options: opts, Kind: "counter", Key: "ada", Tell: true,
-			Message: make([]byte, 70_000)},
+			Message: make([]byte, 300)},
 	}
 }
 

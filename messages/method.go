@@ -25,6 +25,7 @@ type Method struct {
 	newParams func() Params
 	newResult func() Result
 	index     int
+	records   bool // a call is about one record
 }
 
 // CommonErrors are the codes that any method may answer with.
@@ -75,6 +76,7 @@ func changes[P, R any, PP interface {
 }](who Role, name, summary string, errors ...Code) *Method {
 	m := method[P, R, PP, PR](name, summary)
 	m.Who, m.Mutates, m.Errors = who, true, append(errors, changeErrors...)
+	_, m.records = m.newParams().(recorded)
 	return m
 }
 

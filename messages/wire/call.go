@@ -36,6 +36,7 @@ type Call struct {
 	Peer     Peer
 
 	answered atomic.Bool
+	turn     *turn // nil where it need not wait for others
 	id       uint32
 	notify   bool
 	bytes    int

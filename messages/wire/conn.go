@@ -42,6 +42,7 @@ type conn struct {
 	scanner pack.Scanner
 	decoder messages.Decoder
 	calls   []*Call
+	turns   turns
 	limits  pack.Limits
 	// greeting is set until the node at the far end has said who it is, silent until the
 	// caller has called, or that node was let in. opened is when it connected.
@@ -272,6 +273,9 @@ func (c *conn) take(msg []byte, now time.Time) bool {
 	c.inTold.tell(c.owedIn)
 	c.mu.Unlock()
 	c.server.metrics.InFlight.Add(1)
+	if call.turn != nil && !c.turns.take(call.turn) {
+		return true // its turn comes when those before it are decided
+	}
 	if c.calls = append(c.calls, call); len(c.calls) >= c.server.cfg.BurstMax {
 		c.dispatch()
 	}
@@ -375,6 +379,9 @@ func (c *conn) answer(call *Call, result messages.Result, err *messages.Error) {
 	c.mu.Unlock()
 	c.server.metrics.InFlight.Add(-1)
 	c.server.metrics.count(call.Method, err)
+	if call.turn != nil {
+		c.turns.done(call.turn, c.server.serve)
+	}
 }
 
 // rouse wakes the writer if it sleeps. The caller holds mu.

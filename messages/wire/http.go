@@ -107,6 +107,7 @@ type exchange struct {
 
 	mu      sync.Mutex
 	entries []entry
+	turns   turns
 	left    int
 	held    int // bytes of text
 }
@@ -179,7 +180,7 @@ func (x *exchange) prepare(r *http.Request, requests []json.RawMessage) []*Call 
 		calls = append(calls, call)
 	}
 	x.left = len(calls)
-	return calls
+	return slices.DeleteFunc(calls, func(c *Call) bool { return c.turn != nil && !x.turns.take(c.turn) })
 }
 
 // open reads one request into entry i.
@@ -251,6 +252,13 @@ func (x *exchange) refuse(e *entry, call *Call, err *messages.Error) {
 
 // answer implements replier.
 func (x *exchange) answer(call *Call, result messages.Result, err *messages.Error) {
+	x.note(call, result, err)
+	if call.turn != nil {
+		x.turns.done(call.turn, x.server.serve)
+	}
+}
+
+func (x *exchange) note(call *Call, result messages.Result, err *messages.Error) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	if err == nil {

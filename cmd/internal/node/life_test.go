@@ -297,3 +297,26 @@ func TestEpochsPassByThemselves(t *testing.T) {
 		t.Errorf("%d epochs in %s", epochs, time.Since(begun))
 	}
 }
+
+// TestTheLastOfTwoVotesOnOneConnectionCounts sends an approval and a rejection without
+// waiting, each in a write of its own: they reach the node as two bursts.
+func TestTheLastOfTwoVotesOnOneConnectionCounts(t *testing.T) {
+	c := dial(t, world)
+	id := submit(t, c, proposed(func(p, _ object) { p["vote_window_epochs"] = 1_000_000 }))
+	advance(t, c)
+	awaitState(t, c, id, "voting")
+	for i := range 100 {
+		for msgid, approve := range []bool{true, false} {
+			c.send(t, []any{0, msgid, "gov.treasury.vote", []any{object{"id": id, "house": "operators", "voter": "ann",
+				"weight_ppm": 1 + i, "approve": approve}}})
+		}
+		for range 2 {
+			if _, _, err := c.receive(t); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got := status(t, c, id)["operators_ppm"]; fmt.Sprint(got) != "0" {
+			t.Fatalf("round %d: the approval counts: %v", i, got)
+		}
+	}
+}

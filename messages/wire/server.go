@@ -265,7 +265,7 @@ func (s *Server) ingress(d *messages.Decoder, req request, form messages.Form, p
 	if m.Mutates && c.RequestID == "" && s.greeter == nil {
 		c.RequestID, c.Stamped = stamp(), true
 	}
-	if record, ok := m.Record(params); ok && s.doorman == nil {
+	if record, ok := m.Record(params); ok && s.greeter == nil {
 		c.turn = &turn{record: record, call: c}
 	}
 	return c, nil

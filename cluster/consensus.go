@@ -245,6 +245,10 @@ func (c *Consensus) Close(ctx context.Context) error {
 	case err := <-stopped:
 		return errors.Join(drained, err, c.release())
 	case <-ctx.Done():
+		go func() {
+			<-stopped
+			_ = c.release() // nobody waits for it any more
+		}()
 		return errors.Join(drained, fmt.Errorf("raft does not stop: %w", ctx.Err()))
 	}
 }

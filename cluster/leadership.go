@@ -77,20 +77,60 @@ func (c *Consensus) Watch() (State, <-chan struct{}) {
 	return v.State, v.changed
 }
 
-// TransferLeadership hands leadership to another voter and returns when it is gone.
-// A node that does not lead has nothing to hand over.
+// TransferLeadership hands leadership to the voter that has come farthest of those that
+// answer, and returns when it is gone. A node that does not lead has nothing to hand over.
 func (c *Consensus) TransferLeadership(ctx context.Context) error {
-	if !c.State().Leading {
+	return c.TransferLeadershipTo(ctx, "")
+}
+
+// transferSettles is how long after a hand-over Raft may still be at it.
+const transferSettles = 2 * time.Second
+
+// TransferLeadershipTo hands leadership to one voter, "" for any, and returns when it is
+// gone.
+func (c *Consensus) TransferLeadershipTo(ctx context.Context, node messages.NodeID) error {
+	if !c.State().Leading || node == c.cfg.Node {
 		return nil
 	}
-	if c.alone() {
-		return ErrNoSuccessor
+	to, err := c.successor(node)
+	if err != nil {
+		return err
 	}
-	err := c.await(ctx, func() raft.Future { return c.raft.LeadershipTransfer() })
+	c.transport.transferring.Add(1)
+	defer time.AfterFunc(transferSettles, func() { c.transport.transferring.Add(-1) })
+	err = c.await(ctx, func() raft.Future {
+		return c.raft.LeadershipTransferToServer(raft.ServerID(to.Node), raft.ServerAddress(to.Addr))
+	})
 	if errors.Is(err, raft.ErrNotLeader) {
 		return nil
 	}
 	return err
+}
+
+// successor is the voter to hand leadership to: the one that is named, or the one whose log
+// reaches farthest. One that does not answer cannot take it.
+func (c *Consensus) successor(node messages.NodeID) (Member, error) {
+	now := time.Now()
+	var heard []Member
+	for _, m := range c.Configuration() {
+		answers := c.transport.reach.heard(raft.ServerID(m.Node), now)
+		switch {
+		case !m.Voter || m.Node == c.cfg.Node:
+		case m.Node == node && !answers:
+			return Member{}, fmt.Errorf("%s does not answer on P+2 (%s)", node, m.Addr)
+		case m.Node == node:
+			return m, nil
+		case answers:
+			heard = append(heard, m)
+		}
+	}
+	switch {
+	case node != "":
+		return Member{}, fmt.Errorf("%w: %s is not a voter", ErrNoSuccessor, node)
+	case len(heard) == 0:
+		return Member{}, ErrNoSuccessor
+	}
+	return c.transport.reach.longest(heard), nil
 }
 
 // await waits for what Raft was asked, or for ctx. The question outlives ctx.

@@ -2,7 +2,6 @@ package cluster
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -50,6 +49,9 @@ func (c *Consensus) Keep(ctx context.Context, candidates func() []Candidate, adm
 			return nil
 		}
 		now, known := time.Now(), candidates()
+		for i := range known {
+			known[i].Unheard = !c.transport.reach.heard(raft.ServerID(known[i].Node), now)
+		}
 		r.observe(known, c.AppliedIndex(), now)
 		todo := r.next(c.Configuration(), known, now)
 		if todo.kind == noChange {
@@ -104,24 +106,4 @@ func (c *Consensus) carryOut(ctx context.Context, todo change, admit func(contex
 		})
 	}
 	return fmt.Errorf("change %d is unknown", todo.kind)
-}
-
-// TransferLeadershipTo hands leadership to one voter and returns when it is gone. A
-// node that does not lead has nothing to hand over.
-func (c *Consensus) TransferLeadershipTo(ctx context.Context, node messages.NodeID) error {
-	if !c.State().Leading || node == c.cfg.Node {
-		return nil
-	}
-	for _, m := range c.Configuration() {
-		if m.Node == node && m.Voter {
-			err := c.await(ctx, func() raft.Future {
-				return c.raft.LeadershipTransferToServer(raft.ServerID(m.Node), raft.ServerAddress(m.Addr))
-			})
-			if errors.Is(err, raft.ErrNotLeader) {
-				return nil
-			}
-			return err
-		}
-	}
-	return fmt.Errorf("%w: %s is not a voter", ErrNoSuccessor, node)
 }

@@ -45,7 +45,8 @@ func (p *patience) next(addr raft.ServerAddress) <-chan struct{} {
 const leadershipPoll = 100 * time.Millisecond
 
 // waitOut waits until addr is heard of again, or this node does not lead in term any
-// more, which ends its heartbeats.
+// more, which ends its heartbeats, or hands leadership over: Raft's part in that waits for
+// the voter too, and leadership would be neither here nor there.
 func (t *transport) waitOut(addr raft.ServerAddress, term uint64) {
 	heard := t.patience.next(addr)
 	tick := time.NewTicker(leadershipPoll)
@@ -60,7 +61,7 @@ func (t *transport) waitOut(addr raft.ServerAddress, term uint64) {
 			return
 		case <-tick.C:
 			group := t.streams.group.Load()
-			if group == nil || group.State() != raft.Leader || group.CurrentTerm() != term {
+			if t.transferring.Load() > 0 || group == nil || group.State() != raft.Leader || group.CurrentTerm() != term {
 				return
 			}
 		}
@@ -78,8 +79,10 @@ func (t *transport) AppendEntries(id raft.ServerID, target raft.ServerAddress, r
 	err := t.NetworkTransport.AppendEntries(id, target, request, response)
 	if err != nil {
 		t.waitOut(target, request.Term)
+		return err
 	}
-	return err
+	t.reach.note(id, response.LastLog, time.Now())
+	return nil
 }
 
 // heartbeat sends a heartbeat, and notes what its answer tells.
@@ -90,7 +93,7 @@ func (t *transport) heartbeat(id raft.ServerID, target raft.ServerAddress, reque
 		return err
 	}
 	t.patience.heard(target)
-	t.reach.note(id, response.LastLog)
+	t.reach.note(id, response.LastLog, time.Now())
 	if response.Success {
 		t.confirmations.note(id, confirmation{asked: asked, term: request.Term})
 	}

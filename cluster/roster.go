@@ -16,6 +16,8 @@ type Candidate struct {
 	Rank int
 	// Live says that it answers now.
 	Live bool
+	// Unheard says that its Raft has not answered this node's of late: it cannot lead.
+	Unheard bool
 	// Voting says that it takes part in elections, Life is its data directory's, and
 	// Applied is its newest applied index.
 	Voting  bool
@@ -206,7 +208,7 @@ func (r *roster) successor(group []Member, candidates []Candidate, now time.Time
 	best := change{}
 	for _, c := range candidates {
 		better := c.Rank < candidates[own].Rank && (best.kind == noChange || c.Rank < best.node.Rank)
-		if better && c.Voting && r.isVoter(c.Node, group) && r.caughtUp(c.Node, while, now) && !now.Before(r.notAgain[c.Node].after) {
+		if better && c.Voting && !c.Unheard && r.isVoter(c.Node, group) && r.caughtUp(c.Node, while, now) && !now.Before(r.notAgain[c.Node].after) {
 			best = change{kind: handOver, node: c, voter: true}
 		}
 	}

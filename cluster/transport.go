@@ -60,6 +60,7 @@ type transport struct {
 	confirmations confirmations
 	reach         reach
 	installing    atomic.Int32    // Raft snapshots on their way to others
+	transferring  atomic.Int32    // hand-overs of leadership, for a while after each too
 	leaving       <-chan struct{} // closed when Raft is about to be shut down
 	closed        chan struct{}
 	once          sync.Once

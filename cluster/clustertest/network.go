@@ -34,6 +34,8 @@ type Network struct {
 	calm      Weather
 	hosts     map[string]*Host // the newest start on each
 	frozen    map[string]bool
+	barred    map[bar]bool
+	narrow    map[string]bool // hosts that send nothing large
 	links     map[route]*link
 	listeners map[string]*listener
 	sockets   map[string]*socket
@@ -43,6 +45,9 @@ type Network struct {
 
 // route is one direction between two hosts, by their addresses.
 type route struct{ from, to string }
+
+// bar keeps a host from a service, an address with its port.
+type bar struct{ service, host string }
 
 // Weather is how well one direction carries.
 type Weather struct {
@@ -82,6 +87,7 @@ const (
 func NewNetwork(seed uint64, calm Weather) *Network {
 	n := &Network{
 		rng: rand.New(rand.NewPCG(seed, 1)), calm: calm, hosts: make(map[string]*Host), frozen: make(map[string]bool),
+		barred: make(map[bar]bool), narrow: make(map[string]bool),
 		links: make(map[route]*link), listeners: make(map[string]*listener),
 		sockets: make(map[string]*socket), conns: make(map[*conn]struct{}),
 	}
@@ -131,6 +137,36 @@ func (n *Network) Isolate(host string, others ...string) {
 		n.Cut(other, host)
 	}
 }
+
+// Bar cuts one service, an address with its port, off from a host, in both directions, as a
+// rule of a firewall does, or ends that. All else goes on between the two.
+func (n *Network) Bar(service, host string, barred bool) {
+	n.change(func() {
+		n.barred[bar{service, host}] = barred
+		if barred && n.KeepAlive > 0 {
+			time.AfterFunc(n.KeepAlive, func() { n.giveUp(service, host) })
+		}
+	})
+}
+
+// giveUp breaks the streams to a service that a host is still kept from.
+func (n *Network) giveUp(service, host string) {
+	n.change(func() {
+		for c := range n.conns {
+			if c.out.barred() && c.out.service == service && (c.out.from == host || c.out.to == host) {
+				c.broken = true
+			}
+		}
+	})
+}
+
+// Narrow has what a host sends in pieces of more than NarrowMax bytes vanish, and what
+// follows in the same stream, as behind a router that drops what is too large and does not
+// say so. It ends that too.
+func (n *Network) Narrow(host string, narrow bool) { n.change(func() { n.narrow[host] = narrow }) }
+
+// NarrowMax is the largest piece that a narrow host gets through.
+const NarrowMax = 1400
 
 func (n *Network) setCut(from, to string, cut bool) {
 	n.change(func() {
@@ -371,7 +407,7 @@ func (h *Host) Dial(ctx context.Context, addr string) (net.Conn, error) {
 		switch {
 		case ctx.Err() != nil:
 			return nil, ctx.Err()
-		case !there.passes() || !back.passes():
+		case !there.passes() || !back.passes() || n.barred[bar{addr, h.name}]:
 			n.moved.Wait()
 		case h.dead:
 			return nil, errDead
@@ -391,7 +427,7 @@ func (n *Network) connect(h *Host, l *listener) net.Conn {
 	if ip := net.ParseIP(h.name); ip != nil {
 		from = &net.TCPAddr{IP: ip, Port: 30_000 + n.rng.IntN(30_000)}
 	}
-	out, in := newWay(n, h.name, l.host.name), newWay(n, l.host.name, h.name)
+	out, in := newWay(n, l.key, h.name, l.host.name), newWay(n, l.key, l.host.name, h.name)
 	near := &conn{host: h, local: from, remote: l.addr, out: out, in: in}
 	end := &conn{host: l.host, local: l.addr, remote: from, out: in, in: out}
 	near.far, end.far = end, near
@@ -455,8 +491,11 @@ type Disk = raftlogtest.Disk
 // Op is a call that changes a Disk.
 type Op = raftlogtest.Op
 
-// Sync is the kind of an Op that makes a file durable.
-const Sync = raftlogtest.Sync
+// The kinds of an Op: one that changes a file's bytes, and one that makes them durable.
+const (
+	Write = raftlogtest.Write
+	Sync  = raftlogtest.Sync
+)
 
 // NewDisk gives an empty disk.
 func NewDisk() *Disk { return raftlogtest.New() }

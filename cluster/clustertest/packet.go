@@ -74,7 +74,7 @@ func (s *socket) WriteTo(b []byte, addr net.Addr) (int, error) {
 	}
 	for range copies {
 		switch delay, lost := n.late(l.Weather, l.Loss); {
-		case l.cut || lost:
+		case l.cut || lost, n.barred[bar{to.String(), s.addr.IP.String()}], n.barred[bar{s.addr.String(), to.Addr().String()}]:
 		case l.clogged:
 			l.held = append(l.held, deliver)
 		case delay == 0:

@@ -12,6 +12,7 @@ import (
 // way is one direction of a stream. The network's mu guards it.
 type way struct {
 	net      *Network
+	service  string // the address that was called
 	from, to string
 	moved    sync.Cond
 	pieces   []piece
@@ -20,6 +21,7 @@ type way struct {
 	ended    bool      // its writer writes no more
 	deaf     bool      // its reader reads no more
 	reset    bool
+	holed    bool // something large was lost, and holds up all that follows
 }
 
 // piece is what was written at once.
@@ -28,19 +30,30 @@ type piece struct {
 	at    time.Time // when it arrives
 }
 
-func newWay(n *Network, from, to string) *way {
-	w := &way{net: n, from: from, to: to}
+func newWay(n *Network, service, from, to string) *way {
+	w := &way{net: n, service: service, from: from, to: to}
 	w.moved.L = &n.mu
 	return w
 }
 
 // passes reports whether the reader gets what comes.
-func (w *way) passes() bool { return w.net.link(w.from, w.to).passes() && !w.net.frozen[w.to] }
+func (w *way) passes() bool {
+	return w.net.link(w.from, w.to).passes() && !w.net.frozen[w.to] && !w.barred()
+}
+
+// barred reports whether one end is kept from the service.
+func (w *way) barred() bool {
+	return w.net.barred[bar{w.service, w.from}] || w.net.barred[bar{w.service, w.to}]
+}
 
 // put sends a piece. It arrives after those before it.
 func (w *way) put(b []byte) {
 	n := w.net
 	n.sent++
+	if w.holed = w.holed || n.narrow[w.from] && len(b) > NarrowMax; w.holed {
+		w.size += len(b)
+		return
+	}
 	l := n.link(w.from, w.to)
 	delay, lost := n.late(l.Weather, l.StreamLoss)
 	for again := resendAfter; lost && again < resendMax; again *= 2 {

@@ -113,10 +113,12 @@ type simMember struct {
 
 	disk  *clustertest.Disk
 	hangs atomic.Pointer[chan struct{}] // closed when the disk moves again; nil if it moves
-	host  *clustertest.Host
-	node  atomic.Pointer[node.Node] // nil while it is down
-	leave context.CancelFunc
-	ended chan error
+	// breaks is what the disk answers to the next write of the log; nil for nothing.
+	breaks atomic.Pointer[error]
+	host   *clustertest.Host
+	node   atomic.Pointer[node.Node] // nil while it is down
+	leave  context.CancelFunc
+	ended  chan error
 }
 
 const simEpoch = time.Second
@@ -184,6 +186,9 @@ func (m *simMember) start() error {
 func (m *simMember) strike(op clustertest.Op) error {
 	if moves := m.hangs.Load(); moves != nil && op.Kind == clustertest.Sync && strings.HasSuffix(op.Name, ".wal") {
 		<-*moves
+	}
+	if fault := m.breaks.Load(); fault != nil && op.Kind == clustertest.Write && strings.HasSuffix(op.Name, ".wal") {
+		return *fault
 	}
 	return nil
 }

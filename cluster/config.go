@@ -34,7 +34,7 @@ type timeouts struct {
 var timings = map[Timing]timeouts{
 	TimingDefault: {
 		heartbeat: 500 * time.Millisecond, election: 500 * time.Millisecond, lease: 250 * time.Millisecond,
-		stall: time.Second, unheard: 2 * time.Second,
+		stall: 1500 * time.Millisecond, unheard: 2 * time.Second,
 	},
 	TimingLAN: {
 		heartbeat: 200 * time.Millisecond, election: 200 * time.Millisecond, lease: 150 * time.Millisecond,
@@ -78,9 +78,10 @@ type Config struct {
 	LeaderWait time.Duration
 	// ApplyTimeout is how long a proposal waits to be taken up by the leader.
 	ApplyTimeout time.Duration
-	// HangMax is how long this node's disk may stand still before the process ends. From a
-	// second on, or half with TimingLAN, the node neither leads nor answers; below HangMax it
-	// goes on by itself when the disk does.
+	// HangMax is how long this node's disk may stand still before the process ends. From
+	// one and a half seconds on, or half of one with TimingLAN, the node neither leads nor
+	// answers, unless it is the only voter; below HangMax it goes on by itself when the disk
+	// does.
 	HangMax time.Duration
 	// MarkInterval is the longest time between two syncs of the high-water mark. Lowered:
 	// damage to fewer of the newest entries can hide behind a power loss.

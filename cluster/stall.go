@@ -83,7 +83,7 @@ func (c *Consensus) watchStalls(ctx context.Context) error {
 			return nil
 		}
 		limits := timings[c.cfg.Timing]
-		stands := age >= limits.stall
+		stands := age >= limits.stall && !c.alone() // alone there is nobody to go on
 		if unheard := w.age(commits.since); !stands && unheard >= limits.unheard {
 			why, age, stands = "what it sends as the leader is stored by no majority", unheard, true
 		}

@@ -33,6 +33,15 @@ func (tr *trio) hang(n *node) (release func()) {
 	}
 }
 
+// agreeWith waits until all have applied what one node has, and holds them against it.
+func (tr *trio) agreeWith(t *testing.T, one *node) {
+	t.Helper()
+	if err := one.WaitApplied(t.Context(), tr.leader(t, "").AppliedIndex()); err != nil {
+		t.Fatal(err)
+	}
+	tr.agree(t, one.machine.all())
+}
+
 // commitBy has an entry committed by a node, again and again until it is.
 func (n *node) commitBy(t *testing.T, entry string) {
 	t.Helper()
@@ -73,8 +82,8 @@ func TestALeaderWhoseDiskHangsIsFollowedByAnother(t *testing.T) {
 				if _, err := hung.Results(); !errors.Is(err, persistence.ErrUnknown) {
 					t.Errorf("what hung ends with %v, want an unknown outcome", err)
 				}
-				tr.leader(t, "")
-				tr.agree(t, tr.other(old).machine.all())
+				tr.leader(t, "").apply(t, "last")
+				tr.agreeWith(t, tr.other(old))
 				for name, n := range tr.nodes {
 					select {
 					case err := <-n.fatal:
@@ -151,8 +160,8 @@ func TestAStateThatTakesNothingEndsLeadership(t *testing.T) {
 			t.Errorf("the others go on after %s, want %s at most", took, failover)
 		}
 		close(hold)
-		tr.leader(t, "")
-		tr.agree(t, tr.other(old).machine.all())
+		tr.leader(t, "").apply(t, "last")
+		tr.agreeWith(t, tr.other(old))
 	})
 }
 

@@ -20,6 +20,8 @@ type Replier interface {
 // request once the deadlines know it.
 type Request struct {
 	To Replier
+	// Who is the caller, for audit rows.
+	Who string
 	// ID makes a repeat harmless; at most 64 bytes.
 	ID string
 	// Stamped says that the ingress chose ID because the caller gave none: nothing

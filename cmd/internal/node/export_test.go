@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/the-block/bursar/actors"
+	"github.com/the-block/bursar/actors/durable"
 	"github.com/the-block/bursar/messages"
 	"github.com/the-block/bursar/messages/wire"
 )
@@ -37,14 +38,14 @@ func ServeOnly(n *Node) (stop func()) {
 	}
 }
 
-// Walking serves calls that all walk, one at a time, and are answered by do.
-func Walking(do func(*wire.Call)) wire.Handler {
+// Walking serves calls that all walk, one at a time, and are answered by read.
+func Walking(read func(messages.Params) (messages.Result, *messages.Error)) wire.Handler {
 	s := &service{
 		node: new(Node), log: slog.New(slog.DiscardHandler), answers: make([]answer, len(messages.Methods())),
 		workers: make(chan struct{}, workersMax), walks: make(chan struct{}, 1),
 	}
 	for i := range s.answers {
-		s.answers[i] = answer{do: do, needs: nothing, walks: true}
+		s.answers[i] = answer{Binding: durable.Binding{Read: read, Any: true, Walks: true}}
 	}
 	return s
 }

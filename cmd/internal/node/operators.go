@@ -1,14 +1,12 @@
 package node
 
 import (
-	"context"
 	"fmt"
 	"strconv"
 	"strings"
 
 	"github.com/the-block/bursar/actors/operations"
 	"github.com/the-block/bursar/actors/treasury"
-	"github.com/the-block/bursar/messages"
 )
 
 // openOperations makes the part through which operators act on actors.
@@ -35,46 +33,4 @@ func (n *Node) canHave(path string) bool {
 		return false
 	}
 	return path == fmt.Sprintf("/treasury/shard-%02d/disbursement-%d", id%uint64(n.treasury.Config().GraphShards), id)
-}
-
-// operators are the answers of the methods by which operators act on actors.
-func (n *Node) operators() map[string]answer {
-	onPath := func(do func(context.Context, operations.Caller, string) (*messages.ForceResult, *messages.Error)) answer {
-		return operate(n, func(ctx context.Context, c operations.Caller, p *messages.PathParams) (*messages.ForceResult, *messages.Error) {
-			return do(ctx, c, p.Path)
-		})
-	}
-	transfer := operate(n, n.transferLeader)
-	transfer.byLeader = true
-	return map[string]answer{
-		messages.MethodForceOpen:      onPath(n.operations.ForceOpen),
-		messages.MethodForceClose:     onPath(n.operations.ForceClosed),
-		messages.MethodReset:          onPath(n.operations.Reset),
-		messages.MethodInject:         operate(n, n.operations.Inject),
-		messages.MethodClusterDrain:   operate(n, n.drain),
-		messages.MethodTransferLeader: transfer,
-		messages.MethodAudit: query(func(p *messages.PageParams) (*messages.AuditResult, *messages.Error) {
-			return n.operations.Audit(p.Page)
-		}),
-	}
-}
-
-// operate is the answer of a method that waits for the log. Each call has a worker of
-// its own, so that no other waits with it.
-func operate[P messages.Params, R any](n *Node, do func(context.Context, operations.Caller, P) (R, *messages.Error)) answer {
-	one := func(attempts []*attempt) {
-		a := attempts[0]
-		c := a.call
-		ctx, cancel := context.WithDeadline(context.Background(), c.Deadline)
-		defer cancel()
-		result, refusal := do(ctx, operations.Caller{
-			Who: c.Peer.Addr, RequestID: c.RequestID, Stamped: c.Stamped, Hash: c.Method.PayloadHash(c.Params),
-		}, c.Params.(P))
-		if refusal != nil {
-			a.Fail(refusal)
-			return
-		}
-		a.Reply(result)
-	}
-	return answer{takes: takes[P], order: func(a *attempt) { work(n.service, []*attempt{a}, one) }}
 }

@@ -8,7 +8,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/the-block/bursar/actors/treasury"
+	"github.com/the-block/bursar/actors/durable"
 	"github.com/the-block/bursar/messages"
 	"github.com/the-block/bursar/messages/wire"
 	"github.com/the-block/bursar/persistence"
@@ -68,13 +68,13 @@ func (s *service) take(calls []*wire.Call, routed bool) {
 	var attempts []*attempt
 	for _, c := range calls {
 		switch a := s.answer(c); {
-		case a.needs == nothing || isLocal(c):
+		case a.Any || isLocal(c):
 			atOnce = append(atOnce, c)
-		case a.do == nil || a.shard != nil:
+		case a.Read == nil || a.Shard != nil:
 			one := s.attempt(c)
 			one.routed = routed
 			attempts = append(attempts, one)
-		case a.walks:
+		case a.Walks:
 			work(s, []*wire.Call{c}, s.answerAtIndex)
 		default:
 			reads = append(reads, c)
@@ -100,7 +100,7 @@ func (s *service) enter() bool {
 // send gives each attempt to who carries it out: this node's actors, or another node.
 // What nobody can take now is tried again. Whoever calls it has entered.
 func (s *service) send(attempts []*attempt) {
-	var burst []treasury.Appendable
+	var bursts []burst
 	var orders []*attempt
 	for _, a := range attempts {
 		here := s.answer(a.call)
@@ -111,22 +111,38 @@ func (s *service) send(attempts []*attempt) {
 			a.Fail(moved(owner))
 		case owner != s.node.cfg.Name:
 			a.ask(owner)
-		case here.appends != nil:
+		case here.Create != nil:
 			if err := s.admit(a); err != nil {
 				a.Fail(overloaded(err))
 				continue
 			}
-			burst = append(burst, here.appends(a))
+			bursts = gather(bursts, here.Into, here.Create(a.request(), a.call.Params))
 		case here.deliver != nil:
 			here.deliver(a)
 		default:
 			orders = append(orders, a)
 		}
 	}
-	if len(burst) > 0 {
-		s.node.treasury.Append(burst)
+	for _, b := range bursts {
+		b.into.Take(b.list)
 	}
 	work(s, orders, s.orderAtIndex)
+}
+
+// burst is what one domain is given of a burst at once.
+type burst struct {
+	into durable.Intake
+	list []durable.Creation
+}
+
+func gather(bursts []burst, into durable.Intake, one durable.Creation) []burst {
+	for i := range bursts {
+		if bursts[i].into == into {
+			bursts[i].list = append(bursts[i].list, one)
+			return bursts
+		}
+	}
+	return append(bursts, burst{into, []durable.Creation{one}})
 }
 
 // admit asks the journal whether it takes one more. Only the first try of a call has
@@ -151,12 +167,12 @@ func overloaded(err error) *messages.Error {
 // owner names the node that carries out a call; known is false while there is none.
 func (s *service) owner(a *answer, c *wire.Call) (owner messages.NodeID, known bool) {
 	switch {
-	case a.byLeader:
+	case a.Leader:
 		return s.node.consensus.Leader()
-	case a.shard == nil:
+	case a.Shard == nil:
 		return s.node.cfg.Name, true
 	}
-	return s.node.routes.owner(a.shard(c))
+	return s.node.routes.owner(a.Shard(c.RequestID, c.Params))
 }
 
 // moved tells another node that somebody else is to be asked.
@@ -168,11 +184,24 @@ func moved(owner messages.NodeID) *messages.Error {
 // their callers can know of.
 func (s *service) orderAtIndex(attempts []*attempt) {
 	for _, a := range inTime(s, attempts, s.reach) {
-		if here := s.answer(a.call); here.order != nil {
-			here.order(a)
-		} else {
-			here.do(a.call)
+		switch here := s.answer(a.call); {
+		case here.Order != nil:
+			here.Order(a.request(), a.call.Params)
+		case here.Work != nil:
+			work(s, []*attempt{a}, s.workOn)
+		default:
+			here.read(a.call, a.call.Params)
 		}
+	}
+}
+
+// workOn carries out a change that waits for something: on a worker of its own, so that
+// no other waits with it.
+func (s *service) workOn(attempts []*attempt) {
+	for _, a := range attempts {
+		ctx, cancel := context.WithDeadline(context.Background(), a.call.Deadline)
+		s.answer(a.call).Work(ctx, a.request(), a.call.Params)
+		cancel()
 	}
 }
 
@@ -243,10 +272,10 @@ func (s *service) answerAtIndex(calls []*wire.Call) {
 
 func (s *service) answerAll(calls []*wire.Call) {
 	for _, c := range calls {
-		if a := s.answer(c); a.walks {
+		if a := s.answer(c); a.Walks {
 			s.walk(a, c)
 		} else {
-			a.do(c)
+			a.read(c, c.Params)
 		}
 	}
 }
@@ -258,7 +287,7 @@ func (s *service) walk(a *answer, c *wire.Call) {
 		return
 	}
 	defer func() { <-s.walks }()
-	a.do(c)
+	a.read(c, c.Params)
 }
 
 // takeTurn waits until one more call may walk.

@@ -14,12 +14,12 @@ import (
 // The only turn there is must be free again after a walk that panicked.
 func TestAWalkThatPanicsGivesItsTurnBack(t *testing.T) {
 	walked := false
-	handler := node.Walking(func(c *wire.Call) {
+	handler := node.Walking(func(messages.Params) (messages.Result, *messages.Error) {
 		if !walked {
 			walked = true
 			panic("lost its way")
 		}
-		c.Reply(&messages.EpochResult{Epoch: 7})
+		return &messages.EpochResult{Epoch: 7}, nil
 	})
 	s, err := wire.New(wire.DefaultConfig(), handler, wire.NewMetrics())
 	if err != nil {

@@ -15,7 +15,6 @@ import (
 	"github.com/the-block/bursar/actors/treasury"
 	"github.com/the-block/bursar/actors/treasury/chain"
 	"github.com/the-block/bursar/actors/treasury/payout"
-	"github.com/the-block/bursar/messages"
 )
 
 // The submitters: how payments leave the treasury.
@@ -119,26 +118,4 @@ func readKey(path string) (ed25519.PrivateKey, error) {
 		return nil, fmt.Errorf("%s holds a key of another kind than ed25519", path)
 	}
 	return key, nil
-}
-
-// rollBack takes a rollback. One that names a reversing transfer has it looked up on
-// the outside chain first, by a worker of its own: that may take as long as the caller
-// waits.
-func (n *Node) rollBack(a *attempt) {
-	p := a.call.Params.(*messages.RollbackParams)
-	command := &treasury.Rollback{Request: a.request(), ID: p.ID}
-	command.Reversal.Reason, command.Reversal.ReversingTx = p.Reason, p.ReversingTx
-	if p.ReversingTx == "" {
-		n.treasury.Command(command)
-		return
-	}
-	work(n.service, []*attempt{a}, func([]*attempt) {
-		ctx, cancel := context.WithDeadline(context.Background(), a.call.Deadline)
-		defer cancel()
-		if refusal := n.treasury.VerifyReversal(ctx, command); refusal != nil {
-			command.Fail(refusal)
-			return
-		}
-		n.treasury.Command(command)
-	})
 }

@@ -57,9 +57,9 @@ It leaves its payments in the books: measure a cluster that you can throw away.`
 	flags := command.Flags()
 	flags.StringVar(&scenario, "scenario", "submissions", "submissions, payments or reads")
 	flags.StringSliceVar(&also, "also", nil, "addresses of further nodes that share the connections, host:port,...")
-	flags.IntVar(&cfg.Connections, "connections", cfg.Connections, "connections that share the load")
-	flags.IntVar(&cfg.InFlight, "in-flight", cfg.InFlight, "calls that wait for an answer at the same time")
-	flags.IntVar(&cfg.Rate, "rate", 0, "calls a second, whatever the answers do (default: one for each answer)")
+	intVar(flags, &cfg.Connections, "connections", cfg.Connections, "connections that share the load")
+	intVar(flags, &cfg.InFlight, "in-flight", cfg.InFlight, "calls that wait for an answer at the same time")
+	intVar(flags, &cfg.Rate, "rate", 0, "calls a second, whatever the answers do (default: one for each answer)")
 	flags.DurationVar(&cfg.Warmup, "warmup", cfg.Warmup, "time before measuring")
 	flags.DurationVar(&cfg.Duration, "duration", cfg.Duration, "time measured")
 	return command

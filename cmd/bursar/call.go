@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/the-block/bursar/cmd/internal/payfile"
 	"github.com/the-block/bursar/messages"
 )
 
@@ -56,6 +57,10 @@ func callParams(in io.Reader, args []string) ([]byte, error) {
 		if params, err = io.ReadAll(in); err != nil {
 			return nil, fmt.Errorf("standard input: %w", err)
 		}
+	}
+	params, err := payfile.Text(params)
+	if err != nil {
+		return nil, usagef("the parameters: %v", err)
 	}
 	var object map[string]json.RawMessage
 	if err := json.Unmarshal(params, &object); err != nil || object == nil {

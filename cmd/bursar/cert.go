@@ -99,7 +99,7 @@ its callers take them up within seconds.`,
 	flags.StringSliceVar(&request.Roles, "role", nil, "what the holder may do: "+strings.Join(certs.Roles(), ", ")+"; several with commas, node alone")
 	flags.StringVar(&request.Name, "name", "", "the node's, person's or program's name")
 	flags.StringSliceVar(&request.Hosts, "host", nil, "for a node: IP addresses and host names at which it is reached, with commas")
-	flags.IntVar(&days, "days", 825, "how many days it is good for, 1 to 825")
+	intVar(flags, &days, "days", 825, "how many days it is good for, 1 to 825")
 	command.RunE = func(*cobra.Command, []string) error {
 		if dir == "" {
 			return usagef("--dir: name the directory of the authority")

@@ -56,11 +56,11 @@ is 1 if not. Ctrl-C once more leaves the check out.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return d.run(cmd.Context()) },
 	}
 	flags := command.Flags()
-	flags.IntVar(&d.nodes, "nodes", nodesDefault, "how many nodes: 1 or 3")
-	flags.IntVar(&d.basePort, "base-port", node.DefaultConfig().BasePort, "first of five ports of n1; those of n2 begin 10 higher, those of n3 20")
+	intVar(flags, &d.nodes, "nodes", nodesDefault, "how many nodes: 1 or 3")
+	intVar(flags, &d.basePort, "base-port", node.DefaultConfig().BasePort, "first of five ports of n1; those of n2 begin 10 higher, those of n3 20")
 	flags.StringVar(&d.dir, "data", "", "directory to keep the data in (default: one that is removed at the end)")
 	flags.DurationVar(&d.duration, "for", 0, "end after this time (default: run until Ctrl-C)")
-	flags.IntVar(&d.load, "load", loadDefault, "payments a second when the story is over; 0 is none")
+	intVar(flags, &d.load, "load", loadDefault, "payments a second when the story is over; 0 is none")
 	flags.BoolVar(&d.calm, "calm", false, "kill no node to show a failover")
 	flags.BoolVar(&d.faults, "fault-injection", false, "let supervision.inject make trouble")
 	return command

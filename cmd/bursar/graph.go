@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -111,7 +112,7 @@ func (q *graphQuery) sub(
 		return q.run(cmd.Context(), func(ctx context.Context, link *client.Client) error { return answer(ctx, link, ids) })
 	}
 	q.flags(command)
-	command.Flags().IntVar(&q.limit, "limit", idsShown, "how many disbursements to list; 0 is all")
+	intVar(command.Flags(), &q.limit, "limit", idsShown, "how many disbursements to list; 0 is all")
 	return command
 }
 
@@ -228,7 +229,7 @@ func (l someIDs) String() string {
 
 // MarshalJSON writes the ids.
 func (l someIDs) MarshalJSON() ([]byte, error) {
-	return compactJSON(append([]messages.DisbursementID{}, l.ids...)), nil
+	return json.Marshal(append([]messages.DisbursementID{}, l.ids...))
 }
 
 func (q *graphQuery) impact(ctx context.Context, link *client.Client, ids []messages.DisbursementID) error {

@@ -55,8 +55,8 @@ before its newest Raft snapshot. With --output json, each entry is one line.`,
   bursar journal dump --data /var/lib/bursar --output json | jq 'select(.index == 17003)'`,
 	}
 	data := dataFlag(command)
-	command.Flags().Uint64Var(&from, "from", 0, "index of the first entry; 0 for the oldest there is")
-	command.Flags().Uint64Var(&to, "to", 0, "index of the last entry; 0 for the newest there is")
+	uintVar(command.Flags(), &from, "from", "", 0, "index of the first entry; 0 for the oldest there is")
+	uintVar(command.Flags(), &to, "to", "", 0, "index of the last entry; 0 for the newest there is")
 	form.flag(command)
 	command.RunE = func(cmd *cobra.Command, _ []string) error {
 		return dumpLog(cmd.Context(), std.out, form, *data, from, to)
@@ -75,7 +75,7 @@ func newJournalTail(std streams) *cobra.Command {
   bursar journal tail --data /var/lib/bursar --entries 0 --follow`,
 	}
 	data := dataFlag(command)
-	command.Flags().Uint64VarP(&entries, "entries", "n", 10, "how many entries")
+	uintVar(command.Flags(), &entries, "entries", "n", 10, "how many entries")
 	command.Flags().BoolVarP(&follow, "follow", "f", false, "go on with each new entry until interrupted")
 	form.flag(command)
 	command.RunE = func(cmd *cobra.Command, _ []string) error {

@@ -7,11 +7,13 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+
+	"github.com/the-block/bursar/cmd/internal/terminal"
 )
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	code := run(ctx, streams{in: os.Stdin, out: os.Stdout, err: os.Stderr}, os.Args[1:])
+	code := run(ctx, streams{in: os.Stdin, out: &terminal.Checked{File: os.Stdout}, err: &terminal.Checked{File: os.Stderr}}, os.Args[1:])
 	stop()
 	os.Exit(code)
 }

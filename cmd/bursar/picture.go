@@ -37,8 +37,8 @@ func (p *picture) flags(command *cobra.Command) {
 	flags := command.Flags()
 	flags.StringVar(&p.svg, "svg", "", "draw it into this SVG file; - is standard output")
 	flags.BoolVar(&p.dot, "dot", false, "print it as DOT for Graphviz")
-	flags.Uint64Var(&p.around, "around", 0, "draw the surroundings of this disbursement only")
-	flags.IntVar(&p.hops, "hops", hopsDefault, "how many steps the surroundings reach")
+	uintVar(flags, &p.around, "around", "", 0, "draw the surroundings of this disbursement only")
+	intVar(flags, &p.hops, "hops", hopsDefault, "how many steps the surroundings reach")
 }
 
 func (p *picture) asked() bool { return p.svg != "" || p.dot || p.around != 0 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/the-block/bursar/cmd/internal/payfile"
 	"github.com/the-block/bursar/messages"
 )
 
@@ -50,11 +51,11 @@ func TestAPictureIsNeverTooLarge(t *testing.T) {
 	for i := range items {
 		items[i].Payload.Disbursement = messages.Disbursement{Destination: "tb1a", Amount: 1, ScheduledEpoch: 1}
 	}
-	p, err := newPlan(items)
+	p, err := payfile.JudgePlan(items)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := p.submit(t.Context(), link, "star", awaitTimeout, func(*planOutcome) {}); err != nil {
+	if _, err := p.Submit(t.Context(), link, "star", awaitTimeout, func(*payfile.Outcome) {}); err != nil {
 		t.Fatal(err)
 	}
 	whole := &picture{hops: 1}

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/the-block/bursar/cmd/internal/node"
+	"github.com/the-block/bursar/cmd/internal/terminal"
 	"github.com/the-block/bursar/messages"
 )
 
@@ -33,6 +34,16 @@ type streams struct {
 	out, err io.Writer
 }
 
+// written is the first error of writing to the outputs: what nobody could read was not said.
+func (s streams) written() error {
+	for name, out := range map[string]io.Writer{"standard output": s.out, "standard error": s.err} {
+		if checked, ok := out.(*terminal.Checked); ok && checked.Err() != nil {
+			return fmt.Errorf("%s: %w", name, checked.Err())
+		}
+	}
+	return nil
+}
+
 // run carries out one command line and returns its exit code.
 func run(ctx context.Context, std streams, args []string) int {
 	root := newRoot(std)
@@ -41,15 +52,18 @@ func run(ctx context.Context, std streams, args []string) int {
 	root.SetOut(std.out)
 	root.SetErr(std.err)
 	command, err := root.ExecuteContextC(ctx)
+	if err == nil {
+		err = std.written()
+	}
 	var usage usageError
 	switch {
 	case err == nil:
 		return exitDone
 	case errors.As(err, &usage):
-		fmt.Fprintf(std.err, "bursar: %v\nSee '%s --help'.\n", err, command.CommandPath())
+		fmt.Fprintf(std.err, "bursar: %s\nSee '%s --help'.\n", terminal.VisibleLines(err.Error()), command.CommandPath())
 		return exitUsage
 	default:
-		fmt.Fprintf(std.err, "bursar: %v\n", err)
+		fmt.Fprintf(std.err, "bursar: %s\n", terminal.VisibleLines(err.Error()))
 		return exitFailed
 	}
 }

@@ -10,6 +10,8 @@ import (
 
 	"github.com/BurntSushi/toml"
 	"github.com/spf13/pflag"
+
+	"github.com/the-block/bursar/cmd/internal/payfile"
 )
 
 // Where a setting's value comes from, the strongest first.
@@ -81,6 +83,9 @@ func (s *settings) takeFile(name string) error {
 	text, err := os.ReadFile(name)
 	if err != nil {
 		return fmt.Errorf("--config: %w", err)
+	}
+	if text, err = payfile.Text(text); err != nil {
+		return fmt.Errorf("%s: %w", name, err)
 	}
 	var values map[string]any
 	if err := toml.Unmarshal(text, &values); err != nil {

@@ -57,7 +57,7 @@ prints one tree after the other.`,
 		return w.run(cmd.Context(), func(f *frame) []string { return treeLines(f, !all, w.colours()) })
 	}
 	w.flags(command)
-	command.Flags().Uint64Var(&w.depth, "depth", 0, "how many levels below PATH to show; 0 is all")
+	uintVar(command.Flags(), &w.depth, "depth", "", 0, "how many levels below PATH to show; 0 is all")
 	command.Flags().BoolVar(&all, "all", false, "a line for each actor, idle or not")
 	return command
 }
@@ -85,7 +85,7 @@ Ctrl-C.`,
 		return w.run(cmd.Context(), func(f *frame) []string { return topLines(f, w.rows, w.colours()) })
 	}
 	w.flags(command)
-	command.Flags().IntVar(&w.rows, "rows", 20, "how many actors to show")
+	intVar(command.Flags(), &w.rows, "rows", 20, "how many actors to show")
 	return command
 }
 

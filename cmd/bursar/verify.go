@@ -35,7 +35,7 @@ It needs the memory that the node needs, and in the temporary directory the size
 	}
 	data := dataFlag(command)
 	command.Flags().StringVar(&r.Scratch, "scratch", os.TempDir(), "where the temporary directory is made")
-	command.Flags().Uint64Var(&r.To, "to", 0, "index of the last entry to carry out; 0 for the newest there is")
+	uintVar(command.Flags(), &r.To, "to", "", 0, "index of the last entry to carry out; 0 for the newest there is")
 	command.Flags().BoolVar(&all, "all", false, "name the first hundred faults, not only the first")
 	form.flag(command)
 	command.RunE = func(cmd *cobra.Command, _ []string) (err error) {

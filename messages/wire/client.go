@@ -171,16 +171,13 @@ func remaining(ctx context.Context) uint64 {
 // CallJSON makes one call with parameters given as a JSON object and returns the
 // result as JSON.
 func (c *Client) CallJSON(ctx context.Context, method string, params []byte) ([]byte, error) {
-	if err := checkJSON(params); err != nil {
+	packed, err := PackJSON(params)
+	if err != nil {
 		return nil, err
-	}
-	packed, fault := packJSON(params)
-	if fault != nil {
-		return nil, fault
 	}
 	var text []byte
 	mutates := c.mutates(method, nil)
-	err := c.await(ctx, mutates,
+	err = c.await(ctx, mutates,
 		func(done func(Reply)) {
 			c.send(mutates, done, func(b []byte, id uint32) []byte {
 				return append(appendRequestHead(b, id, method), packed...)

@@ -284,3 +284,16 @@ func appendEscape(b []byte, c byte) []byte {
 		return append(b, '\\', 'u', '0', '0', digits[c>>4], digits[c&15])
 	}
 }
+
+// PackJSON writes one JSON value as MessagePack, as a node reads parameters that come as
+// JSON. The error is a parse error.
+func PackJSON(text []byte) ([]byte, error) {
+	if err := checkJSON(text); err != nil {
+		return nil, err
+	}
+	packed, fault := packJSON(text)
+	if fault != nil {
+		return nil, fault
+	}
+	return packed, nil
+}

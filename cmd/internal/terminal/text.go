@@ -8,6 +8,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"sync"
 	"unicode"
 
 	"golang.org/x/term"
@@ -15,14 +16,49 @@ import (
 
 // Is reports whether a person watches w.
 func Is(w io.Writer) bool {
-	file, ok := w.(*os.File)
+	file, ok := w.(interface{ Fd() uintptr })
 	return ok && term.IsTerminal(int(file.Fd()))
+}
+
+// Checked is an output that remembers the first error of writing to it.
+type Checked struct {
+	*os.File
+	mu  sync.Mutex
+	err error
+}
+
+// Write writes.
+func (c *Checked) Write(b []byte) (int, error) {
+	n, err := c.File.Write(b)
+	if err != nil {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if c.err == nil {
+			c.err = err
+		}
+	}
+	return n, err
+}
+
+// WriteString writes, too.
+func (c *Checked) WriteString(text string) (int, error) { return c.Write([]byte(text)) }
+
+// ReadFrom keeps io.Copy from going around Write.
+func (c *Checked) ReadFrom(r io.Reader) (int64, error) {
+	return io.Copy(struct{ io.Writer }{c}, r)
+}
+
+// Err is the first error of writing.
+func (c *Checked) Err() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.err
 }
 
 // size gives the width and height of the terminal behind w, the given ones where it does
 // not tell.
 func size(w io.Writer, width, height int) (columns, lines int) {
-	if file, ok := w.(*os.File); ok {
+	if file, ok := w.(interface{ Fd() uintptr }); ok {
 		if columns, lines, err := term.GetSize(int(file.Fd())); err == nil && columns > 0 && lines > 0 {
 			return columns, lines
 		}
@@ -60,6 +96,15 @@ func Visible(text string) string {
 }
 
 func hidden(r rune) bool { return !unicode.IsPrint(r) }
+
+// VisibleLines is Visible for a text of several lines.
+func VisibleLines(text string) string {
+	lines := strings.Split(text, "\n")
+	for i := range lines {
+		lines[i] = Visible(lines[i])
+	}
+	return strings.Join(lines, "\n")
+}
 
 // Shorten makes a text one line of at most n characters, all of them visible.
 func Shorten(text string, n int) string {

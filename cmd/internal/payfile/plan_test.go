@@ -1,4 +1,4 @@
-package main
+package payfile
 
 import (
 	"bytes"
@@ -71,20 +71,20 @@ func (b *planBooks) Call(_ context.Context, _ string, p messages.Params, r messa
 	return nil
 }
 
-func submitPlan(t *testing.T, books *planBooks, items []messages.PlanItem) (*plan, *planOutcome, error) {
+func submitPlan(t *testing.T, books *planBooks, items []messages.PlanItem) (*Plan, *Outcome, error) {
 	t.Helper()
-	p, err := newPlan(items)
+	p, err := JudgePlan(items)
 	if err != nil {
 		t.Fatal(err)
 	}
-	outcome, err := p.submit(t.Context(), books, "test", 0, func(*planOutcome) {})
+	outcome, err := p.Submit(t.Context(), books, "test", 0, func(*Outcome) {})
 	return p, outcome, err
 }
 
 // railsPlan is the commit graph of Ruby on Rails as a plan.
 func railsPlan(t *testing.T) []messages.PlanItem {
 	t.Helper()
-	file, err := os.Open("../../actors/graph/testdata/graph_commits_rails.csv.gz")
+	file, err := os.Open("../../../actors/graph/testdata/graph_commits_rails.csv.gz")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -98,11 +98,11 @@ func railsPlan(t *testing.T) []messages.PlanItem {
 		t.Fatal(err)
 	}
 	text := strings.ReplaceAll(rows.String(), "committer_unix", "scheduled_epoch")
-	items, err := readPlan("rails.csv", strings.NewReader(text), messages.Disbursement{Destination: "tb1rails", Amount: 1})
+	p, err := ReadPlan("rails.csv", []byte(text), messages.Disbursement{Destination: "tb1rails", Amount: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return items
+	return p.Items
 }
 
 func TestALargePlanKeepsEveryDependencyAndGoesInOnce(t *testing.T) {
@@ -110,21 +110,21 @@ func TestALargePlanKeepsEveryDependencyAndGoesInOnce(t *testing.T) {
 	books := newPlanBooks()
 	books.failAt = 40
 	if _, outcome, err := submitPlan(t, books, items); err == nil || !strings.Contains(err.Error(), "part 40 of 100") ||
-		outcome.done() != 39_000 {
+		outcome.Done() != 39_000 {
 		t.Fatalf("%+v, %v; want a refusal of part 40", outcome, err)
 	}
 	p, outcome, err := submitPlan(t, books, items)
-	if err != nil || outcome.fresh != 60_429 || outcome.duplicates != 39_000 || len(books.deps) != 99_429 {
-		t.Fatalf("%s, %d in the books, %v", outcome.line(), len(books.deps), err)
+	if err != nil || outcome.Fresh != 60_429 || outcome.Duplicates != 39_000 || len(books.deps) != 99_429 {
+		t.Fatalf("%s, %d in the books, %v", outcome.Line(), len(books.deps), err)
 	}
 	edges := 0
 	for i, waits := range p.waits {
 		var want []messages.DisbursementID
 		for _, w := range waits {
-			want = append(want, outcome.ids[w])
+			want = append(want, outcome.IDs[w])
 		}
 		slices.Sort(want)
-		if got := books.deps[outcome.ids[i]]; !slices.Equal(got, want) {
+		if got := books.deps[outcome.IDs[i]]; !slices.Equal(got, want) {
 			t.Fatalf("item %s depends on %v, want %v", items[i].Ref, got, want)
 		}
 		edges += len(waits)
@@ -140,7 +140,7 @@ func TestPlansAreOrderedAsTheFileAllows(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		n := rapid.IntRange(1, 30).Draw(t, "items")
 		rank := rapid.Permutation(slices.Collect(upTo(n))).Draw(t, "rank")
-		p := &plan{items: make([]messages.PlanItem, n), waits: make([][]int, n)}
+		p := &Plan{Items: make([]messages.PlanItem, n), waits: make([][]int, n)}
 		for i := range n {
 			for j := range n {
 				if rank[j] < rank[i] && rapid.IntRange(0, 4).Draw(t, "edge") == 0 {
@@ -237,11 +237,11 @@ func TestPartsAreCutByBytes(t *testing.T) {
 		items = append(items, item)
 	}
 	p, outcome, err := submitPlan(t, newPlanBooks(), items)
-	if err != nil || outcome.fresh != 400 || len(p.parts) < 4 {
-		t.Errorf("%s in %d parts, %v", outcome.line(), len(p.parts), err)
+	if err != nil || outcome.Fresh != 400 || len(p.Parts) < 4 {
+		t.Errorf("%s in %d parts, %v", outcome.Line(), len(p.Parts), err)
 	}
 	items[399].Payload.Disbursement.Memo = strings.Repeat("m", 8_190)
-	if _, err := newPlan(items); err == nil || !strings.Contains(err.Error(), "item 399, citing what it waits for: memo_too_long") {
+	if _, err := JudgePlan(items); err == nil || !strings.Contains(err.Error(), "item 399, citing what it waits for: memo_too_long") {
 		t.Errorf("error %v, want that the memo has no room", err)
 	}
 }

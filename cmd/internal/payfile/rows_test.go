@@ -1,7 +1,6 @@
-package main
+package payfile
 
 import (
-	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -9,18 +8,23 @@ import (
 	"github.com/the-block/bursar/messages"
 )
 
-func csvRows(t *testing.T, text string) []row {
+func read(t *testing.T, name, text string) *File {
 	t.Helper()
-	rows, err := readRows("payments.csv", strings.NewReader(text))
+	f, err := Read(name, []byte(text))
 	if err != nil {
 		t.Fatal(err)
 	}
-	return rows
+	return f
 }
 
-func requestIDs(batchName string, rows []row) []string {
+func csvRows(t *testing.T, text string) *File {
+	t.Helper()
+	return read(t, "payments.csv", text)
+}
+
+func requestIDs(batchName string, f *File) []string {
 	var ids []string
-	for _, item := range itemsOf(batchName, rows) {
+	for _, item := range f.Items(batchName) {
 		ids = append(ids, item.RequestID)
 	}
 	return ids
@@ -28,28 +32,25 @@ func requestIDs(batchName string, rows []row) []string {
 
 func TestRowsAreReadFromCSVAndJSONLinesAlike(t *testing.T) {
 	fromCSV := csvRows(t, "\ufeffmemo,amount,destination,scheduled_epoch\n\"two\nlines\",5000,tb1alice,7\nx,1,tb1bob,1\n")
-	fromJSON, err := readRows("payments.jsonl", strings.NewReader(`
+	fromJSON := read(t, "payments.jsonl", `
 {"disbursement": {"destination": "tb1alice", "amount": 5000, "memo": "two\nlines", "scheduled_epoch": 7}}
 {"disbursement": {"destination": "tb1bob", "amount": 1, "memo": "x"}}
-`))
-	if err != nil {
-		t.Fatal(err)
-	}
+`)
 	want := []messages.Payload{
 		{Disbursement: messages.Disbursement{Destination: "tb1alice", Amount: 5000, Memo: "two\nlines", ScheduledEpoch: 7}},
 		{Disbursement: messages.Disbursement{Destination: "tb1bob", Amount: 1, Memo: "x", ScheduledEpoch: 1}},
 	}
-	for name, rows := range map[string][]row{"csv": fromCSV, "json": fromJSON} {
+	for name, rows := range map[string]*File{"csv": fromCSV, "json": fromJSON} {
 		var got []messages.Payload
-		for _, r := range rows {
-			got = append(got, r.payload)
+		for _, r := range rows.Rows {
+			got = append(got, r.Payload)
 		}
 		if diff := cmp.Diff(got, want); diff != "" {
 			t.Errorf("%s (-got +want):\n%s", name, diff)
 		}
 	}
-	if fromCSV[1].line != 4 || fromJSON[0].line != 2 {
-		t.Errorf("lines %d and %d, want 4 and 2", fromCSV[1].line, fromJSON[0].line)
+	if fromCSV.Rows[1].Line != 4 || fromJSON.Rows[0].Line != 2 {
+		t.Errorf("lines %d and %d, want 4 and 2", fromCSV.Rows[1].Line, fromJSON.Rows[0].Line)
 	}
 	if diff := cmp.Diff(requestIDs("b", fromCSV), requestIDs("b", fromJSON)); diff != "" {
 		t.Errorf("request ids of the same payments (-csv +json):\n%s", diff)
@@ -57,24 +58,21 @@ func TestRowsAreReadFromCSVAndJSONLinesAlike(t *testing.T) {
 }
 
 func TestProposalsKeepTheirDefaultsOnlyWhereAFieldIsAbsent(t *testing.T) {
-	rows, err := readRows("p.jsonl", strings.NewReader(`{"proposal": {"title": "t", "summary": "s", "deps": [3],`+
-		`"quorum": {"operators_ppm": 5, "builders_ppm": 6}, "timelock_epochs": 0}, "disbursement": {"destination": "tb1a",`+
-		`"amount": 2, "scheduled_epoch": 0, "expected_receipts": [{"account": "a", "amount": 2}]}}`))
-	if err != nil {
-		t.Fatal(err)
-	}
+	rows := read(t, "p.jsonl", `{"proposal": {"title": "t", "summary": "s", "deps": [3],`+
+		`"quorum": {"operators_ppm": 5, "builders_ppm": 6}, "timelock_epochs": 7}, "disbursement": {"destination": "tb1a",`+
+		`"amount": 2, "scheduled_epoch": 9, "expected_receipts": [{"account": "a", "amount": 2}]}}`)
 	want := messages.Payload{
 		Proposal: &messages.Proposal{
 			Title: "t", Summary: "s", Deps: []messages.DisbursementID{3},
 			Quorum:           messages.Quorum{OperatorsPPM: 5, BuildersPPM: 6},
-			VoteWindowEpochs: 4, TimelockEpochs: 0, RollbackWindowEpochs: 1,
+			VoteWindowEpochs: 4, TimelockEpochs: 7, RollbackWindowEpochs: 1,
 		},
 		Disbursement: messages.Disbursement{
-			Destination: "tb1a", Amount: 2, ScheduledEpoch: 0,
+			Destination: "tb1a", Amount: 2, ScheduledEpoch: 9,
 			ExpectedReceipts: []messages.Receipt{{Account: "a", Amount: 2}},
 		},
 	}
-	if diff := cmp.Diff(rows[0].payload, want); diff != "" {
+	if diff := cmp.Diff(rows.Rows[0].Payload, want); diff != "" {
 		t.Errorf("payload (-got +want):\n%s", diff)
 	}
 }

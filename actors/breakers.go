@@ -22,10 +22,10 @@ type BreakerPage struct {
 
 // BreakerCount is how many breakers of one sort there are.
 type BreakerCount struct {
-	Kind  string // of the actors that keep them
-	Scope breaker.Scope
-	State breaker.State
-	Count int
+	Kind  string        `label:"kind"` // of the actors that keep them
+	Scope breaker.Scope `label:"scope"`
+	State breaker.State `label:"state"`
+	Count int           `metric:"bursar_supervision_breakers" help:"Circuit breakers, by the kind of the actors that keep them, by scope (own: over an actor's children and what it guards; cell: over one child that failed lately) and state."`
 }
 
 // Breakers lists the breakers that remember trouble, by path, an actor's cell before

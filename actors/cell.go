@@ -165,7 +165,7 @@ type cell struct {
 	// asked to end.
 	winding, asked atomic.Bool
 
-	lastDone uint64 // handled at the last Busiest; belongs to its caller
+	lastDone uint64 // handled at the last look; guarded by the sampler
 
 	// more holds what most actors never need.
 	more   *extras
@@ -456,14 +456,14 @@ func (c *cell) beginTiming() {
 		return
 	}
 	c.timing = time.Since(began)
-	c.kind.waits.observe(c.timing - c.box.timedSince)
+	c.kind.waits.ObserveTime(c.timing - c.box.timedSince)
 	c.box.timed = 0
 }
 
 func (c *cell) endTiming() {
 	if c.timing != 0 {
 		took := time.Since(began) - c.timing
-		c.kind.turns.observe(took)
+		c.kind.turns.ObserveTime(took)
 		c.timed.Add(int64(took))
 		c.timing = 0
 	}

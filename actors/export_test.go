@@ -110,3 +110,42 @@ func (m *Mailbox) Empty() []int {
 	}
 	return left
 }
+
+// Busiest returns the n actors that handled most messages since it was last called, the
+// busiest first, and how many messages wait for the actors of each kind.
+func (s *System) Busiest(n int) (top []Busy, depths map[string]int) {
+	s.sampler.mu.Lock()
+	defer s.sampler.mu.Unlock()
+	found := s.look(n)
+	return found.busy(), found.depths
+}
+
+// Division divides totals among so many actors and the rest.
+type Division struct{ shares shares }
+
+// NewDivision begins at zero.
+func NewDivision(n int) *Division {
+	d := new(Division)
+	for range n {
+		d.shares.all = append(d.shares.all, new(share))
+	}
+	return d
+}
+
+// Divide grants the actors what they were found to have done, as far as the total grew.
+func (d *Division) Divide(messages []float64, total float64) {
+	deltas := make([]tally, len(messages))
+	for i, n := range messages {
+		deltas[i].messages = n
+	}
+	d.shares.divide(deltas, tally{messages: total})
+}
+
+// Granted is what each actor's series shows, the rest's last.
+func (d *Division) Granted() []float64 {
+	var out []float64
+	for _, one := range d.shares.all {
+		out = append(out, one.granted.messages)
+	}
+	return append(out, d.shares.rest.messages)
+}

@@ -1,11 +1,12 @@
 package actors
 
 import (
-	"math/bits"
 	"slices"
 	"sync"
 	"sync/atomic"
-	"time"
+
+	"github.com/the-block/bursar/metrics"
+	"github.com/the-block/bursar/supervision/breaker"
 )
 
 // kind is what the actors of one kind count together.
@@ -18,8 +19,8 @@ type kind struct {
 	restarts atomic.Uint64
 	dead     atomic.Uint64
 	trips    atomic.Uint64
-	waits    histogram
-	turns    histogram
+	waits    metrics.Histogram
+	turns    metrics.Histogram
 }
 
 // kinds is the register of kinds.
@@ -65,42 +66,34 @@ func (s *System) Kinds() []string {
 
 // KindStats is what the actors of one kind have done together.
 type KindStats struct {
-	Kind     string
-	Active   int64  // actors there are
-	Messages uint64 // handled, those it failed on and those of the internal lane too
-	Refused  uint64 // refused at the door or turned away by a breaker
-	Failures uint64
-	Restarts uint64
-	// Trips is how often a breaker kept by an actor of this kind opened by itself: its
-	// own, or the cell of one of its children.
-	Trips uint64
-	// DeadLetters are those meant for an actor of this kind. Those whose actor is not
-	// known are in Stats.DeadLetters only.
-	DeadLetters uint64
-	// Wait is from acceptance to a user message's turn, Turn the turn of any. One in 64
-	// of each actor is timed.
-	Wait, Turn Durations
+	Kind     string             `label:"kind"`
+	Active   int64              `metric:"bursar_actors_active" help:"Loaded actors, by kind."`
+	Messages uint64             `metric:"bursar_actors_messages_total" help:"Messages handled, those that actors failed on, outcomes and timers too, by kind."`
+	Refused  uint64             `metric:"bursar_actors_rejected_total" help:"Messages refused because the mailbox was full or the breaker open, by kind."`
+	Failures uint64             `metric:"bursar_actors_failures_total" help:"Failures of actors, by kind."`
+	Restarts uint64             `metric:"bursar_actors_restarts_total" help:"Restarts by supervisors, by kind."`
+	Trips    uint64             `metric:"bursar_supervision_breaker_trips_total" help:"Times a breaker opened by itself, an actor's own or that over one of its children, by the kind of the actors that keep them."`
+	Dead     uint64             `metric:"bursar_actors_dead_letters_total" help:"Messages nobody took, by the kind of the actor they were meant for."`
+	Wait     *metrics.Histogram `metric:"bursar_actors_wait_seconds" help:"Time of messages in mailboxes, by kind. One in 64 of each actor is timed." le:"-15..2"`
+	Turn     *metrics.Histogram `metric:"bursar_actors_processing_seconds" help:"Time actors take for a message, by kind. One in 64 of each actor is timed." le:"-15..2"`
 }
 
 // Stats is what a system has done since it was built.
 type Stats struct {
-	Actors      int64 // there are now, the root included
-	Kinds       []KindStats
+	Actors      int64             // there are now, the root included
+	Kinds       []KindStats       `max:"16"`
 	DeadLetters map[string]uint64 // by reason
-	Stalled     int               // actors stuck in a message now
-	Workers     int               // goroutines of the pool, stand-ins included
-	Ready       int               // actors waiting for a worker
-	Breakers    []BreakerCount    // all there are, in no order
+	Stalled     int               `metric:"bursar_actors_stalled" help:"Actors stuck in one message now."`
+	Workers     int               `metric:"bursar_actors_workers" help:"Goroutines that run actors, stand-ins for blocked ones included."`
+	Ready       int               `metric:"bursar_actors_ready" help:"Actors that wait for a worker."`
+	Breakers    []BreakerCount    `max:"160"`
 	Trips       uint64            // times a breaker opened by itself
 }
 
 // Stats reads all counters.
 func (s *System) Stats() Stats {
 	out := Stats{
-		Actors:      s.live.Load(),
-		DeadLetters: s.dead.total(),
-		Stalled:     len(s.Stalled()),
-		Breakers:    s.countBreakers(),
+		Actors: s.live.Load(), Kinds: s.kinds.stats(), DeadLetters: s.dead.total(), Stalled: len(s.Stalled()), Breakers: s.countBreakers(),
 	}
 	s.pool.mu.Lock()
 	out.Workers, out.Ready = len(s.pool.workers), s.pool.queue.size
@@ -108,55 +101,59 @@ func (s *System) Stats() Stats {
 	s.events.mu.Lock()
 	out.Trips = s.events.trips
 	s.events.mu.Unlock()
-	s.kinds.mu.Lock()
-	defer s.kinds.mu.Unlock()
-	for _, k := range s.kinds.list {
-		out.Kinds = append(out.Kinds, KindStats{
-			Kind: k.name, Active: k.active.Load(), Messages: k.messages.Load(), Refused: k.refused.Load(),
-			Failures: k.failures.Load(), Restarts: k.restarts.Load(), DeadLetters: k.dead.Load(),
-			Trips: k.trips.Load(), Wait: k.waits.read(), Turn: k.turns.read(),
+	return out
+}
+
+// stats reads the counters of all kinds, in the order in which they came.
+func (k *kinds) stats() []KindStats {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	var out []KindStats
+	for _, one := range k.list {
+		out = append(out, KindStats{
+			Kind: one.name, Active: one.active.Load(), Messages: one.messages.Load(), Refused: one.refused.Load(),
+			Failures: one.failures.Load(), Restarts: one.restarts.Load(), Dead: one.dead.Load(),
+			Trips: one.trips.Load(), Wait: &one.waits, Turn: &one.turns,
 		})
 	}
 	return out
 }
 
+// Figures are what a scrape is told of a system.
+type Figures struct {
+	Stats
+	Depths    []kindDepth   `max:"16"`
+	Actors    []actorSeries `max:"51"`
+	NotClosed []notClosed   `max:"50"`
+}
+
+type kindDepth struct {
+	Kind  string `label:"kind"`
+	Depth int    `metric:"bursar_actors_mailbox_depth" help:"Messages that wait in mailboxes, by kind."`
+}
+
+// notClosed names a breaker that is open, half-open or forced.
+type notClosed struct {
+	Actor string        `label:"actor"`
+	Scope breaker.Scope `label:"scope"`
+	State breaker.State `label:"state"`
+	One   int           `metric:"bursar_supervision_breaker_not_closed" help:"Always 1; names breakers that are open, half-open or forced, the first 50 by path."`
+}
+
+// Figures reads what a scrape is told. What it says of actors is at most a second old.
+func (s *System) Figures() *Figures {
+	sample := s.Sample()
+	f := &Figures{Stats: s.Stats(), Actors: sample.actors}
+	f.Kinds = sample.kinds
+	for _, k := range sample.kinds {
+		f.Depths = append(f.Depths, kindDepth{k.Kind, sample.depths[k.Kind]})
+	}
+	open, _ := s.Breakers(BreakerPage{NotClosed: true, Limit: 50})
+	for i := range open {
+		f.NotClosed = append(f.NotClosed, notClosed{open[i].Path, open[i].Scope, open[i].State, 1})
+	}
+	return f
+}
+
 // DeadLetters returns the newest dead letters, at most 256, newest first.
 func (s *System) DeadLetters() []DeadLetter { return s.dead.list() }
-
-// histogramBuckets is enough for durations from 1 us to over an hour.
-const histogramBuckets = 34
-
-// histogram counts durations in buckets that double: bucket i holds those below
-// 2^i microseconds and not below half of that; the last holds all above.
-type histogram struct {
-	counts [histogramBuckets]atomic.Uint64
-	sum    atomic.Int64
-}
-
-func (h *histogram) observe(d time.Duration) {
-	i := min(bits.Len64(uint64(max(d.Microseconds(), 0))), histogramBuckets-1)
-	h.counts[i].Add(1)
-	h.sum.Add(int64(d))
-}
-
-// Durations is a histogram of sampled durations: one message in 64 is timed.
-type Durations struct {
-	// Counts[i] is how many took less than 2^i microseconds and at least half of
-	// that; the last counts all longer ones too.
-	Counts [histogramBuckets]uint64
-	Count  uint64
-	Sum    time.Duration
-}
-
-// Estimate is how long all messages took together, judged by those that were timed.
-func (d Durations) Estimate() time.Duration { return sampleEvery * d.Sum }
-
-func (h *histogram) read() Durations {
-	var d Durations
-	for i := range h.counts {
-		d.Counts[i] = h.counts[i].Load()
-		d.Count += d.Counts[i]
-	}
-	d.Sum = time.Duration(h.sum.Load())
-	return d
-}

@@ -34,6 +34,7 @@ type System struct {
 	forces  forces
 	stalls  stalls
 	faults  faults
+	sampler sampler
 	// began is where the coarse clock starts: coarse is the watchdog's last look at
 	// the time, in nanoseconds since then. It is free to read and up to half of
 	// Config.StallAfter behind.

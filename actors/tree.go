@@ -1,10 +1,7 @@
 package actors
 
 import (
-	"cmp"
-	"container/heap"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/the-block/bursar/supervision/breaker"
@@ -25,11 +22,12 @@ type Node struct {
 	// OldestAge: no waiting message is older than this, nor younger by more than
 	// the burst it came in.
 	OldestAge time.Duration
-	// Cell is the state of the breaker that guards this actor, Breaker of the one
-	// it keeps over its children and over what it guards itself.
-	Cell, Breaker breaker.State
-	Population    int    // children there are
-	Children      []Node // those asked for
+	// Breaker is the state of what stands between the actor and its work: its own breaker,
+	// over its children and over what it guards itself, or the cell that guards the actor,
+	// whichever is not closed.
+	Breaker    breaker.State
+	Population int    // children there are
+	Children   []Node // those asked for
 	// More is the index to ask for next if not all children are here, else 0.
 	More int
 }
@@ -61,9 +59,6 @@ func (c *cell) node(p Page, left *int) Node {
 	f := c.relatives()
 	n := c.describe()
 	n.Population = f.population()
-	if f != nil {
-		n.Breaker = f.cells.Own().State()
-	}
 	if p.Levels <= 0 {
 		return n
 	}
@@ -85,15 +80,34 @@ func (c *cell) describe() Node {
 	l := c.box.load()
 	n := Node{
 		Path: c.path(), Kind: c.kind.name, State: c.currentState(), Depth: l.depth, Processed: l.handled,
-		Refused: l.refused, Restarts: int(c.restarts.Load()), Cell: breaker.Closed, Breaker: breaker.Closed,
+		Refused: l.refused, Restarts: int(c.restarts.Load()), Breaker: c.breaker(),
 	}
 	if l.since > 0 {
 		n.OldestAge = max(time.Since(c.sys.began)-time.Duration(l.since), 0)
 	}
-	if c.gate != nil {
-		n.Cell = c.gate.Cell().State()
-	}
 	return n
+}
+
+// Breaker is the state of what stands between an actor and its work, as Tree tells it;
+// closed where there is no such actor.
+func (s *System) Breaker(path string) breaker.State {
+	ref, ok := s.Lookup(path)
+	if !ok {
+		return breaker.Closed
+	}
+	return ref.cell.breaker()
+}
+
+func (c *cell) breaker() breaker.State {
+	if f := c.relatives(); f != nil {
+		if own := f.cells.Own().State(); own != breaker.Closed {
+			return own
+		}
+	}
+	if c.gate != nil {
+		return c.gate.Cell().State()
+	}
+	return breaker.Closed
 }
 
 // page returns up to limit children from the first-th on, in order.
@@ -116,79 +130,4 @@ func (f *family) page(first, limit int) []*cell {
 		}
 	}
 	return out
-}
-
-// Busy is one of the busiest actors.
-type Busy struct {
-	Path     string
-	Kind     string
-	Depth    int
-	Messages uint64 // handled since the last call
-	Total    uint64 // handled since it began
-	// Turns is how long it took for them, judged by those that were timed.
-	Turns time.Duration
-}
-
-// Busiest returns the n actors that handled most messages since it was last
-// called, the busiest first, and how many messages wait for the actors of each
-// kind. It walks all actors: call it once a scrape, from one place.
-func (s *System) Busiest(n int) (top []Busy, depths map[string]int) {
-	depths = make(map[string]int)
-	most := &busiest{}
-	s.root.each(func(c *cell) {
-		load := c.box.load()
-		depths[c.kind.name] += load.depth
-		since := load.handled - c.lastDone
-		c.lastDone = load.handled
-		if since == 0 || n <= 0 {
-			return
-		}
-		if most.Len() == n {
-			if (*most)[0].since >= since {
-				return
-			}
-			heap.Pop(most)
-		}
-		heap.Push(most, busyCell{c, since, load.depth})
-	})
-	slices.SortFunc(*most, func(a, b busyCell) int { return cmp.Compare(b.since, a.since) })
-	top = make([]Busy, 0, most.Len())
-	for _, b := range *most {
-		top = append(top, Busy{
-			Path: b.cell.path(), Kind: b.cell.kind.name, Depth: b.depth,
-			Messages: b.since, Total: b.cell.lastDone, Turns: sampleEvery * time.Duration(b.cell.timed.Load()),
-		})
-	}
-	return top, depths
-}
-
-// each visits the actors of a subtree, its root included.
-func (c *cell) each(visit func(*cell)) {
-	visit(c)
-	f := c.relatives()
-	if f == nil {
-		return
-	}
-	for _, child := range f.list() {
-		child.each(visit)
-	}
-}
-
-type busyCell struct {
-	cell  *cell
-	since uint64
-	depth int
-}
-
-// busiest is a heap with the least busy on top.
-type busiest []busyCell
-
-func (b busiest) Len() int           { return len(b) }
-func (b busiest) Less(i, j int) bool { return b[i].since < b[j].since }
-func (b busiest) Swap(i, j int)      { b[i], b[j] = b[j], b[i] }
-func (b *busiest) Push(x any)        { *b = append(*b, x.(busyCell)) }
-func (b *busiest) Pop() any {
-	last := (*b)[len(*b)-1]
-	*b = (*b)[:len(*b)-1]
-	return last
 }

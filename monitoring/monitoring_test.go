@@ -3,12 +3,12 @@ package monitoring_test
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -17,6 +17,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/the-block/bursar/messages"
+	"github.com/the-block/bursar/metrics"
 	"github.com/the-block/bursar/monitoring"
 )
 
@@ -45,9 +46,7 @@ func get(server *monitoring.Server, path string) *httptest.ResponseRecorder {
 func treasury() monitoring.Treasury {
 	return monitoring.Treasury{
 		Balance: 1_234_567, Epoch: 42, AppliedIndex: 9,
-		States:          map[messages.State]uint64{messages.Draft: 3, messages.Finalized: 1},
-		Entered:         map[messages.State]uint64{messages.Finalized: 7},
-		ExecutionErrors: map[string]uint64{"insufficient_funds": 2, "made up": 5},
+		States: map[messages.State]uint64{messages.Draft: 3, messages.Finalized: 1},
 	}
 }
 
@@ -67,75 +66,6 @@ func TestReadinessTellsTheReason(t *testing.T) {
 	}
 	if got := get(server, "/"); !strings.Contains(got.Body.String(), "no quorum since 12 s") {
 		t.Error("the page does not tell why the node is not ready")
-	}
-}
-
-func TestMetricsHoldTheSourcesFigures(t *testing.T) {
-	server := newServer(t, monitoring.Sources{Treasury: treasury})
-	text := get(server, "/metrics").Body.String()
-	for _, line := range []string{
-		"treasury_balance 1.234567e+06",
-		"bursar_epoch 42",
-		`governance_disbursements_total{status="finalized"} 7`,
-		`governance_disbursements_total{status="voting"} 0`,
-		`treasury_disbursement_backlog{status="draft"} 3`,
-		`bursar_treasury_disbursements{status="finalized"} 1`,
-		`treasury_execution_errors_total{reason="insufficient_funds"} 2`,
-		`treasury_execution_errors_total{reason="other"} 5`,
-	} {
-		if !strings.Contains(text, line+"\n") {
-			t.Errorf("/metrics lacks the line %s", line)
-		}
-	}
-	if strings.Contains(text, "made up") || strings.Contains(text, `backlog{status="finalized"}`) {
-		t.Error("/metrics holds a label value outside its list")
-	}
-}
-
-// hostile returns sources that tell far more than there is room for.
-func hostile() monitoring.Sources {
-	wide := monitoring.Histogram{Bounds: make([]float64, 40), Counts: make([]uint64, 41)}
-	for i := range wide.Bounds {
-		wide.Bounds[i] = float64(i)
-	}
-	garbage := func(i int) string { return fmt.Sprintf("\xff\x00 %d", i) }
-	counts := make(map[string]uint64)
-	var nodes []monitoring.Member
-	codes := make(map[messages.Code]uint64)
-	var methods []monitoring.Method
-	var kinds []monitoring.Kind
-	var actors []monitoring.Actor
-	var breakers monitoring.Breakers
-	breakers.Trips = counts
-	for i := range 10_000 {
-		counts[garbage(i)], codes[messages.Code(-i)] = 1, 1
-		nodes = append(nodes, monitoring.Member{
-			Name: messages.NodeID(garbage(i)), State: garbage(i), Voter: true, Leader: i == 0, Self: i == 5000, RTT: 1, Linked: true,
-		})
-		methods = append(methods, monitoring.Method{Name: garbage(i), OK: 1, Refused: 1, Failed: 1})
-		kinds = append(kinds, monitoring.Kind{Name: garbage(i), Messages: 1, Wait: wide, Processing: wide})
-		actors = append(actors, monitoring.Actor{Path: garbage(i), Messages: 1})
-		breakers.Counts = append(breakers.Counts, monitoring.BreakerCount{
-			Kind: garbage(i), Scope: garbage(i % 7), State: garbage(i % 11), Count: 1,
-		})
-		breakers.NotClosed = append(breakers.NotClosed,
-			monitoring.Breaker{Path: garbage(i), Scope: "own", State: "open"},
-			monitoring.Breaker{Path: fmt.Sprintf("\xfe\x00 %d", i), Scope: "own", State: "open"})
-	}
-	return monitoring.Sources{
-		Node:  monitoring.Node{Name: "n1", Role: "observer"},
-		Ready: func() error { return errors.New("never") },
-		Treasury: func() monitoring.Treasury {
-			return monitoring.Treasury{ExecutionErrors: counts, DependencyFailures: counts}
-		},
-		Executor: func() (monitoring.Executor, bool) { return monitoring.Executor{Lag: wide, Tick: wide}, true },
-		RPC:      func() monitoring.RPC { return monitoring.RPC{Methods: methods, Refusals: codes} },
-		Journal:  func() monitoring.Journal { return monitoring.Journal{BatchTxns: wide, CommitSeconds: wide} },
-		Cluster: func() monitoring.Cluster {
-			return monitoring.Cluster{Nodes: nodes, Moves: counts, Peers: monitoring.Peers{Methods: methods}}
-		},
-		Actors:   func() monitoring.Actors { return monitoring.Actors{Kinds: kinds, Busiest: actors} },
-		Breakers: func() monitoring.Breakers { return breakers },
 	}
 }
 
@@ -168,94 +98,6 @@ func seriesOf(family *dto.MetricFamily) int {
 		}
 	}
 	return n
-}
-
-func TestNoFamilyExceedsItsCeilingWhateverIsThrownAtIt(t *testing.T) {
-	gathered := gather(t, newServer(t, hostile()))
-	ceilings := monitoring.RuntimeSeriesMax
-	for _, family := range monitoring.Families() {
-		ceilings += family.SeriesMax
-		got, ok := gathered[family.Name]
-		if !ok {
-			t.Errorf("%s is declared and never exported", family.Name)
-			continue
-		}
-		if n := seriesOf(got); n > family.SeriesMax {
-			t.Errorf("%s has %d series, its ceiling is %d", family.Name, n, family.SeriesMax)
-		}
-		delete(gathered, family.Name)
-	}
-	if ceilings > monitoring.SeriesMax {
-		t.Errorf("the ceilings add up to %d, over %d", ceilings, monitoring.SeriesMax)
-	}
-	var runtime int
-	for name, family := range gathered {
-		if !strings.HasPrefix(name, "go_") && !strings.HasPrefix(name, "process_") {
-			t.Errorf("%s is exported and not declared", name)
-		}
-		runtime += seriesOf(family)
-	}
-	if runtime > monitoring.RuntimeSeriesMax {
-		t.Errorf("the runtime has %d series, over %d", runtime, monitoring.RuntimeSeriesMax)
-	}
-}
-
-func TestSumsOverActorsAndMethodsStayExact(t *testing.T) {
-	gathered := gather(t, newServer(t, hostile()))
-	for name, want := range map[string]float64{
-		"bursar_actor_messages_total":  10_000,
-		"bursar_actors_messages_total": 10_000,
-		"bursar_rpc_requests_total":    30_000,
-		"bursar_rpc_refusals_total":    10_000,
-		"bursar_peers_requests_total":  30_000,
-		"bursar_cluster_moves_total":   10_000,
-		"bursar_cluster_members":       10_000,
-
-		"bursar_supervision_breaker_trips_total": 10_000,
-		"bursar_supervision_breakers":            10_000,
-	} {
-		var got float64
-		for _, metric := range gathered[name].GetMetric() {
-			got += metric.GetCounter().GetValue() + metric.GetGauge().GetValue()
-		}
-		if got != want {
-			t.Errorf("%s sums to %v, want %v", name, got, want)
-		}
-	}
-}
-
-func TestHistogramsMergeBucketsAndKeepTheirSums(t *testing.T) {
-	txns := monitoring.Histogram{Sum: 99} // 40 bounds: 1, 2, 3 ...
-	commit := monitoring.Histogram{Sum: 9, Bounds: []float64{1e-6, 1e-3, 1, 100}, Counts: []uint64{1, 2, 3, 4, 5}}
-	for i := range 40 {
-		txns.Bounds = append(txns.Bounds, float64(i+1))
-		txns.Counts = append(txns.Counts, 1)
-	}
-	txns.Counts = append(txns.Counts, 5)
-	sources := monitoring.Sources{Journal: func() monitoring.Journal {
-		return monitoring.Journal{BatchTxns: txns, CommitSeconds: commit}
-	}}
-	text := get(newServer(t, sources), "/metrics").Body.String()
-	for _, line := range []string{
-		`bursar_journal_batch_txns_bucket{le="3"} 3`,
-		`bursar_journal_batch_txns_bucket{le="39"} 39`,
-		`bursar_journal_batch_txns_bucket{le="+Inf"} 45`,
-		`bursar_journal_batch_txns_sum 99`,
-		`bursar_journal_batch_txns_count 45`,
-		`bursar_journal_commit_seconds_bucket{le="0.001"} 3`,
-		`bursar_journal_commit_seconds_bucket{le="1"} 6`,
-		`bursar_journal_commit_seconds_bucket{le="+Inf"} 15`,
-	} {
-		if !strings.Contains(text, line+"\n") {
-			t.Errorf("/metrics lacks the line %s", line)
-		}
-	}
-	if n := strings.Count(text, "bursar_journal_batch_txns_bucket"); n > monitoring.BoundsMax+1 {
-		t.Errorf("%d buckets are exported, over %d and +Inf", n, monitoring.BoundsMax)
-	}
-	if n := strings.Count(text, "bursar_journal_commit_seconds_bucket"); n != 3 {
-		t.Errorf("%d buckets of a latency are exported, want those within reason and +Inf", n)
-	}
 }
 
 func TestPageShowsTheNodeAndEscapesWhatUsersWrote(t *testing.T) {
@@ -347,26 +189,81 @@ func TestRunServesUntilItsContextEnds(t *testing.T) {
 	}
 }
 
-func TestBreakersAreShownByKindScopeAndState(t *testing.T) {
-	server := newServer(t, monitoring.Sources{Breakers: func() monitoring.Breakers {
-		return monitoring.Breakers{
-			Counts: []monitoring.BreakerCount{
-				{Kind: "shard", Scope: "cell", State: "open", Count: 2},
-				{Kind: "shard", Scope: "own", State: "closed", Count: 64},
-			},
-			Trips:     map[string]uint64{"shard": 3},
-			NotClosed: []monitoring.Breaker{{Path: "/treasury/shard-07/disbursement-7", Scope: "cell", State: "open"}},
-		}
-	}})
-	page := get(server, "/metrics").Body.String()
+// figured are figures of each type, a row more than there may be among them.
+type figured struct {
+	Paid   atomic.Uint64     `metric:"paid_total" help:"Payments."`
+	Commit metrics.Histogram `metric:"commit_seconds" help:"Time." le:"-2..2"`
+	Rows   []colouredRow     `max:"2"`
+}
+
+type colouredRow struct {
+	Colour string `label:"colour"`
+	Depth  int    `metric:"depth" help:"What waits."`
+}
+
+func TestFiguresAreExported(t *testing.T) {
+	f := &figured{Rows: []colouredRow{{"red", 1}, {"b\xffad\n", 2}, {"blue", 4}}}
+	f.Paid.Add(7)
+	for _, v := range []float64{0.25, 1.5, 3, 100} {
+		f.Commit.Observe(v)
+	}
+	server := newServer(t, monitoring.Sources{Figures: []metrics.Source{metrics.From(func() *figured { return f })}})
+	text := get(server, "/metrics").Body.String()
 	for _, line := range []string{
-		`bursar_supervision_breakers{kind="shard",scope="cell",state="open"} 2`,
-		`bursar_supervision_breakers{kind="shard",scope="own",state="closed"} 64`,
-		`bursar_supervision_breaker_trips_total{kind="shard"} 3`,
-		`bursar_supervision_breaker_not_closed{actor="/treasury/shard-07/disbursement-7",scope="cell",state="open"} 1`,
+		"paid_total 7", `depth{colour="red"} 1`, `depth{colour="other"} 6`,
+		`commit_seconds_bucket{le="0.25"} 1`, `commit_seconds_bucket{le="1"} 1`, `commit_seconds_bucket{le="2"} 2`,
+		`commit_seconds_bucket{le="4"} 3`, `commit_seconds_bucket{le="+Inf"} 4`, "commit_seconds_sum 104.75", "commit_seconds_count 4",
 	} {
-		if !strings.Contains(page, line+"\n") {
-			t.Errorf("/metrics lacks %s", line)
+		if !strings.Contains(text, "\n"+line+"\n") {
+			t.Errorf("/metrics lacks the line %s", line)
 		}
+	}
+	families := gather(t, server)
+	h := families["commit_seconds"].GetMetric()[0].GetHistogram()
+	if h.GetSchema() != 2 || h.GetSampleCount() != 4 || len(h.GetBucket()) != 5 || len(h.GetPositiveSpan()) == 0 {
+		t.Errorf("beside the classic buckets there is no native histogram: %v", h)
+	}
+	runtime := 0
+	for name, family := range families {
+		if strings.HasPrefix(name, "go_") || strings.HasPrefix(name, "process_") {
+			runtime += seriesOf(family)
+		}
+	}
+	if runtime == 0 || runtime > monitoring.RuntimeSeriesMax {
+		t.Errorf("the runtime has %d series, want some, and at most %d", runtime, monitoring.RuntimeSeriesMax)
+	}
+}
+
+// What a scraper asks for it gets: OpenMetrics, protobuf and compression too.
+func TestFormatsAreNegotiated(t *testing.T) {
+	server := newServer(t, monitoring.Sources{})
+	for accept, want := range map[string]string{
+		"": "text/plain; version=0.0.4", "application/openmetrics-text; version=1.0.0": "application/openmetrics-text; version=1.0.0",
+		"application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited": "application/vnd.google.protobuf",
+	} {
+		request := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/metrics", nil)
+		request.Header.Set("Accept", accept)
+		request.Header.Set("Accept-Encoding", "gzip")
+		answer := httptest.NewRecorder()
+		server.Handler().ServeHTTP(answer, request)
+		if got := answer.Header().Get("Content-Type"); !strings.HasPrefix(got, want) || answer.Header().Get("Content-Encoding") != "gzip" {
+			t.Errorf("asked for %q and got %q, %v", accept, got, answer.Header())
+		}
+	}
+}
+
+// The page does not show all is well while nothing is paid.
+func TestPageTellsWhyPaymentsStandStill(t *testing.T) {
+	executor := monitoring.Executor{Node: "n1", Here: true, Due: 122, Breaker: "open", Trouble: "the executor's breaker is open: 503"}
+	server := newServer(t, monitoring.Sources{Executor: func() monitoring.Executor { return executor }})
+	for _, text := range []string{"payments stand still", "the executor&#39;s breaker is open: 503", "122 due", `<b class="no">open</b>`} {
+		if body := get(server, "/?part=main").Body.String(); !strings.Contains(body, text) {
+			t.Errorf("the page lacks %q", text)
+		}
+	}
+	executor = monitoring.Executor{Node: "n2"}
+	body := get(server, "/?part=main").Body.String()
+	if strings.Contains(body, "stand still") || !strings.Contains(body, "on n2") {
+		t.Error("the page does not say that the executor is elsewhere, and well as far as is known")
 	}
 }

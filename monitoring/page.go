@@ -37,10 +37,8 @@ type view struct {
 	Latest   []Payment
 	Cluster  *Cluster
 	Nodes    []Member // of a cluster of several, by name
-	Requests uint64
-	InFlight int
-	Commits  uint64 // Txns the journal proposed
-	Batches  uint64
+	Executor *Executor
+	Work     Work
 }
 
 // stateCount is one state's share of all disbursements.
@@ -100,16 +98,12 @@ func (p page) view(nonce string) view {
 			v.Nodes = byName(cluster.Nodes)
 		}
 	}
-	if p.sources.RPC != nil {
-		rpc := p.sources.RPC()
-		v.InFlight = rpc.InFlight
-		for _, m := range rpc.Methods {
-			v.Requests += m.OK + m.Refused + m.Failed
-		}
+	if p.sources.Executor != nil {
+		executor := p.sources.Executor()
+		v.Executor = &executor
 	}
-	if p.sources.Journal != nil {
-		journal := p.sources.Journal()
-		v.Commits, v.Batches = journal.Txns, journal.Batches
+	if p.sources.Work != nil {
+		v.Work = p.sources.Work()
 	}
 	return v
 }

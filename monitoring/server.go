@@ -38,7 +38,7 @@ func New(cfg Config, sources Sources, log *slog.Logger) (*Server, error) {
 	}
 	s := &Server{cfg: cfg, log: log, registry: prometheus.NewRegistry(), mux: http.NewServeMux()}
 	s.registry.MustRegister(
-		collector{sources},
+		newCollector(sources.Figures, sources.Node.Started),
 		collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
@@ -50,6 +50,7 @@ func New(cfg Config, sources Sources, log *slog.Logger) (*Server, error) {
 		ErrorHandling:       promhttp.ContinueOnError,
 		ErrorLog:            scrapeLog{log},
 		MaxRequestsInFlight: scrapesMax,
+		EnableOpenMetrics:   true,
 	}))
 	if cfg.Debug {
 		s.handleProfiles()

@@ -1,35 +1,42 @@
 package monitoring
 
 import (
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/the-block/bursar/messages"
+	"github.com/the-block/bursar/metrics"
 )
 
-// Sources are where a node's figures come from. A source that is nil has nothing to
-// tell yet: its families and its part of the page are left out.
+// SeriesMax is the most series a node exports, whatever is thrown at it. The ceilings of
+// all families and RuntimeSeriesMax stay within it.
+const SeriesMax = 2500
+
+// RuntimeSeriesMax is the most series of Go's runtime and of the process that are exported
+// beside the figures' own.
+const RuntimeSeriesMax = 60
+
+// Sources are where a node's pages get what they show. A function that is nil has nothing
+// to tell yet: its part of the page is left out.
 type Sources struct {
 	// Node says who this is. It is needed.
 	Node Node
 	// Ready returns nil if the node serves linearizable reads and writes, else the
 	// reason it does not, in the words callers see too. It is needed.
 	Ready func() error
+	// Figures are what is exported as metrics.
+	Figures []metrics.Source
 	// Treasury gives the state of the money as this node has applied it.
 	Treasury func() Treasury
-	// Executor gives the executor's state if this node owns it.
-	Executor func() (Executor, bool)
+	// Executor tells of who pays.
+	Executor func() Executor
 	// Latest gives the newest n disbursements, newest first. It may read the Store.
 	Latest func(n int) []Payment
-	// RPC gives what callers asked over both wires.
-	RPC func() RPC
-	// Journal gives the figures of the group commit.
-	Journal func() Journal
+	// Work gives what the node has done.
+	Work func() Work
 	// Cluster gives the cluster as this node sees it.
 	Cluster func() Cluster
-	// Actors gives the runtime's figures.
-	Actors func() Actors
-	// Breakers gives the circuit breakers.
-	Breakers func() Breakers
 }
 
 // Node says who a node is. It does not change while the node runs.
@@ -48,37 +55,19 @@ type Treasury struct {
 	AppliedIndex uint64
 	// States counts the disbursements by the state they are in now.
 	States map[messages.State]uint64
-	// Entered counts the moves into each state since the process began.
-	Entered map[messages.State]uint64
-	// ExecutionErrors and DependencyFailures count since the process began, by the
-	// values their label may have; any other value is exported as "other".
-	ExecutionErrors    map[string]uint64
-	DependencyFailures map[string]uint64
-	// Recoveries and RecoveriesFailed count how often an actor took up its state from the
-	// Store, and how often it could not.
-	Recoveries, RecoveriesFailed uint64
 }
 
-// Executor is the state of the executor and its breaker.
+// Executor is who pays, and whether that goes well. Only the node that it runs on knows
+// more than where that is.
 type Executor struct {
-	BreakerState     BreakerState
-	BreakerFailures  uint64
-	BreakerSuccesses uint64
-	InFlight         int
-	// Lag is the time from due to executed, Tick that of one round of work, both in
-	// seconds.
-	Lag, Tick Histogram
+	Node    messages.NodeID // empty while it runs nowhere
+	Here    bool
+	Breaker string // empty if closed
+	Due     int
+	// Trouble is why payments do not go on, or what the last failure was; empty if all is
+	// well.
+	Trouble string
 }
-
-// BreakerState is a breaker's state with the numbers dashboards rely on.
-type BreakerState int
-
-// The states of a breaker.
-const (
-	BreakerClosed BreakerState = iota
-	BreakerOpen
-	BreakerHalfOpen
-)
 
 // Payment is one disbursement as the page lists it.
 type Payment struct {
@@ -90,97 +79,58 @@ type Payment struct {
 	Reason      string // why it waits or was rolled back; often empty
 }
 
-// RPC counts requests since the process began.
-type RPC struct {
-	Methods     []Method
-	Refusals    map[messages.Code]uint64
-	InFlight    int
-	Connections int
+// Work counts what a node has done since the process began.
+type Work struct {
+	Requests uint64
+	InFlight int
+	Commits  uint64 // Txns the journal proposed
+	Batches  uint64
 }
 
-// Method counts the requests for one method of the method table. Requests for
-// methods that do not exist are counted under the name "other".
-type Method struct {
-	Name                string
-	OK, Refused, Failed uint64
+// Cluster is the cluster as this node sees it.
+type Cluster struct {
+	Leader   messages.NodeID // empty if none is known
+	IsLeader bool
+	// Nodes are those that gossip knows, this one among them, by name.
+	Nodes []Member
 }
 
-// Journal counts what the group commit did since the process began.
-type Journal struct {
-	Txns, Batches        uint64
-	Overloaded           uint64 // refused because the queue was full
-	Unavailable, Unknown uint64 // certainly not done, and nobody can tell
-	Queued, QueuedBytes  int
-	Lagging              int // with a verdict that this node's Store does not show yet
-	// BatchTxns is the number of Txns in a batch, CommitSeconds the time from taking
-	// up a batch to its outcome.
-	BatchTxns, CommitSeconds Histogram
+// Member is one node of the cluster.
+type Member struct {
+	Name    messages.NodeID
+	Role    string
+	State   string // alive, suspect, draining, left or dead
+	Version string
+	HTTP    string // host:port of its page
+	Self    bool   // it is this node
+	Leader  bool
+	Voter   bool
+	Shards  int  // that the log gives it
+	Linked  bool // there is a connection to it
+	// RTT is that of the quickest of the last pings, 0 for never pinged, and ClockOffset
+	// its clock minus this node's.
+	RTT         time.Duration
+	ClockOffset time.Duration
 }
 
-// Actors are the runtime's figures since the process began.
-type Actors struct {
-	Kinds []Kind
-	// Busiest are single actors, at most BusiestMax are exported; Rest sums all the
-	// others, so that the sums over actors stay exact.
-	Busiest []Actor
-	Rest    Actor
+// Clock shows how far the node's clock is off this node's, in milliseconds.
+func (m Member) Clock() string { return m.ClockOffset.Round(time.Millisecond).String() }
+
+// Trip shows how long a ping to the node takes.
+func (m Member) Trip() string { return m.RTT.Round(10 * time.Microsecond).String() }
+
+// byName is nodes in the order of their names.
+func byName(nodes []Member) []Member {
+	return slices.SortedFunc(slices.Values(nodes), func(a, b Member) int {
+		return strings.Compare(string(a.Name), string(b.Name))
+	})
 }
 
-// Kind sums up the actors of one kind.
-type Kind struct {
-	Name        string
-	Active      int
-	Messages    uint64
-	Depth       int
-	Rejected    uint64
-	Restarts    uint64
-	DeadLetters uint64
-	// Wait is the time in the mailbox, Processing that in the actor, in seconds.
-	Wait, Processing Histogram
-}
-
-// Actor is one actor's figures.
-type Actor struct {
-	Path              string
-	Depth             int
-	Messages          uint64
-	ProcessingSeconds float64
-}
-
-// Histogram is a snapshot of a classic histogram. Counts[i] observations were at
-// most Bounds[i] and above Bounds[i-1]; the last of Counts, one longer than Bounds,
-// holds the rest. The zero Histogram is not exported.
-type Histogram struct {
-	Bounds []float64
-	Counts []uint64
-	Sum    float64
-}
-
-// valid reports whether the histogram can be exported.
-func (h Histogram) valid() bool { return len(h.Bounds) > 0 && len(h.Counts) == len(h.Bounds)+1 }
-
-// The latencies worth a bucket of their own, in seconds: below, everything is well;
-// above, everything is bad.
-const (
-	latencyMin = 30e-6
-	latencyMax = 5
-)
-
-// within merges the buckets whose bounds lie outside low..high into their
-// neighbours.
-func (h Histogram) within(low, high float64) Histogram {
-	merged := Histogram{Sum: h.Sum}
-	var pending uint64
-	for i, n := range h.Counts {
-		pending += n
-		if i < len(h.Bounds) && h.Bounds[i] >= low && h.Bounds[i] <= high {
-			merged.Bounds = append(merged.Bounds, h.Bounds[i])
-			merged.Counts = append(merged.Counts, pending)
-			pending = 0
-		}
+// sum adds up the counts of a map.
+func sum[K comparable](counts map[K]uint64) uint64 {
+	var total uint64
+	for _, n := range counts {
+		total += n
 	}
-	if len(h.Counts) > 0 {
-		merged.Counts = append(merged.Counts, pending)
-	}
-	return merged
+	return total
 }

@@ -207,7 +207,7 @@ func (f *FSM) count(results []Result) {
 	}
 	for status, n := range verdicts {
 		if n > 0 {
-			stats.verdicts[status].Add(n)
+			stats.verdict(Status(status)).Add(n)
 		}
 	}
 }

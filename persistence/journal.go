@@ -177,7 +177,9 @@ func (j *Journal) propose() *entry {
 		if len(items) == 0 {
 			continue
 		}
-		j.stats.Batch.observe(uint64(len(items)))
+		j.stats.Txns.Add(uint64(len(items)))
+		j.stats.Batches.Add(1)
+		j.stats.Batch.Observe(float64(len(items)))
 		return &entry{items: items, future: j.log.Apply(encode(items)), since: now, backlog: backlog}
 	}
 }
@@ -222,7 +224,7 @@ func (j *Journal) expire(items []queued, now time.Time) []queued {
 func (j *Journal) settle(e *entry, lag *lagging) {
 	results, err := e.future.Results()
 	now := time.Now()
-	j.stats.Commit.observeTime(now.Sub(e.since))
+	j.stats.Commit.ObserveTime(now.Sub(e.since))
 	j.mu.Lock()
 	j.pace.settled(len(e.items), e.backlog && err == nil, now)
 	j.mu.Unlock()

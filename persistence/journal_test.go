@@ -372,13 +372,13 @@ func TestJournalStats(t *testing.T) {
 		j.settle((*slowEntry).commit)
 		j.settle(func(e *slowEntry) { e.fail(errors.New("lost")) })
 		j.settle(func(e *slowEntry) { e.fail(persistence.ErrUnavailable) })
-		counts, sum := stats.Batch.Buckets()
-		if counts[0] != 2 || counts[3] != 1 || sum != 7 {
-			t.Errorf("batches %v of %d, want two of 1 and one of 5", counts, sum)
+		batches := stats.Batch.Snapshot()
+		if batches.UpTo(1) != 2 || batches.UpTo(4) != 2 || batches.UpTo(5) != 3 || batches.Sum != 7 || stats.Txns.Load() != 7 || stats.Batches.Load() != 3 {
+			t.Errorf("%d batches of %v, want two of 1 and one of 5", batches.Count, batches.Sum)
 		}
-		counts, sum = stats.Commit.Buckets()
-		if counts[12] != 2 || counts[0] != 1 || sum != 6000 {
-			t.Errorf("commits %v in %d us, want two of 3 ms and one of 0", counts, sum)
+		commits := stats.Commit.Snapshot()
+		if commits.UpTo(0) != 1 || commits.UpTo(0.001) != 1 || commits.UpTo(0.003) != 3 || commits.Sum != 0.006 {
+			t.Errorf("%d commits in %v s, want two of 3 ms and one of 0", commits.Count, commits.Sum)
 		}
 		if unknown, unavailable := stats.Unknown.Load(), stats.Unavailable.Load(); unknown != 1 || unavailable != 5 {
 			t.Errorf("%d unknown and %d unavailable, want 1 and 5", unknown, unavailable)

@@ -2,69 +2,53 @@ package persistence
 
 import (
 	"sync/atomic"
-	"time"
+
+	"github.com/the-block/bursar/metrics"
 )
 
 // StoreStats counts what the FSM did since the process began.
 type StoreStats struct {
-	verdicts    [Refused + 1]atomic.Uint64
-	Entries     atomic.Uint64
-	Rows        atomic.Int64 // rows in the Store after the newest entry
-	FileBytes   atomic.Int64 // size of the projection file at the newest snapshot
-	Snapshots   atomic.Uint64
-	Compactions atomic.Uint64
-	Restores    atomic.Uint64
+	Committed   atomic.Uint64 `metric:"bursar_store_txns_total{verdict=committed}" help:"Txns that this node has applied, by verdict. Every node counts them: take max over nodes."`
+	Duplicates  atomic.Uint64 `metric:"bursar_store_txns_total{verdict=duplicate}"`
+	Conflicts   atomic.Uint64 `metric:"bursar_store_txns_total{verdict=conflict}"`
+	Refused     atomic.Uint64 `metric:"bursar_store_txns_total{verdict=refused}"`
+	Fenced      atomic.Uint64 `metric:"bursar_cluster_fenced_total" help:"Writes refused because their sender owned the shard no longer. Every node counts them: take max over nodes."`
+	Entries     atomic.Uint64 `metric:"bursar_store_entries_total" help:"Log entries that this node has applied."`
+	Rows        atomic.Int64  `metric:"bursar_store_rows" help:"Rows in the Store after the newest entry."`
+	FileBytes   atomic.Int64  `metric:"bursar_store_file_bytes" help:"Size of the projection's file at the newest snapshot."`
+	Snapshots   atomic.Uint64 `metric:"bursar_store_snapshots_total" help:"Snapshots of the Store that were taken."`
+	Compactions atomic.Uint64 `metric:"bursar_store_compactions_total" help:"Times the projection's file was written anew because it had grown."`
+	Restores    atomic.Uint64 `metric:"bursar_store_restores_total" help:"Times the Store was filled from a snapshot."`
 }
 
-// Verdicts is how many Txns got the given verdict. Fenced ones are writes of an owner
-// that was replaced.
-func (s *StoreStats) Verdicts(status Status) uint64 {
-	if int(status) >= len(s.verdicts) {
-		return 0
+// verdict is the counter of a verdict.
+func (s *StoreStats) verdict(status Status) *atomic.Uint64 {
+	switch status {
+	case Committed:
+		return &s.Committed
+	case Duplicate:
+		return &s.Duplicates
+	case Conflict:
+		return &s.Conflicts
+	case Fenced:
+		return &s.Fenced
+	case Refused:
+		return &s.Refused
 	}
-	return s.verdicts[status].Load()
+	panic("persistence: a verdict without a counter: " + status.String())
 }
 
 // JournalStats counts what the journal did.
 type JournalStats struct {
-	Queued      atomic.Int64 // proposals waiting
-	QueuedBytes atomic.Int64
-	InFlight    atomic.Int64 // entries
-	Lagging     atomic.Int64 // proposals with a verdict that this node's Store does not show yet
-	Overloaded  atomic.Uint64
-	Unavailable atomic.Uint64 // proposals certainly not proposed
-	Unknown     atomic.Uint64 // proposals with an unknown outcome
-	// Batch is the number of Txns per entry; Commit the time from handing an entry to
-	// the log until its results, in microseconds.
-	Batch  Histogram
-	Commit Histogram
+	Txns        atomic.Uint64     `metric:"bursar_journal_txns_total" help:"Txns the journal proposed."`
+	Batches     atomic.Uint64     `metric:"bursar_journal_batches_total" help:"Batches the journal proposed, one log entry each."`
+	Queued      atomic.Int64      `metric:"bursar_journal_queued" help:"Txns that wait to be proposed."`
+	QueuedBytes atomic.Int64      `metric:"bursar_journal_queued_bytes" help:"Bytes of the Txns that wait to be proposed."`
+	InFlight    atomic.Int64      `metric:"bursar_journal_in_flight" help:"Batches that were proposed and have no outcome yet."`
+	Lagging     atomic.Int64      `metric:"bursar_journal_lagging" help:"Txns with a verdict that this node's Store does not show yet."`
+	Overloaded  atomic.Uint64     `metric:"bursar_journal_overloaded_total" help:"Txns refused because the queue was full."`
+	Unavailable atomic.Uint64     `metric:"bursar_journal_unfinished_total{outcome=unavailable}" help:"Txns that got no verdict: certainly not done (unavailable), or nobody can tell (unknown)."`
+	Unknown     atomic.Uint64     `metric:"bursar_journal_unfinished_total{outcome=unknown}"`
+	Batch       metrics.Histogram `metric:"bursar_journal_batch_txns" help:"Txns in a batch." le:"0..14"`
+	Commit      metrics.Histogram `metric:"bursar_journal_commit_seconds" help:"Time from proposing a batch to its outcome: log, fsync, majority and apply." le:"-15..3/2"`
 }
-
-// Histogram counts values in buckets of doubling width: bucket i holds values of at
-// most 2^i, the last all others. It is written by one goroutine and read by any.
-type Histogram struct {
-	buckets [HistogramBuckets]atomic.Uint64
-	sum     atomic.Uint64
-}
-
-// HistogramBuckets is enough for 2^30 us, or 18 minutes.
-const HistogramBuckets = 31
-
-// Buckets gives the count of each bucket (not cumulative) and the sum of all values.
-func (h *Histogram) Buckets() (counts [HistogramBuckets]uint64, sum uint64) {
-	for i := range h.buckets {
-		counts[i] = h.buckets[i].Load()
-	}
-	return counts, h.sum.Load()
-}
-
-func (h *Histogram) observe(v uint64) {
-	i := 0
-	for i < HistogramBuckets-1 && v > 1<<i {
-		i++
-	}
-	h.buckets[i].Add(1)
-	h.sum.Add(v)
-}
-
-func (h *Histogram) observeTime(d time.Duration) { h.observe(uint64(max(d.Microseconds(), 0))) }

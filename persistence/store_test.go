@@ -374,7 +374,7 @@ func TestReadersBesideApply(t *testing.T) {
 	read(func() error {
 		store.Owner(1)
 		store.Level()
-		store.Stats().Verdicts(persistence.Committed)
+		store.Stats().Committed.Load()
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
 		return store.Wait(ctx, 1)

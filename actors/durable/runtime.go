@@ -80,7 +80,8 @@ type Spec struct {
 type Runtime interface {
 	// Spawn starts an actor below the root.
 	Spawn(spec Spec) (Ref, error)
-	// Breaker is the state of the cell that its supervisor keeps for the actor at path.
+	// Breaker is the state of what stands between the actor at path and its work: its own
+	// breaker or the cell that its supervisor keeps for it, whichever is not closed.
 	Breaker(path string) breaker.State
 }
 
@@ -114,18 +115,8 @@ type runtime struct{ system *actors.System }
 // Spawn implements Runtime.
 func (r runtime) Spawn(spec Spec) (Ref, error) { return r.system.Spawn(spec.live()) }
 
-// breakersMax bounds the open breakers looked at for one actor's.
-const breakersMax = 1000
-
 // Breaker implements Runtime.
-func (r runtime) Breaker(path string) breaker.State {
-	for _, e := range r.system.OpenBreakers(breakersMax) {
-		if e.Path == path {
-			return e.To
-		}
-	}
-	return breaker.Closed
-}
+func (r runtime) Breaker(path string) breaker.State { return r.system.Breaker(path) }
 
 // live is the spec as the actor runtime takes it.
 func (s Spec) live() actors.Spec {

@@ -226,10 +226,21 @@ func (n *node) within() context.Context {
 func (n *node) is(path string, want breaker.State) {
 	n.t.Helper()
 	synctest.Wait()
-	got, err := n.system.Tree(actors.Page{Path: path})
-	n.ok(err)
-	if got.Cell != want || got.Breaker != want {
-		n.t.Errorf("%s: cell %s, own %s, want %s", path, got.Cell, got.Breaker, want)
+	if got := n.system.Breaker(path); got != want {
+		n.t.Errorf("%s: %s, want %s", path, got, want)
+	}
+	found, _ := n.system.Breakers(actors.BreakerPage{Path: path, NotClosed: true})
+	both := 0
+	for i := range found {
+		if found[i].Path != path {
+			continue
+		}
+		if both++; found[i].State != want {
+			n.t.Errorf("%s: %v, want %s", path, found[i], want)
+		}
+	}
+	if want != breaker.Closed && both != 2 {
+		n.t.Errorf("%s: %v, want its cell and its own to be %s", path, found, want)
 	}
 }
 

@@ -103,7 +103,7 @@ func (e *entity) count(c Command, d *decision) {
 		e.stats.stepped(d.move.To, d.due)
 	}
 	if s, ok := c.(*step); ok && !s.due {
-		e.stats.failedDependency(1)
+		e.stats.RolledBackDependencies.Add(1)
 	}
 }
 

@@ -39,6 +39,7 @@ type executor struct {
 
 	rest   durable.Rest
 	blamed bool // the breaker was told of the batch in hand
+	paid   bool // a submission went well, in the message in hand
 }
 
 func newExecutor(d deps) *executor {
@@ -68,7 +69,6 @@ const (
 // Start implements durable.Actor.
 func (x *executor) Start(ctx durable.Context) error {
 	x.breaker = ctx.Breaker()
-	x.stats.breaker.Store(x.breaker)
 	x.Attach(x.Host, ctx.Self())
 	return x.followFence(ctx)
 }
@@ -97,8 +97,10 @@ func (x *executor) Receive(ctx durable.Context, msg any) error {
 	}
 	x.outside.ask(x, ctx)
 	x.outside.report(x)
-	x.stats.paying.Store(int64(len(x.paying)))
+	x.stats.executor.paying.Store(int64(len(x.paying)))
 	x.stats.unfunded.Store(int64(len(x.unfunded.byID)))
+	x.stats.endError(x.paid, len(x.unfunded.byID), x.breaker.Passes())
+	x.paid = false
 	return nil
 }
 
@@ -198,7 +200,7 @@ func (x *executor) pay(ctx durable.Context) error {
 		}
 	}
 	begun := x.Steady()
-	defer func() { x.stats.tick.observe(x.Since(begun)) }()
+	defer func() { x.stats.executor.Tick.ObserveTime(x.Since(begun)) }()
 	if err := x.releaseFunded(); err != nil {
 		return err
 	}

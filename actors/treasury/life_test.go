@@ -100,7 +100,7 @@ func TestTheLastVoteOfAVoterCounts(t *testing.T) {
 		if got := w.get(id).Status.Reason; got != "quorum_not_reached" {
 			t.Errorf("reason %q", got)
 		}
-		if got := w.Stats().QuorumsMissed(); got != 1 {
+		if got := w.Stats().QuorumsMissed.Load(); got != 1 {
 			t.Errorf("%d votes without quorum are counted, want 1", got)
 		}
 	})

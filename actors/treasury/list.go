@@ -170,13 +170,14 @@ func (t *Treasury) executorStatus(v *persistence.View) messages.ExecutorStatus {
 		Node:      string(v.Owner(t.cfg.ExecutorShard()).Owner),
 		NextNonce: uint64(v.Counter(t.cfg.nonceCounter())) + 1,
 		Staged:    uint64(t.model.InState(graph.Staged)),
-		Due:       uint64(t.stats.unfunded.Load()) + uint64(t.model.PayableCount()),
+		Due:       uint64(t.due()),
 		Submitter: t.cfg.submitter(),
 		Breaker:   t.Breaker().String(),
 
 		LastExecutedAt: t.model.ExecutedAt(),
-		LastError:      t.stats.lastError(),
-		LastErrorAt:    t.stats.lastErrorAt.Load(),
+	}
+	if e := t.stats.lastError.Load(); e != nil {
+		status.LastError, status.LastErrorAt = e.text, uint64(e.at.Unix())
 	}
 	if p := t.stats.paused.Load(); p != nil {
 		status.PausedID, status.PausedReason = &p.id, p.reason

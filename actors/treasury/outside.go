@@ -287,10 +287,11 @@ func (s *outside) decide(x *executor, ctx durable.Context, answers []payout.Answ
 	s.call = nil
 	if clear := answers[0].Verdict != payout.Unclear; clear {
 		ctx.Outcome(c.token, true)
-		x.stats.breakerSuccesses.Add(1)
+		x.stats.executor.BreakerSuccesses.Add(1)
+		x.paid = true
 	} else {
 		ctx.Outcome(c.token, false)
-		x.stats.breakerFailures.Add(1)
+		x.stats.executor.BreakerFailures.Add(1)
 		x.stats.executionError(messages.Errorf(messages.CodeUnavailable, "%s", answers[0].Reason), now)
 	}
 	for _, d := range s.window.Answer(c.questions, answers, now, chance) {

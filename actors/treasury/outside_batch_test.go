@@ -126,10 +126,10 @@ func TestARefusalBehindAnotherIsNotForGood(t *testing.T) {
 		a.quiet()
 		a.is(ids[1], messages.RolledBack)
 		a.all(append(ids[:1:1], ids[2:]...), messages.Executed)
-		if got := a.Stats().BreakerFailures(); got != 0 {
+		if got := a.Stats().Executor().BreakerFailures.Load(); got != 0 {
 			t.Errorf("the refusals count as %d failures", got)
 		}
-		if got := a.Stats().PaymentsRefused(); got != 1 {
+		if got := a.Stats().PaymentsRefused.Load(); got != 1 {
 			t.Errorf("%d payments were refused, want 1", got)
 		}
 	})
@@ -152,13 +152,13 @@ func TestABatchIsOneCallToTheBreaker(t *testing.T) {
 			failures++
 			return chaintest.Unavailable
 		})
-		for a.Stats().Breaker() != breaker.Open {
+		for a.Breaker() != breaker.Open {
 			time.Sleep(100 * time.Millisecond)
 		}
 		if want := breaker.DefaultConfig().FailureThreshold; failures != want {
 			t.Errorf("it opened after %d requests, want %d", failures, want)
 		}
-		if got := a.Stats().BreakerFailures(); got != uint64(failures) {
+		if got := a.Stats().Executor().BreakerFailures.Load(); got != uint64(failures) {
 			t.Errorf("%d failures were counted of %d", got, failures)
 		}
 		if got := a.node.Posts()[before]; got < 16 {

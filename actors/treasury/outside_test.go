@@ -224,7 +224,7 @@ func TestARefusedPaymentIsRolledBackAndItsNonceTakenByTheNext(t *testing.T) {
 		if got := a.get(ids[0]).Status.Reason; got != "the payee is barred" {
 			t.Errorf("the reason is %q", got)
 		}
-		if got := a.status(); got.Breaker != "closed" || a.Stats().BreakerFailures() != 0 || a.Stats().PaymentsRefused() != 1 {
+		if got := a.status(); got.Breaker != "closed" || a.Stats().Executor().BreakerFailures.Load() != 0 || a.Stats().PaymentsRefused.Load() != 1 {
 			t.Errorf("the refusal counts as a failure: %+v", got)
 		}
 	})
@@ -702,10 +702,10 @@ func TestTheBreakerOfTheSubmitter(t *testing.T) {
 						failures++
 					}
 				}
-				stats := a.Stats()
-				if stats.BreakerFailures() != uint64(failures) || stats.BreakerSuccesses() != uint64(len(asked)-failures) {
-					t.Errorf("counted %d failures and %d successes of %d requests", stats.BreakerFailures(),
-						stats.BreakerSuccesses(), len(asked))
+				stats := a.Stats().Executor()
+				if stats.BreakerFailures.Load() != uint64(failures) || stats.BreakerSuccesses.Load() != uint64(len(asked)-failures) {
+					t.Errorf("counted %d failures and %d successes of %d requests", stats.BreakerFailures.Load(),
+						stats.BreakerSuccesses.Load(), len(asked))
 				}
 			})
 		})

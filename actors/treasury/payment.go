@@ -134,11 +134,12 @@ func (p *payment) conclude(x *executor, ctx durable.Context, o persistence.Outco
 		return nil
 	}
 	ctx.Outcome(p.token, true)
-	x.stats.breakerSuccesses.Add(1)
+	x.stats.executor.BreakerSuccesses.Add(1)
+	x.paid = true
 	x.rest.Reset()
 	if o.Result.Status == persistence.Committed {
 		x.stats.entered(messages.Executed, 1)
-		x.stats.lag.observe(now.Sub(p.Since))
+		x.stats.executor.Lag.ObserveTime(now.Sub(p.Since))
 		x.answerCallers(p)
 		return nil
 	}
@@ -167,7 +168,7 @@ func (x *executor) failure(ctx durable.Context, token breaker.Token, err error) 
 		x.breaker.Cancel(token)
 	} else {
 		x.blamed = true
-		x.stats.breakerFailures.Add(1)
+		x.stats.executor.BreakerFailures.Add(1)
 		ctx.Outcome(token, false)
 	}
 	x.rest.BackOff(ctx, x.Chance())

@@ -53,13 +53,16 @@ func TestWithoutFundsADueDisbursementWaitsAndOthersGoOn(t *testing.T) {
 		w.is(small, messages.Executed)
 		w.execute(large).refused(messages.CodeInsufficientFunds, "the treasury holds 30, the disbursement needs 60")
 		status, _ := w.Executor()
-		if status.Due != 1 || w.Stats().InsufficientFunds() == 0 || status.LastError == "" {
+		if status.Due != 1 || w.Stats().InsufficientFunds.Load() == 0 || status.LastError == "" || status.LastErrorAt == 0 {
 			t.Errorf("executor: %+v", status.ExecutorStatus)
 		}
 		w.funded(30)
 		w.quiet()
 		w.is(large, messages.Executed)
 		w.holds(0)
+		if status, _ = w.Executor(); status.LastError != "" || status.LastErrorAt != 0 {
+			t.Errorf("what is over is still told: %+v", status.ExecutorStatus)
+		}
 	})
 }
 
@@ -79,7 +82,7 @@ func TestACallerIsNotRefusedForFundsThatAreThere(t *testing.T) {
 			w.execute(second, func(r *durable.Request) { r.ID = fmt.Sprint("try-", i) })
 			time.Sleep(2 * time.Millisecond)
 		}
-		if got := w.Stats().InsufficientFunds(); got != 0 {
+		if got := w.Stats().InsufficientFunds.Load(); got != 0 {
 			t.Errorf("funds were missed %d times", got)
 		}
 		w.quiet()
@@ -245,7 +248,7 @@ func TestTheExecutorGoesOnAfterTheLogFailed(t *testing.T) {
 				w.epochs(1)
 				w.quiet()
 				w.holds(980)
-				if got := w.Stats().Breaker(); got != breaker.Closed {
+				if got := w.Breaker(); got != breaker.Closed {
 					t.Errorf("the breaker is %v", got)
 				}
 			})
@@ -314,7 +317,7 @@ func TestTheBreakerOpensOnSubmissionsThatAreLostAndClosesByItself(t *testing.T) 
 		w.log.fates(list...)
 		result[*messages.EpochResult](w.advance())
 		time.Sleep(20 * time.Second)
-		if got := w.Stats().Breaker(); got != breaker.Open {
+		if got := w.Breaker(); got != breaker.Open {
 			t.Errorf("the breaker is %v, want open", got)
 		}
 		w.is(id, messages.Draft)
@@ -322,7 +325,7 @@ func TestTheBreakerOpensOnSubmissionsThatAreLostAndClosesByItself(t *testing.T) 
 		w.is(id, messages.Executed)
 		w.submitted(payment(1, 1))
 		w.quiet()
-		if got := w.Stats().Breaker(); got != breaker.Closed {
+		if got := w.Breaker(); got != breaker.Closed {
 			t.Errorf("the breaker is %v, want closed", got)
 		}
 	})

@@ -254,7 +254,7 @@ func (w *recording) executed(x *executor, now time.Time) {
 	id := w.Intent.ID
 	x.stats.entered(messages.Executed, 1)
 	if p := x.outside.staged[id]; p != nil {
-		x.stats.lag.observe(now.Sub(p.Since))
+		x.stats.executor.Lag.ObserveTime(now.Sub(p.Since))
 	}
 	delete(x.outside.staged, id)
 	x.answerCallers(&payment{Payable: Payable{ID: id}, call: w.call})

@@ -4,93 +4,107 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/the-block/bursar/actors/graph"
 	"github.com/the-block/bursar/messages"
-	"github.com/the-block/bursar/supervision/breaker"
+	"github.com/the-block/bursar/metrics"
 )
 
 // Stats counts what this node's actors decided. A transition is counted once in the
 // cluster: by the node whose actor committed it.
 type Stats struct {
+	InsufficientFunds atomic.Uint64 `metric:"treasury_execution_errors_total{reason=insufficient_funds}" help:"Disbursements that could not be executed, by reason. Sum over nodes. Four reasons cannot come up and stay 0: what they stand for is refused at the submission (invalid_target, circular_dependency), or never happens to what is scheduled (stale_dependency, epoch_expired)."`
+	QuorumsMissed     atomic.Uint64 `metric:"treasury_execution_errors_total{reason=quorum_not_reached}"`
+	PaymentsRefused   atomic.Uint64 `metric:"treasury_execution_errors_total{reason=execution_failed}"` // by an outside chain, or skipped by an operator
+	Impossible        struct {
+		Target   uint64 `metric:"treasury_execution_errors_total{reason=invalid_target}"`
+		Stale    uint64 `metric:"treasury_execution_errors_total{reason=stale_dependency}"`
+		Circular uint64 `metric:"treasury_execution_errors_total{reason=circular_dependency}"`
+		Expired  uint64 `metric:"treasury_execution_errors_total{reason=epoch_expired}"`
+	}
+	CircularDependencies   atomic.Uint64 `metric:"treasury_dependency_failures_total{failure_type=circular}" help:"Submissions refused for a dependency (on itself, on what does not exist, on what was rolled back), and disbursements that failed because one was rolled back later (rolled_back_dependency). Sum over nodes."`
+	MissingDependencies    atomic.Uint64 `metric:"treasury_dependency_failures_total{failure_type=missing}"`
+	StaleDependencies      atomic.Uint64 `metric:"treasury_dependency_failures_total{failure_type=stale}"`
+	RolledBackDependencies atomic.Uint64 `metric:"treasury_dependency_failures_total{failure_type=rolled_back_dependency}"`
+	Recoveries             atomic.Uint64 `metric:"storage_retrieval_success_total" help:"Actors that took up their state from the Store when they were loaded, restarted or became active."`
+	RecoveriesFailed       atomic.Uint64 `metric:"storage_retrieval_failure_total" help:"Actors that could not read their state from the Store, and failed."`
+
 	transitions [messages.RolledBack + 1]atomic.Uint64
-	refusals    [refusals]atomic.Uint64
-
-	insufficientFunds atomic.Uint64
-	unfunded          atomic.Int64
-	lastErrorAt       atomic.Uint64
-	lastErrorText     atomic.Pointer[string]
-
-	quorumsMissed   atomic.Uint64
-	cascaded        atomic.Uint64
-	retrieved       [2]atomic.Uint64 // failed, succeeded
-	paymentsRefused atomic.Uint64
-	paused          atomic.Pointer[pause] // nil while the executor has not paused
-	paying          atomic.Int64
-	lag, tick       Durations
-
-	breaker          atomic.Pointer[breaker.Breaker] // the executor's; nil before its start
-	breakerFailures  atomic.Uint64
-	breakerSuccesses atomic.Uint64
+	executor    ExecutorStats
+	unfunded    atomic.Int64
+	lastError   atomic.Pointer[lastError]
+	paused      atomic.Pointer[pause] // nil while the executor has not paused
 }
 
-// Refusal is why a submission's dependencies were refused.
-type Refusal int
+// ExecutorStats counts what this node's executor did.
+type ExecutorStats struct {
+	BreakerFailures  atomic.Uint64     `metric:"treasury_circuit_breaker_failures" help:"Submissions of payments that failed since the executor's node started."`
+	BreakerSuccesses atomic.Uint64     `metric:"treasury_circuit_breaker_successes" help:"Submissions of payments that did not fail since the executor's node started."`
+	Lag              metrics.Histogram `metric:"treasury_disbursement_lag_seconds" help:"Time from due to executed." le:"-7..4,4..17/4"`
+	Tick             metrics.Histogram `metric:"treasury_executor_tick_duration_seconds" help:"Time of one round of the executor." le:"-15..4"`
 
-// The refusals that are counted apart.
-const (
-	RefusedMissing Refusal = iota
-	RefusedRolledBack
-	RefusedCircular
-	RefusedOther
+	paying atomic.Int64
+}
 
-	refusals
-)
+// Figures are what a scrape is told of the treasury.
+type Figures struct {
+	*Stats
+	Balance  int64            `metric:"treasury_balance" help:"Balance of the treasury in the smallest unit of BLOCK. Every node has it: take max over nodes."`
+	Epoch    messages.Epoch   `metric:"bursar_epoch" help:"The treasury's clock. Every node has it: take max over nodes."`
+	States   []stateFigures   `max:"7"`
+	Executor *executorFigures // nil where it does not run
+}
+
+type stateFigures struct {
+	Status  messages.State `label:"status"`
+	Entered uint64         `metric:"governance_disbursements_total" help:"Moves of disbursements into a status, each counted once in the cluster, by the node that made it. Sum over nodes."`
+	Now     int            `metric:"bursar_treasury_disbursements" help:"Disbursements by the status they are in now, final ones included. Every node has it: take max over nodes."`
+	Backlog *int           `metric:"treasury_disbursement_backlog" help:"Disbursements that are not final, by status. Every node has it: take max over nodes."`
+}
+
+type executorFigures struct {
+	*ExecutorStats
+	Breaker  int  `metric:"treasury_circuit_breaker_state" help:"The executor's breaker: 0 closed, 1 open, 2 half-open; forced open is 1, forced closed 0. Exported by the executor's owner only."`
+	InFlight int  `metric:"bursar_executor_intents_in_flight" help:"Intents staged and not yet recorded."`
+	Due      int  `metric:"bursar_executor_due" help:"Disbursements that wait for funds or their turn."`
+	Paused   bool `metric:"bursar_executor_paused" help:"1 if the executor has paused at a payment that an operator must judge."`
+}
+
+// Figures reads what a scrape is told.
+func (t *Treasury) Figures() *Figures {
+	f := &Figures{Stats: t.stats, Epoch: t.model.Epoch()}
+	if balance, err := t.host.Store.Counter(CounterTreasury); err == nil {
+		f.Balance = balance
+	}
+	for _, state := range messages.States() {
+		now := t.model.InState(state)
+		row := stateFigures{Status: state, Entered: t.stats.Transitions(state), Now: now}
+		if !state.Final() {
+			row.Backlog = &now
+		}
+		f.States = append(f.States, row)
+	}
+	if t.Owns(t.ExecutorShard()) {
+		x := &t.stats.executor
+		f.Executor = &executorFigures{
+			ExecutorStats: x, Breaker: t.Breaker().Gauge(), InFlight: t.model.InState(graph.Staged) + int(x.paying.Load()),
+			Due: t.due(), Paused: t.stats.paused.Load() != nil,
+		}
+	}
+	return f
+}
+
+// due is how many disbursements wait for funds or their turn. The executor's owner alone
+// knows.
+func (t *Treasury) due() int { return int(t.stats.unfunded.Load()) + t.model.PayableCount() }
 
 func (s *Stats) entered(state messages.State, n uint64) { s.transitions[state].Add(n) }
-
-// failedDependency counts records that a cascade rolled back.
-func (s *Stats) failedDependency(n int) { s.cascaded.Add(uint64(n)) }
 
 // recovered counts that an actor took up its state from the Store.
 func (s *Stats) recovered(err error) {
 	if err != nil {
-		s.retrieved[0].Add(1)
+		s.RecoveriesFailed.Add(1)
 	} else {
-		s.retrieved[1].Add(1)
-	}
-}
-
-// Recoveries counts how often an actor that was loaded, restarted or became active took
-// up its state from the Store, and how often it could not.
-func (s *Stats) Recoveries() (succeeded, failed uint64) {
-	return s.retrieved[1].Load(), s.retrieved[0].Load()
-}
-
-// ExecutionErrors counts why records were not executed, by the reasons that dashboards
-// know. Four of them cannot come up here and stay 0: a destination is judged when it is
-// submitted (invalid_target), a plan with a cycle too (circular_dependency), a dependency
-// that is final stays so (stale_dependency), and what is scheduled never expires
-// (epoch_expired).
-func (s *Stats) ExecutionErrors() map[string]uint64 {
-	return map[string]uint64{
-		"insufficient_funds":  s.insufficientFunds.Load(),
-		"quorum_not_reached":  s.quorumsMissed.Load(),
-		"execution_failed":    s.paymentsRefused.Load(),
-		"invalid_target":      0,
-		"circular_dependency": 0,
-		"stale_dependency":    0,
-		"epoch_expired":       0,
-	}
-}
-
-// DependencyFailures counts submissions that were refused because of what they depend
-// on (a cycle, something that does not exist, something stale: rolled back before), and
-// records that failed because a dependency was rolled back after they were submitted.
-func (s *Stats) DependencyFailures() map[string]uint64 {
-	return map[string]uint64{
-		"circular":               s.Refusals(RefusedCircular),
-		"missing":                s.Refusals(RefusedMissing),
-		"stale":                  s.Refusals(RefusedRolledBack),
-		"rolled_back_dependency": s.cascaded.Load(),
+		s.Recoveries.Add(1)
 	}
 }
 
@@ -98,49 +112,69 @@ func (s *Stats) DependencyFailures() map[string]uint64 {
 func (s *Stats) stepped(state messages.State, due bool) {
 	s.entered(state, 1)
 	if due && state == messages.RolledBack { // a vote has ended
-		s.quorumsMissed.Add(1)
+		s.QuorumsMissed.Add(1)
 	}
 }
 
 // Transitions is how many disbursements entered a state.
 func (s *Stats) Transitions(state messages.State) uint64 { return s.transitions[state].Load() }
 
+// Executor counts what this node's executor did.
+func (s *Stats) Executor() *ExecutorStats { return &s.executor }
+
+// refusedSubmission counts a submission that was refused because of what it depends on.
 func (s *Stats) refusedSubmission(err *messages.Error) {
-	kind := RefusedOther
 	switch err.Code {
 	case messages.CodeMissingDependency:
-		kind = RefusedMissing
+		s.MissingDependencies.Add(1)
 	case messages.CodeDependencyFailed:
-		kind = RefusedRolledBack
+		s.StaleDependencies.Add(1)
 	case messages.CodeDependencyCycle:
-		kind = RefusedCircular
+		s.CircularDependencies.Add(1)
 	default:
 	}
-	s.refusals[kind].Add(1)
 }
 
-// Refusals is how many submissions were refused for a reason.
-func (s *Stats) Refusals(kind Refusal) uint64 { return s.refusals[kind].Load() }
+// lastError is why a payment could not be made, and when that was so last.
+type lastError struct {
+	text string
+	at   time.Time
+	code messages.Code
+}
+
+// isOver reports whether what kept a payment back does so no more: something was paid, or
+// there is no one left who waits for funds, or the breaker lets payments through.
+func (e *lastError) isOver(paid bool, unfunded int, passes bool) bool {
+	switch e.code {
+	case messages.CodeInsufficientFunds:
+		return unfunded == 0
+	case messages.CodeCircuitOpen:
+		return passes
+	default:
+		return paid
+	}
+}
 
 // executionError notes why a payment could not be made.
 func (s *Stats) executionError(err *messages.Error, now time.Time) {
 	if err.Code == messages.CodeInsufficientFunds {
-		s.insufficientFunds.Add(1)
+		s.InsufficientFunds.Add(1)
 	}
-	text := err.Error()
-	s.lastErrorText.Store(&text)
-	s.lastErrorAt.Store(uint64(now.Unix()))
+	s.lastError.Store(&lastError{err.Error(), now, err.Code})
 }
 
 // paymentRefused notes why a payment will never be made.
 func (s *Stats) paymentRefused(err *messages.Error, now time.Time) {
-	s.paymentsRefused.Add(1)
+	s.PaymentsRefused.Add(1)
 	s.executionError(err, now)
 }
 
-// PaymentsRefused is how many payments an outside chain refused, or an operator
-// skipped.
-func (s *Stats) PaymentsRefused() uint64 { return s.paymentsRefused.Load() }
+// endError forgets the last error once it is over.
+func (s *Stats) endError(paid bool, unfunded int, passes bool) {
+	if e := s.lastError.Load(); e != nil && e.isOver(paid, unfunded, passes) {
+		s.lastError.Store(nil)
+	}
+}
 
 // pause is where the executor has paused, and why.
 type pause struct {
@@ -149,65 +183,3 @@ type pause struct {
 }
 
 func (s *Stats) pause(p *pause) { s.paused.Store(p) }
-
-func (s *Stats) lastError() string {
-	if text := s.lastErrorText.Load(); text != nil {
-		return *text
-	}
-	return ""
-}
-
-// InsufficientFunds is how often a due disbursement began to wait for funds.
-func (s *Stats) InsufficientFunds() uint64 { return s.insufficientFunds.Load() }
-
-// QuorumsMissed is how many votes ended without quorum.
-func (s *Stats) QuorumsMissed() uint64 { return s.quorumsMissed.Load() }
-
-// Paying is how many payments are on their way through the log.
-func (s *Stats) Paying() int { return int(s.paying.Load()) }
-
-// Lag is the time from becoming payable to being executed.
-func (s *Stats) Lag() *Durations { return &s.lag }
-
-// Tick is the time of one round of the executor.
-func (s *Stats) Tick() *Durations { return &s.tick }
-
-// Breaker is the state of the executor's breaker now.
-func (s *Stats) Breaker() breaker.State { return s.breaker.Load().State() }
-
-// BreakerFailures and BreakerSuccesses are how many submissions ended so.
-func (s *Stats) BreakerFailures() uint64 { return s.breakerFailures.Load() }
-
-// BreakerSuccesses is the other half of BreakerFailures.
-func (s *Stats) BreakerSuccesses() uint64 { return s.breakerSuccesses.Load() }
-
-// durationBuckets holds up to 2^26 ms, the better part of a day.
-const durationBuckets = 28
-
-// Durations is a histogram of durations: bucket i holds those of at most 2^i
-// milliseconds, the last all others. It may be read while it is written.
-type Durations struct {
-	buckets [durationBuckets]atomic.Uint64
-	sum     atomic.Int64 // microseconds
-}
-
-func (d *Durations) observe(took time.Duration) {
-	i := 0
-	for i < durationBuckets-1 && took > time.Millisecond<<i {
-		i++
-	}
-	d.buckets[i].Add(1)
-	d.sum.Add(took.Microseconds())
-}
-
-// Buckets gives the upper bounds of the buckets but the last, in seconds, the count
-// of each bucket and the sum in seconds.
-func (d *Durations) Buckets() (bounds []float64, counts []uint64, sum float64) {
-	for i := range durationBuckets - 1 {
-		bounds = append(bounds, (time.Millisecond << i).Seconds())
-	}
-	for i := range d.buckets {
-		counts = append(counts, d.buckets[i].Load())
-	}
-	return bounds, counts, float64(d.sum.Load()) / 1e6
-}

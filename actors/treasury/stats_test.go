@@ -21,16 +21,16 @@ func TestFailuresAreCountedByWhatTheyAre(t *testing.T) {
 		w.submit(payment(1, 1, child)).refused(messages.CodeDependencyFailed, "")
 		w.plan([]messages.PlanItem{{Ref: "a", After: []string{"a"}, Payload: payment(1, 1)}}).
 			refused(messages.CodeDependencyCycle, "")
-		want := map[string]uint64{"missing": 1, "stale": 2, "circular": 1, "rolled_back_dependency": 2}
-		if diff := cmp.Diff(want, w.Stats().DependencyFailures()); diff != "" {
-			t.Errorf("(-want +got)\n%s", diff)
+		s := w.Stats()
+		got := []uint64{s.MissingDependencies.Load(), s.StaleDependencies.Load(), s.CircularDependencies.Load(), s.RolledBackDependencies.Load()}
+		if diff := cmp.Diff([]uint64{1, 2, 1, 2}, got); diff != "" {
+			t.Errorf("missing, stale, circular, rolled back (-want +got)\n%s", diff)
 		}
 		w.submitted(payment(40, 1)) // no funds
 		w.submitted(proposal(40, 1))
 		w.epochs(4) // no votes
-		errors := w.Stats().ExecutionErrors()
-		if errors["insufficient_funds"] == 0 || errors["quorum_not_reached"] != 1 {
-			t.Errorf("execution errors: %v", errors)
+		if s.InsufficientFunds.Load() == 0 || s.QuorumsMissed.Load() != 1 {
+			t.Errorf("%d without funds, %d without a quorum", s.InsufficientFunds.Load(), s.QuorumsMissed.Load())
 		}
 	})
 }
@@ -38,12 +38,12 @@ func TestFailuresAreCountedByWhatTheyAre(t *testing.T) {
 func TestActorsThatTakeUpTheirStateAreCounted(t *testing.T) {
 	live(t, func(w *world) {
 		id := w.submitted(proposal(40, 1))
-		before, _ := w.Stats().Recoveries()
+		before := w.Stats().Recoveries.Load()
 		w.claim() // the executor begins again
 		w.queue(id).wait()
 		w.rollback(id, "no").wait() // the same actor
 		w.quiet()
-		if got, failed := w.Stats().Recoveries(); got != before+2 || failed != 0 {
+		if got, failed := w.Stats().Recoveries.Load(), w.Stats().RecoveriesFailed.Load(); got != before+2 || failed != 0 {
 			t.Errorf("%d actors took up their state, %d failed; want 2 and 0", got-before, failed)
 		}
 	})

@@ -218,7 +218,7 @@ func (w *sweepWork) conclude(s *shard, ctx durable.Context, o persistence.Outcom
 			s.stats.stepped(state, w.due)
 		}
 		if !w.due {
-			s.stats.failedDependency(len(w.ids))
+			s.stats.RolledBackDependencies.Add(uint64(len(w.ids)))
 		}
 		s.limit = min(2*s.limit, sweepMax)
 		s.rest.Reset()

@@ -106,13 +106,8 @@ func (t *Treasury) SkipIntent(c *SkipIntent) { t.host.SendRequest(t.ExecutorShar
 // Advance takes a request for one more epoch.
 func (t *Treasury) Advance(c *Advance) { t.host.SendRequest(t.ClockShard(), c) }
 
-// Breaker is what stands between the executor and the next payment: its own breaker
-// over the submitter, or the cell that its supervisor keeps for it, whichever is not
-// closed.
+// Breaker is what stands between the executor and the next payment.
 func (t *Treasury) Breaker() breaker.State {
-	if state := t.stats.Breaker(); state != breaker.Closed {
-		return state
-	}
 	return t.host.Runtime.Breaker(t.host.Address(t.ExecutorShard()).Path())
 }
 

@@ -34,6 +34,24 @@ func DefaultConfig(layout Layout) Config {
 	return Config{Placement: cfg, Layout: layout, LookEvery: 50 * time.Millisecond}
 }
 
+// Metrics counts the moves that this node has written.
+type Metrics struct {
+	Orphaned   atomic.Uint64 `metric:"bursar_cluster_moves_total{cause=orphaned}" help:"Moves of shards that this node has written as leader, by cause. Sum over nodes."`
+	Drained    atomic.Uint64 `metric:"bursar_cluster_moves_total{cause=drained}"`
+	Rebalanced atomic.Uint64 `metric:"bursar_cluster_moves_total{cause=rebalanced}"`
+}
+
+func (m *Metrics) moved(cause placement.Cause) {
+	switch cause {
+	case placement.Orphaned:
+		m.Orphaned.Add(1)
+	case placement.Drained:
+		m.Drained.Add(1)
+	case placement.Rebalanced:
+		m.Rebalanced.Add(1)
+	}
+}
+
 // Keeper writes moves into the log while its node leads.
 type Keeper struct {
 	cfg     Config
@@ -41,7 +59,7 @@ type Keeper struct {
 	journal Journal
 	log     *slog.Logger
 	poked   chan struct{} // of capacity 1
-	moves   [placement.Rebalanced + 1]atomic.Uint64
+	metrics Metrics
 	untold  map[way]int // committed moves, told together; Run's own
 }
 
@@ -67,8 +85,8 @@ func (k *Keeper) Poke() {
 	}
 }
 
-// Moves counts the moves that this node has written, by cause.
-func (k *Keeper) Moves(cause placement.Cause) uint64 { return k.moves[cause].Load() }
+// Metrics counts the moves that this node has written.
+func (k *Keeper) Metrics() *Metrics { return &k.metrics }
 
 // Run writes moves until ctx ends: it is to be called while this node leads. live
 // lists the nodes that live, this one among them. A decision that the log refuses was
@@ -145,7 +163,7 @@ func (k *Keeper) note(d *Decision) {
 		k.log.Info("node has started", "member", string(l.ID), "role", l.Role.String())
 	}
 	for _, m := range d.Moves {
-		k.moves[m.Cause].Add(1)
+		k.metrics.moved(m.Cause)
 		k.untold[way{m.From, m.To, m.Cause}]++
 	}
 }

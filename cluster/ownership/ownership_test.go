@@ -223,7 +223,7 @@ func TestTheKeeperMovesWhatADeadNodeOwned(t *testing.T) {
 		if got := w.state().Count("n2"); got != shards {
 			t.Errorf("the survivor owns %d, want %d", got, shards)
 		}
-		if k.Moves(placement.Orphaned) == 0 {
+		if k.Metrics().Orphaned.Load() == 0 {
 			t.Error("no move was counted")
 		}
 		cancel()

@@ -13,7 +13,6 @@ import (
 	"github.com/the-block/bursar/cluster/clustertest"
 	"github.com/the-block/bursar/cluster/peers"
 	"github.com/the-block/bursar/messages"
-	"github.com/the-block/bursar/messages/wire"
 )
 
 func TestWhoCanWorkTogether(t *testing.T) {
@@ -360,11 +359,10 @@ func TestWhatNodesAskIsCounted(t *testing.T) {
 			t.Error(err)
 		}
 		got := make(map[string]uint64)
-		n2.Metrics().Requests(func(method string, o wire.Outcome, n uint64) {
-			if o == wire.OK {
-				got[method] = n
-			}
-		})
+		methods := n2.Metrics().Methods
+		for i := range methods {
+			got[methods[i].Method] = methods[i].OK.Load()
+		}
 		if got[messages.MethodNodeHello] != 1 || got[messages.MethodNodeReadIndex] != 1 || got[messages.MethodNodePing] < 5 {
 			t.Errorf("got %v", got)
 		}

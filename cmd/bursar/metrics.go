@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/the-block/bursar/cmd/internal/node"
 	"github.com/the-block/bursar/monitoring"
 )
 
@@ -28,10 +29,10 @@ func newMetricsList(std streams) *cobra.Command {
 		Args:  asUsage(nil),
 		RunE: func(*cobra.Command, []string) error {
 			if form.json() {
-				return printJSON(std.out, monitoring.Families())
+				return printJSON(std.out, node.Families())
 			}
 			total := monitoring.RuntimeSeriesMax
-			for _, family := range monitoring.Families() {
+			for _, family := range node.Families() {
 				total += family.SeriesMax
 				labels := ""
 				if len(family.Labels) > 0 {

@@ -4,69 +4,45 @@ import (
 	"sync/atomic"
 
 	"github.com/the-block/bursar/messages"
+	"github.com/the-block/bursar/metrics"
 )
 
-// Outcome is how a request ended.
-type Outcome byte
-
-// The outcomes: a rejection is an answer, a failure is not.
-const (
-	OK      Outcome = iota // a result
-	Refused                // an error that decides: nothing was done
-	Failed                 // internal or outcome_unknown
-	outcomes
-)
-
-// String gives the metric's label.
-func (o Outcome) String() string {
-	switch o {
-	case OK:
-		return "ok"
-	case Refused:
-		return "refused"
-	case Failed:
-		return "failed"
-	default:
-		return "other"
-	}
-}
-
-func outcomeOf(err *messages.Error) Outcome {
-	switch {
-	case err == nil:
-		return OK
-	case err.Code == messages.CodeInternal || err.Code == messages.CodeOutcomeUnknown:
-		return Failed
-	default:
-		return Refused
-	}
-}
-
-// other labels what is in no list.
-const other = "other"
-
-// Metrics are a Server's counters, safe to read at any time. Use NewMetrics.
+// Metrics are a Server's counters, safe to read at any time. Use NewMetrics. The families'
+// names begin with what whoever exports them puts before.
 type Metrics struct {
-	// InFlight is the number of calls handed to the Handler and not answered yet.
-	InFlight atomic.Int64
-	// Connections is the number of open MessagePack connections, Accepted how many
-	// there have been, TurnedAway how many were one too many.
-	Connections atomic.Int64
-	Accepted    atomic.Uint64
-	TurnedAway  atomic.Uint64
-	// CutOff counts connections ended for a reader too slow, Malformed those ended
-	// for bytes that are no message.
-	CutOff    atomic.Uint64
-	Malformed atomic.Uint64
-	// BytesIn and BytesOut count MessagePack bytes.
-	BytesIn  atomic.Uint64
-	BytesOut atomic.Uint64
+	InFlight    atomic.Int64  `metric:"in_flight" help:"Requests being answered."`
+	Connections atomic.Int64  `metric:"connections" help:"Open MessagePack connections."`
+	Accepted    atomic.Uint64 `metric:"connections_total" help:"MessagePack connections that were accepted."`
+	TurnedAway  atomic.Uint64 `metric:"connections_ended_total{reason=one_too_many}" help:"MessagePack connections that this side ended: there were too many, the other side read too slowly, or sent bytes that are no message."`
+	CutOff      atomic.Uint64 `metric:"connections_ended_total{reason=slow_reader}"`
+	Malformed   atomic.Uint64 `metric:"connections_ended_total{reason=malformed}"`
+	BytesIn     atomic.Uint64 `metric:"bytes_total{direction=in}" help:"Bytes over MessagePack connections, by direction."`
+	BytesOut    atomic.Uint64 `metric:"bytes_total{direction=out}"`
 
-	table    *messages.Table
-	requests [][outcomes]atomic.Uint64 // by Method.Index; the last is other
-	codes    []messages.Code
-	refusals map[messages.Code]*atomic.Uint64
-	unlisted atomic.Uint64
+	// Methods are those of the table, by Method.Index, and one for all unknown ones.
+	Methods []MethodMetrics `max:"97"`
+	// Refusals are those by known codes, and one for all others.
+	Refusals []RefusalMetrics `max:"40"`
+
+	byCode map[messages.Code]*RefusalMetrics
+}
+
+// MethodMetrics counts the requests for one method. A refusal is an answer: nothing was
+// done. A failure is an internal error, or nobody knows what was done.
+type MethodMetrics struct {
+	Method  string        `label:"method"`
+	OK      atomic.Uint64 `metric:"requests_total{outcome=ok}" help:"Requests, by method and outcome."`
+	Refused atomic.Uint64 `metric:"requests_total{outcome=refused}"`
+	Failed  atomic.Uint64 `metric:"requests_total{outcome=failed}"`
+}
+
+// Asked is how many requests there were.
+func (m *MethodMetrics) Asked() uint64 { return m.OK.Load() + m.Refused.Load() + m.Failed.Load() }
+
+// RefusalMetrics counts the errors of one code.
+type RefusalMetrics struct {
+	Code  string        `label:"code"`
+	Count atomic.Uint64 `metric:"refusals_total" help:"Refused and failed requests, by the name of the error."`
 }
 
 // NewMetrics returns counters at zero, for a Server made by New.
@@ -76,53 +52,42 @@ func NewMetrics() *Metrics { return newMetrics(messages.PublicTable()) }
 func NewPeerMetrics() *Metrics { return newMetrics(messages.PeerTable()) }
 
 func newMetrics(t *messages.Table) *Metrics {
+	codes := messages.Codes()
 	m := &Metrics{
-		table:    t,
-		requests: make([][outcomes]atomic.Uint64, len(t.Methods())+1),
-		codes:    messages.Codes(),
-		refusals: make(map[messages.Code]*atomic.Uint64),
+		Methods:  make([]MethodMetrics, len(t.Methods())+1),
+		Refusals: make([]RefusalMetrics, len(codes)+1),
+		byCode:   make(map[messages.Code]*RefusalMetrics, len(codes)),
 	}
-	for _, code := range m.codes {
-		m.refusals[code] = new(atomic.Uint64)
+	for i, method := range t.Methods() {
+		m.Methods[i].Method = method.Name
 	}
+	m.Methods[len(t.Methods())].Method = metrics.Other
+	for i, code := range codes {
+		m.Refusals[i].Code = code.String()
+		m.byCode[code] = &m.Refusals[i]
+	}
+	m.Refusals[len(codes)].Code = metrics.Other
 	return m
-}
-
-// Requests tells every counter of requests: by method ("other" for unknown ones) and
-// outcome.
-func (m *Metrics) Requests(tell func(method string, o Outcome, n uint64)) {
-	for i := range m.requests {
-		name := other
-		if i < len(m.table.Methods()) {
-			name = m.table.Methods()[i].Name
-		}
-		for o := OK; o < outcomes; o++ {
-			tell(name, o, m.requests[i][o].Load())
-		}
-	}
-}
-
-// Refusals tells every counter of errors by code; 0 stands for those in no list.
-func (m *Metrics) Refusals(tell func(code messages.Code, n uint64)) {
-	for _, code := range m.codes {
-		tell(code, m.refusals[code].Load())
-	}
-	tell(0, m.unlisted.Load())
 }
 
 // count records one answered request; method is nil for an unknown one.
 func (m *Metrics) count(method *messages.Method, err *messages.Error) {
-	i := len(m.requests) - 1
+	i := len(m.Methods) - 1
 	if method != nil {
 		i = method.Index()
 	}
-	m.requests[i][outcomeOf(err)].Add(1)
-	if err == nil {
+	switch {
+	case err == nil:
+		m.Methods[i].OK.Add(1)
 		return
+	case err.Code == messages.CodeInternal || err.Code == messages.CodeOutcomeUnknown:
+		m.Methods[i].Failed.Add(1)
+	default:
+		m.Methods[i].Refused.Add(1)
 	}
-	if c, ok := m.refusals[err.Code]; ok {
-		c.Add(1)
-	} else {
-		m.unlisted.Add(1)
+	refusal, known := m.byCode[err.Code]
+	if !known {
+		refusal = &m.Refusals[len(m.Refusals)-1]
 	}
+	refusal.Count.Add(1)
 }

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"maps"
 	"net"
 	"os"
 	"strings"
@@ -131,16 +132,14 @@ func TestACallAndItsRefusal(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	got := map[string]uint64{}
-	metrics.Requests(func(method string, o wire.Outcome, n uint64) {
-		if n > 0 {
-			got[method+" "+o.String()] = n
-		}
-	})
-	metrics.Refusals(func(code messages.Code, n uint64) {
-		if n > 0 {
-			got[code.String()] = n
-		}
-	})
+	for i := range metrics.Methods {
+		m := &metrics.Methods[i]
+		got[m.Method+" ok"], got[m.Method+" refused"], got[m.Method+" failed"] = m.OK.Load(), m.Refused.Load(), m.Failed.Load()
+	}
+	for i := range metrics.Refusals {
+		got[metrics.Refusals[i].Code] = metrics.Refusals[i].Count.Load()
+	}
+	maps.DeleteFunc(got, func(_ string, n uint64) bool { return n == 0 })
 	want := map[string]uint64{"epoch.get ok": 1, "gov.treasury.get_disbursement refused": 1, "other refused": 1,
 		"not_found": 1, "method_not_found": 1}
 	if diff := cmp.Diff(got, want); diff != "" {

@@ -1,54 +1,17 @@
 package node
 
 import (
-	"sync"
 	"time"
 
 	"github.com/the-block/bursar/actors"
 	"github.com/the-block/bursar/messages"
 )
 
-// sampleEvery is the shortest window over which the busiest actors are found: finding
-// them walks all actors.
-const sampleEvery = time.Second
-
-// sample is the busiest actors of one window. All who ask within the next share it,
-// because the runtime counts from one look to the next.
-type sample struct {
-	mu    sync.Mutex
-	taken time.Time // zero before the first
-	sampled
-}
-
-// sampled is what one look at all actors has found.
-type sampled struct {
-	window time.Duration
-	busy   []actors.Busy
-	depths map[string]int // by kind
-}
-
-// busiest gives the newest sample, and takes a new one if that is old.
-func (n *Node) busiest() sampled {
-	s := &n.sample
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	now := time.Now()
-	since := s.taken
-	if since.IsZero() {
-		since = n.started
-	}
-	if s.taken.IsZero() || now.Sub(since) >= sampleEvery {
-		s.taken, s.window = now, now.Sub(since)
-		s.busy, s.depths = n.system.Busiest(messages.LimitMax)
-	}
-	return s.sampled
-}
-
 // top answers actors.top.
 func (n *Node) top(p *messages.TopParams) (*messages.ActorsTopResult, *messages.Error) {
-	s := n.busiest()
-	result := &messages.ActorsTopResult{WindowMS: uint64(s.window.Milliseconds()), Node: string(n.cfg.Name)}
-	for _, b := range s.busy[:min(p.Limit, uint64(len(s.busy)))] {
+	s := n.system.Sample()
+	result := &messages.ActorsTopResult{WindowMS: uint64(s.Window.Milliseconds()), Node: string(n.cfg.Name)}
+	for _, b := range s.Busy[:min(p.Limit, uint64(len(s.Busy)))] {
 		result.Actors = append(result.Actors, messages.BusyActor{
 			Path: b.Path, Kind: b.Kind, MailboxDepth: uint64(b.Depth), Messages: b.Messages,
 		})

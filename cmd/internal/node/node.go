@@ -41,7 +41,6 @@ type Node struct {
 	host       *durable.Host
 	treasury   *treasury.Treasury
 	operations *operations.Operations
-	sample     sample
 	wire       *wire.Server
 	metrics    *wire.Metrics
 	listener   net.Listener

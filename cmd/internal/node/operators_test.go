@@ -80,6 +80,14 @@ func TestAForcedExecutorHoldsPaymentsUntilItIsReset(t *testing.T) {
 		if _, page := m.get(t, "/metrics"); !strings.Contains(page, "\ntreasury_circuit_breaker_state 1\n") {
 			t.Error("treasury_circuit_breaker_state is not 1")
 		}
+		tree := must(t, c, "actors.tree", object{"path": executor})["actors"].([]any)[0].(object)
+		actor := must(t, c, "actors.get", object{"path": executor})["actor"].(object)
+		if tree["breaker"] != "forced_open" || actor["breaker"] != "forced_open" {
+			t.Errorf("the tree says %v, the actor %v", tree["breaker"], actor["breaker"])
+		}
+		if _, page := m.get(t, "/"); !strings.Contains(page, "payments stand still") || !strings.Contains(page, "forced_open: circuit_open") {
+			t.Error("the page does not say that payments stand still, and why")
+		}
 
 		if result := must(t, c, "supervision.reset", object{"path": executor}); result["state"] != "closed" {
 			t.Errorf("reset: %v", result)
@@ -90,6 +98,12 @@ func TestAForcedExecutorHoldsPaymentsUntilItIsReset(t *testing.T) {
 		}
 		if _, page := m.get(t, "/metrics"); !strings.Contains(page, "\ntreasury_circuit_breaker_state 0\n") {
 			t.Error("treasury_circuit_breaker_state is not 0 after the reset")
+		}
+		if x := must(t, c, "gov.treasury.executor", object{}); x["last_error"] != nil || integer(x["last_error_at"]) != 0 {
+			t.Errorf("what is over is still told: %v", x)
+		}
+		if _, page := m.get(t, "/"); strings.Contains(page, "payments stand still") {
+			t.Error("the page says that payments stand still after the reset")
 		}
 	}
 	want := []string{

@@ -172,19 +172,12 @@ func flatten(list []messages.ActorInfo, node *actors.Node) []messages.ActorInfo 
 	list = append(list, messages.ActorInfo{
 		Path: node.Path, Kind: node.Kind, State: node.State.String(), Children: uint64(node.Population),
 		MailboxDepth: uint64(node.Depth), Messages: node.Processed, Restarts: uint64(node.Restarts),
-		OldestMS: uint64(node.OldestAge.Milliseconds()), Breaker: breakerText(node.Cell),
+		OldestMS: uint64(node.OldestAge.Milliseconds()), Breaker: node.Breaker.String(),
 	})
 	for i := range node.Children {
 		list = flatten(list, &node.Children[i])
 	}
 	return list
-}
-
-func breakerText(s breaker.State) string {
-	if s == 0 {
-		return ""
-	}
-	return s.String()
 }
 
 // pageOf cuts a page out of a list that is made anew for each call; its cursor is a

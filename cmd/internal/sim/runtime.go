@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/the-block/bursar/actors"
@@ -71,8 +72,21 @@ func (r *runtime) Spawn(spec durable.Spec) (durable.Ref, error) {
 	return a, nil
 }
 
-// Breaker implements durable.Runtime: no supervisor is at work here.
-func (r *runtime) Breaker(string) breaker.State { return breaker.Closed }
+// Breaker implements durable.Runtime: no supervisor is at work here, so that there are none
+// but actors' own.
+func (r *runtime) Breaker(path string) breaker.State { return breakerAt(r.roots, path) }
+
+func breakerAt(actors []*actor, path string) breaker.State {
+	for _, a := range actors {
+		switch {
+		case a.path == path:
+			return a.guard.State()
+		case strings.HasPrefix(path, a.path+"/"):
+			return breakerAt(a.children, path)
+		}
+	}
+	return breaker.Closed
+}
 
 func (r *runtime) begin(parent *actor, spec durable.Spec) *actor {
 	a := &actor{r: r, spec: spec, parent: parent, path: "/" + spec.Name, actor: spec.New(), used: r.n.w.now}

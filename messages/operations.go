@@ -203,7 +203,7 @@ func (i *ActorInfo) fields(f *fields) {
 	f.uint("restarts", &i.Restarts, "Restarts so far.")
 	f.uint("failures", &i.Failures, "Failures so far.")
 	f.may("").uint("oldest_ms", &i.OldestMS, "Age of the oldest waiting message in milliseconds.")
-	f.may("").text("breaker", &i.Breaker, "Its cell's state, where it has one.").oneOf(breakerStates)
+	f.may("").text("breaker", &i.Breaker, "Of its own breaker or the cell over it, whichever is not closed.").oneOf(breakerStates)
 }
 
 // ActorsTreeResult answers actors.tree for the answering node.

@@ -561,6 +561,9 @@ func (r *BalanceResult) fields(f *fields) {
 type ExecutorStatus struct {
 	// Node owns the executor; empty while nobody does.
 	Node string
+	// Unknown is why the answer knows no more than what every node does: node, next_nonce,
+	// staged, submitter and last_executed_at. Empty in an answer of the executor's node.
+	Unknown string
 	// NextNonce is the nonce watermark; Staged counts the intents in flight, Due the
 	// records that wait for funds or their turn.
 	NextNonce uint64
@@ -579,6 +582,7 @@ type ExecutorStatus struct {
 
 func (s *ExecutorStatus) fields(f *fields) {
 	f.text("node", &s.Node, "Its owner; empty while there is none.")
+	f.may("").text("unknown", &s.Unknown, "Why due, breaker, pause and error are not known; absent in an answer of the owner.")
 	f.uint("next_nonce", &s.NextNonce, "The nonce watermark.")
 	f.uint("staged", &s.Staged, "Intents in flight.")
 	f.uint("due", &s.Due, "Records that wait for funds or their turn.")

@@ -170,12 +170,20 @@ func (t *Treasury) executorStatus(v *persistence.View) messages.ExecutorStatus {
 		Node:      string(v.Owner(t.cfg.ExecutorShard()).Owner),
 		NextNonce: uint64(v.Counter(t.cfg.nonceCounter())) + 1,
 		Staged:    uint64(t.model.InState(graph.Staged)),
-		Due:       uint64(t.due()),
 		Submitter: t.cfg.submitter(),
-		Breaker:   t.Breaker().String(),
 
 		LastExecutedAt: t.model.ExecutedAt(),
 	}
+	switch {
+	case t.Owns(t.cfg.ExecutorShard()):
+	case status.Node == "":
+		status.Unknown = "no node owns the executor yet"
+		return status
+	default:
+		status.Unknown = "only " + status.Node + " knows more; it is asked unless consistency is local"
+		return status
+	}
+	status.Due, status.Breaker = uint64(t.due()), t.Breaker().String()
 	if e := t.stats.lastError.Load(); e != nil {
 		status.LastError, status.LastErrorAt = e.text, uint64(e.at.Unix())
 	}

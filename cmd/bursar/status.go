@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -53,6 +54,7 @@ func status(ctx context.Context, std streams, link *client.Client, form format) 
 	if err := link.Call(ctx, messages.MethodClusterMembers, &messages.NoParams{Options: local}, &members); err != nil {
 		return err
 	}
+	executor := askExecutor(ctx, link)
 	title := fmt.Sprintf("%s is ready", cluster.Node)
 	if !cluster.Ready {
 		title = fmt.Sprintf("%s is NOT ready: %s", cluster.Node, cluster.Reason)
@@ -64,7 +66,7 @@ func status(ctx context.Context, std streams, link *client.Client, form format) 
 			{"leader", cluster.Leader}, {"term", cluster.Term}, {"quorum", cluster.Quorum}, {"voters", cluster.Voters},
 			{"applied_index", cluster.AppliedIndex},
 			{"epoch", uint64(cluster.Epoch)}, {"balance", uint64(balance.Balance)}, {"disbursements", graph.Nodes},
-			{"executor", executorFacts(balance.Executor)}, {"version", cluster.Version},
+			{"executor", executorFacts(executor)}, {"version", cluster.Version},
 		},
 	)
 	if form.json() {
@@ -119,13 +121,32 @@ func reason(text string) []fact {
 	return []fact{{"reason", text}}
 }
 
+// executorWithin is how long the executor's own node may take to tell of it: a node that is
+// cut off from it is still to show its status.
+const executorWithin = 2 * time.Second
+
+// askExecutor has the executor's own node tell of it; if it cannot be asked, what every
+// node knows, and why there is no more.
+func askExecutor(ctx context.Context, link *link) messages.ExecutorStatus {
+	ctx, cancel := context.WithTimeout(ctx, executorWithin)
+	defer cancel()
+	var result messages.ExecutorResult
+	if err := link.Call(ctx, messages.MethodExecutor, &messages.NoParams{}, &result); err != nil {
+		return messages.ExecutorStatus{Unknown: err.Error()}
+	}
+	return result.ExecutorStatus
+}
+
 func executorFacts(e messages.ExecutorStatus) []fact {
+	if e.Unknown != "" {
+		return []fact{{"unknown", e.Unknown}}
+	}
 	facts := []fact{{"node", e.Node}, {"breaker", e.Breaker}, {"staged", e.Staged}, {"due", e.Due}}
 	if e.PausedID != nil {
 		facts = append(facts, fact{"paused_at", uint64(*e.PausedID)}, fact{"paused_reason", e.PausedReason})
 	}
 	if e.LastError != "" {
-		facts = append(facts, fact{"last_error", e.LastError})
+		facts = append(facts, fact{"last_error", e.LastError}, fact{"last_error_at", e.LastErrorAt})
 	}
 	return facts
 }

@@ -327,7 +327,7 @@ const (
 // coloured shows at a glance which lines want attention: the breaker's state, and
 // restarts.
 func coloured(line string, row actorRow) string {
-	colour := map[string]string{"closed": green, "open": red, "half_open": yellow}[row.actor.Breaker]
+	colour := map[string]string{"closed": green, "open": red, "forced_open": red, "half_open": yellow, "forced_closed": yellow}[row.actor.Breaker]
 	if state := row.actor.Breaker; colour != "" {
 		at := strings.LastIndex(line, "  "+state) + 2
 		line = line[:at] + colour + state + plain + line[at+len(state):]

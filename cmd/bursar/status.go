@@ -125,9 +125,9 @@ func reason(text string) []fact {
 // cut off from it is still to show its status.
 const executorWithin = 2 * time.Second
 
-// askExecutor has the executor's own node tell of it; if it cannot be asked, what every
-// node knows, and why there is no more.
-func askExecutor(ctx context.Context, link *link) messages.ExecutorStatus {
+// askExecutor has the executor's own node tell of it; if it cannot be asked, why there is
+// nothing to tell.
+func askExecutor(ctx context.Context, link *client.Client) messages.ExecutorStatus {
 	ctx, cancel := context.WithTimeout(ctx, executorWithin)
 	defer cancel()
 	var result messages.ExecutorResult

@@ -582,17 +582,17 @@ type ExecutorStatus struct {
 
 func (s *ExecutorStatus) fields(f *fields) {
 	f.text("node", &s.Node, "Its owner; empty while there is none.")
-	f.may("").text("unknown", &s.Unknown, "Why due, breaker, pause and error are not known; absent in an answer of the owner.")
 	f.uint("next_nonce", &s.NextNonce, "The nonce watermark.")
 	f.uint("staged", &s.Staged, "Intents in flight.")
 	f.uint("due", &s.Due, "Records that wait for funds or their turn.")
 	f.optionalID("paused_id", &s.PausedID, "The record it has paused at, or nil.")
 	f.may("").text("paused_reason", &s.PausedReason, "Why.")
 	f.text("submitter", &s.Submitter, "`ledger` or `http`.")
-	f.text("breaker", &s.Breaker, "").oneOf(breakerStates)
+	f.text("breaker", &s.Breaker, "What stands between it and the next payment.").oneOf(breakerStates)
 	f.uint("last_executed_at", &s.LastExecutedAt, "Unix seconds; 0 for never.")
 	f.may("").text("last_error", &s.LastError, "The last one.")
 	f.uint("last_error_at", &s.LastErrorAt, "Unix seconds; 0 for never.")
+	f.may("").text("unknown", &s.Unknown, "Why due, breaker, pause and error are not known; absent in an answer of the owner.")
 }
 
 // ExecutorResult answers executor.

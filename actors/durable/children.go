@@ -19,10 +19,15 @@ func NewChildren(seat Seat, kind *Kind) Children {
 // Parked reports whether commands wait for an actor to be gone.
 func (c *Children) Parked() bool { return len(c.parked) > 0 }
 
-// Forward hands a command to the entity of that name, which is loaded if it is not yet.
+// Forward hands a command to the entity of that name, which is loaded if it is not yet. A
+// shard on standby refuses it.
 // Whether there is such an entity is the caller's to judge: no actor should be made for
 // one that does not exist.
 func (c *Children) Forward(ctx Context, name string, load func() Entity, command Command) {
+	if _, active := c.seat.Fence(); !active {
+		command.Base().Fail(NotOwner(c.seat.Shard))
+		return
+	}
 	child, ok := ctx.Child(name)
 	if !ok {
 		var err error

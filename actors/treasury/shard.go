@@ -109,14 +109,11 @@ func (s *shard) admit(r Appendable) {
 // disbursement that does not exist.
 func (s *shard) forward(ctx durable.Context, c Command) {
 	id := c.target()
-	switch _, active := s.Fence(); {
-	case !active:
-		c.Base().Fail(durable.NotOwner(s.Shard))
-	case id == 0 || uint64(id) > s.Store.Last(TableDisbursements):
+	if _, active := s.Fence(); active && (id == 0 || uint64(id) > s.Store.Last(TableDisbursements)) {
 		c.Base().Fail(notFound(id))
-	default:
-		s.Forward(ctx, entityName(id), func() durable.Entity { return &entity{deps: s.deps, id: id} }, c)
+		return
 	}
+	s.Forward(ctx, entityName(id), func() durable.Entity { return &entity{deps: s.deps, id: id} }, c)
 }
 
 // shardOf gives the shard that an id belongs to.

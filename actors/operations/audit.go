@@ -1,6 +1,7 @@
 package operations
 
 import (
+	"github.com/the-block/bursar/actors/durable"
 	"github.com/the-block/bursar/messages"
 	"github.com/the-block/bursar/persistence"
 )
@@ -57,7 +58,7 @@ func (o *Operations) Audit(p messages.Page) (*messages.AuditResult, *messages.Er
 		return err
 	})
 	if err != nil {
-		return nil, errorOf(err)
+		return nil, durable.ErrorOf(err)
 	}
 	return result, nil
 }

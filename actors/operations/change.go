@@ -3,10 +3,10 @@ package operations
 import (
 	"context"
 	"encoding/binary"
-	"errors"
 	"strings"
 	"time"
 
+	"github.com/the-block/bursar/actors/durable"
 	"github.com/the-block/bursar/messages"
 	"github.com/the-block/bursar/persistence"
 	"github.com/the-block/bursar/supervision"
@@ -86,14 +86,24 @@ type done struct {
 	duplicate bool
 }
 
-// remember encodes d for a repeat of its request.
-func (d done) remember() []byte { return binary.BigEndian.AppendUint64(nil, d.id) }
+// operationReply is how a change is remembered with its request id.
+var operationReply = durable.Reply[messages.ForceResult]{
+	Kind: "operation", Repeat: func(r *messages.ForceResult) { r.Duplicate = true },
+}
 
+// oldReplyBytes is how long a reply was that bore no kind: the number of a row.
+const oldReplyBytes = 8
+
+// recall reads what is remembered of a change that was committed before.
 func recall(reply []byte) (done, *messages.Error) {
-	if len(reply) != 8 {
-		return done{}, messages.Errorf(messages.CodeInternal, "the first result of this request_id cannot be read")
+	if len(reply) == oldReplyBytes {
+		return done{id: binary.BigEndian.Uint64(reply), duplicate: true}, nil
 	}
-	return done{id: binary.BigEndian.Uint64(reply), duplicate: true}, nil
+	first, ok := operationReply.Recall(reply)
+	if !ok {
+		return done{}, durable.RequestIDConflict()
+	}
+	return done{id: first.AuditID, duplicate: true}, nil
 }
 
 // facts are what a change is decided on, read from the Store at one index.
@@ -127,11 +137,11 @@ func (o *Operations) commit(ctx context.Context, c Caller, ch change) (done, *me
 	for {
 		f, err := o.facts(c, ch)
 		if err != nil {
-			return done{}, errorOf(err)
+			return done{}, durable.ErrorOf(err)
 		}
 		if f.repeated {
 			if f.first.PayloadHash != c.Hash {
-				return done{}, requestIDConflict()
+				return done{}, durable.RequestIDConflict()
 			}
 			return recall(f.first.Reply)
 		}
@@ -150,10 +160,10 @@ func (o *Operations) commit(ctx context.Context, c Caller, ch change) (done, *me
 		case persistence.Duplicate:
 			return recall(result.Reply)
 		case persistence.Conflict:
-			return done{}, requestIDConflict()
+			return done{}, durable.RequestIDConflict()
 		case persistence.Refused, persistence.Fenced:
 			if err := o.store.Wait(ctx, f.index+1); err != nil { // somebody was faster
-				return done{}, errorOf(err)
+				return done{}, durable.ErrorOf(err)
 			}
 		}
 	}
@@ -181,7 +191,7 @@ func (o *Operations) txn(c Caller, ch change, f facts, d done) *persistence.Txn 
 	txn := &persistence.Txn{Adds: []persistence.Add{countAudit(d.id, 1)}, StampedAt: now.UnixMilli()}
 	txn.Writes, txn.Deletes = appendRow(nil, nil, d.id, &r)
 	if !c.Stamped {
-		txn.RequestID, txn.PayloadHash, txn.Reply = c.RequestID, c.Hash, d.remember()
+		txn.RequestID, txn.PayloadHash, txn.Reply = c.RequestID, c.Hash, operationReply.Encode(&messages.ForceResult{Path: ch.path, AuditID: d.id})
 	}
 	if ch.action == inject {
 		return txn
@@ -209,53 +219,13 @@ func (o *Operations) txn(c Caller, ch change, f facts, d done) *persistence.Txn 
 
 // propose hands a Txn to the log and waits for the verdict.
 func (o *Operations) propose(ctx context.Context, txn *persistence.Txn, p persistence.Priority) (persistence.Result, *messages.Error) {
-	verdict := make(sink, 1)
-	deadline, _ := ctx.Deadline()
-	if err := o.journal.Propose(persistence.Proposal{Txn: txn, Priority: p, Deadline: deadline, Sink: verdict}); err != nil {
-		return persistence.Result{}, errorOf(err)
+	result, err := persistence.Commit(ctx, o.journal, persistence.Proposal{Txn: txn, Priority: p})
+	if err != nil {
+		return result, durable.ErrorOf(err)
 	}
-	select {
-	case outcome := <-verdict:
-		if outcome.Err != nil {
-			return persistence.Result{}, errorOf(outcome.Err)
-		}
-		return outcome.Result, nil
-	case <-ctx.Done():
-		return persistence.Result{}, errorOf(persistence.ErrUnknown)
-	}
+	return result, nil
 }
-
-// sink takes the outcome of one proposal.
-type sink chan persistence.Outcome
-
-// Committed implements persistence.Sink.
-func (s sink) Committed(outcomes []persistence.Outcome) { s <- outcomes[0] }
 
 func notFound(path string) *messages.Error {
 	return messages.Errorf(messages.CodeNotFound, "there is no actor %s", path)
-}
-
-func requestIDConflict() *messages.Error {
-	return messages.Errorf(messages.CodeRequestIDConflict,
-		"this request_id was used before with other parameters; choose a new one")
-}
-
-// retryOverload is how long a caller should wait when the journal is full: about what
-// a few batches take.
-const retryOverload = 50 * time.Millisecond
-
-// errorOf turns an error of the journal or the Store into what a caller is told.
-func errorOf(err error) *messages.Error {
-	switch {
-	case errors.Is(err, persistence.ErrOverloaded):
-		return messages.Errorf(messages.CodeOverloaded, "the journal's queue is full; try again").
-			With("retry_after_ms", retryOverload.Milliseconds())
-	case errors.Is(err, persistence.ErrUnknown):
-		return messages.Errorf(messages.CodeOutcomeUnknown,
-			"proposed, and the result is not known; ask again with the same request_id")
-	case errors.Is(err, persistence.ErrUnavailable), errors.Is(err, persistence.ErrClosed),
-		errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
-		return messages.Errorf(messages.CodeUnavailable, "not done: the log did not take the request in time")
-	}
-	return messages.Errorf(messages.CodeInternal, "%v", err)
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/the-block/bursar/actors"
+	"github.com/the-block/bursar/actors/durable"
 	"github.com/the-block/bursar/messages"
 	"github.com/the-block/bursar/persistence"
 	"github.com/the-block/bursar/supervision/breaker"
@@ -192,7 +193,7 @@ func (o *Operations) enter(ctx context.Context, rows []row) *messages.Error {
 	for {
 		f, err := o.facts(Caller{Stamped: true}, change{})
 		if err != nil {
-			return errorOf(err)
+			return durable.ErrorOf(err)
 		}
 		txn := &persistence.Txn{StampedAt: time.Now().UnixMilli()}
 		for i := range rows {
@@ -204,7 +205,7 @@ func (o *Operations) enter(ctx context.Context, rows []row) *messages.Error {
 			return refusal
 		}
 		if err := o.store.Wait(ctx, f.index+1); err != nil { // somebody was faster
-			return errorOf(err)
+			return durable.ErrorOf(err)
 		}
 	}
 }

@@ -7,23 +7,18 @@ import (
 	"time"
 
 	"github.com/the-block/bursar/actors"
+	"github.com/the-block/bursar/actors/durable"
 	"github.com/the-block/bursar/persistence"
 	"github.com/the-block/bursar/supervision"
 	"github.com/the-block/bursar/supervision/breaker"
 )
-
-// Journal takes proposals. Propose does not block; an error says that the proposal
-// was certainly not taken.
-type Journal interface {
-	Propose(persistence.Proposal) error
-}
 
 // Operations is one node's part of what operators do.
 type Operations struct {
 	cfg     Config
 	system  *actors.System
 	store   *persistence.Store
-	journal Journal
+	journal durable.Journal
 
 	// Run's own: the audit log is followed up to the row seen. What it says was done
 	// before this node's start is history.
@@ -40,7 +35,7 @@ type Operations struct {
 }
 
 // New returns this node's part; Run makes it follow the log.
-func New(cfg Config, system *actors.System, store *persistence.Store, journal Journal) (*Operations, error) {
+func New(cfg Config, system *actors.System, store *persistence.Store, journal durable.Journal) (*Operations, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}

@@ -145,7 +145,7 @@ func (k *Keeper) look(ctx context.Context, live []Live) (ticks int, err error) {
 		k.tell()
 		return later, nil
 	}
-	result, err := Propose(ctx, k.journal, d.Txn(s, now))
+	result, err := persistence.Commit(ctx, k.journal, persistence.Proposal{Txn: d.Txn(s, now)})
 	switch {
 	case errors.Is(err, persistence.ErrInvalid):
 		return 0, fmt.Errorf("place the shards: %w", err)
@@ -175,29 +175,3 @@ func (k *Keeper) tell() {
 	}
 	clear(k.untold)
 }
-
-// Propose has one transaction committed and waits for its outcome. The error is the
-// journal's: persistence.ErrUnavailable is certainly not done, persistence.ErrUnknown,
-// and the end of ctx, may be.
-func Propose(ctx context.Context, journal Journal, txn *persistence.Txn) (persistence.Result, error) {
-	if txn.StampedAt == 0 {
-		txn.StampedAt = time.Now().UnixMilli()
-	}
-	done := make(verdict, 1)
-	deadline, _ := ctx.Deadline()
-	if err := journal.Propose(persistence.Proposal{Txn: txn, Sink: done, Deadline: deadline}); err != nil {
-		return persistence.Result{}, err
-	}
-	select {
-	case o := <-done:
-		return o.Result, o.Err
-	case <-ctx.Done():
-		return persistence.Result{}, fmt.Errorf("%w: %w", persistence.ErrUnknown, ctx.Err())
-	}
-}
-
-// verdict waits for the outcome of one proposal.
-type verdict chan persistence.Outcome
-
-// Committed implements persistence.Sink.
-func (v verdict) Committed(outcomes []persistence.Outcome) { v <- outcomes[0] }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/the-block/bursar/actors/durable"
 	"github.com/the-block/bursar/actors/operations"
 	"github.com/the-block/bursar/cluster"
 	"github.com/the-block/bursar/cluster/membership"
@@ -53,15 +54,13 @@ func (n *Node) setDrained(ctx context.Context, c operations.Caller, node message
 		case !c.Stamped:
 			txn.RequestID, txn.PayloadHash, txn.Keep = c.RequestID, c.Hash, persistence.KeepRecent
 		}
-		switch result, err := ownership.Propose(ctx, n.journal, txn); {
-		case errors.Is(err, persistence.ErrOverloaded):
-			return false, overloaded(err)
-		case errors.Is(err, persistence.ErrUnavailable), errors.Is(err, persistence.ErrClosed):
+		result, err := persistence.Commit(ctx, n.journal, persistence.Proposal{Txn: txn})
+		refusal := durable.RefusalOf(persistence.Outcome{Result: result, Err: err})
+		switch {
+		case refusal != nil && refusal.Code == messages.CodeUnavailable:
 			return false, n.unavailable()
-		case err != nil:
-			return false, messages.Errorf(messages.CodeOutcomeUnknown, "proposed, and the result is not known; ask again with the same request_id")
-		case result.Status == persistence.Conflict:
-			return false, messages.Errorf(messages.CodeRequestIDConflict, "this request_id was used before with other parameters; choose a new one")
+		case refusal != nil:
+			return false, refusal
 		case result.Status == persistence.Committed, result.Status == persistence.Duplicate:
 			n.keeper.Poke()
 			return result.Status == persistence.Duplicate, nil

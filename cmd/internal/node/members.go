@@ -331,7 +331,7 @@ func (n *Node) admitLife(ctx context.Context, node messages.NodeID, life string)
 	if !ok {
 		return nil
 	}
-	result, err := ownership.Propose(ctx, n.journal, txn)
+	result, err := persistence.Commit(ctx, n.journal, persistence.Proposal{Txn: txn})
 	if err == nil && result.Status != persistence.Committed {
 		err = errors.New(result.Status.String())
 	}

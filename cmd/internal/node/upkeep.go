@@ -4,7 +4,6 @@ import (
 	"context"
 	"time"
 
-	"github.com/the-block/bursar/cluster/ownership"
 	"github.com/the-block/bursar/messages"
 	"github.com/the-block/bursar/persistence"
 )
@@ -26,7 +25,7 @@ func (n *Node) raiseLevel(ctx context.Context) error {
 	for {
 		if level := n.levelOfAll(); level > n.store.Level() {
 			ctx, cancel := context.WithTimeout(ctx, levelEvery)
-			result, err := ownership.Propose(ctx, n.journal, &persistence.Txn{Level: level})
+			result, err := persistence.Commit(ctx, n.journal, persistence.Proposal{Txn: &persistence.Txn{Level: level}})
 			cancel()
 			if err == nil && result.Status == persistence.Committed {
 				n.log.Info("feature level raised", "component", "level", "to", level)

@@ -16,9 +16,9 @@ import (
 type Kind struct {
 	// Name is the kind's, on every node: 1 to 32 lower-case letters, digits and dashes.
 	Name string
-	// New makes the actor of a key whenever one starts: at its first message, after a
-	// failure, on another node. cluster reaches the others.
-	New func(cluster *Cluster, key string) actors.Actor
+	// New makes an actor whenever one starts: at its first message, after a failure, on
+	// another node.
+	New func(*Seat) actors.Actor
 	// Codec carries messages and replies between nodes, and to actors of the same node.
 	Codec Codec
 	// MailboxLimit is how many messages one actor may have that it has not finished; 0
@@ -27,6 +27,14 @@ type Kind struct {
 	// Supervision is what becomes of actors that fail, as of children made on demand: by
 	// its Template. The zero value isolates each behind a circuit breaker of its own.
 	Supervision supervision.Spec
+}
+
+// Seat is what an actor is given when it is made.
+type Seat struct {
+	// Cluster reaches the other actors.
+	*Cluster
+	// Key is which actor of its kind it is.
+	Key string
 }
 
 // Codec turns what a kind's actors are told and reply into bytes and back. Every node has
@@ -101,7 +109,7 @@ func ShardOf(to Address, shards int) messages.ShardID {
 // spec describes the actor of a key to its parent.
 func (k *Kind) spec(cluster *Cluster, key string) actors.Spec {
 	return actors.Spec{Name: key, Kind: k.Name, MailboxLimit: k.MailboxLimit,
-		New: func() actors.Actor { return k.New(cluster, key) }}
+		New: func() actors.Actor { return k.New(&Seat{Cluster: cluster, Key: key}) }}
 }
 
 // encode is the Codec's, within limits: a panic in it is an error.

@@ -91,7 +91,7 @@ func lone(t *testing.T, change func(*kinds.Kind), scenario func(*testing.T, *act
 				t.Error(err)
 			}
 		}()
-		kind := kinds.Kind{Name: "adder", Codec: codec(t), New: func(*kinds.Cluster, string) actors.Actor { return new(adder) }}
+		kind := kinds.Kind{Name: "adder", Codec: codec(t), New: func(*kinds.Seat) actors.Actor { return new(adder) }}
 		if change != nil {
 			change(&kind)
 		}
@@ -166,7 +166,7 @@ func TestAnActorEndsWithTheFenceOfItsShard(t *testing.T) {
 
 func TestMessagesOfOneSenderArriveInTheirOrder(t *testing.T) {
 	lone(t, func(k *kinds.Kind) {
-		k.New = func(*kinds.Cluster, string) actors.Actor { return new(ordered) }
+		k.New = func(*kinds.Seat) actors.Actor { return new(ordered) }
 	}, func(t *testing.T, _ *actors.System, k *kinds.Kinds) {
 		for i := range 500 { // the first of them load the actor
 			k.Cluster().GoTell(time.Now().Add(time.Minute), at("ada"), add{i}, func(err error) {
@@ -314,7 +314,7 @@ func TestAFullMailboxRefusesAndFailuresStaySmall(t *testing.T) {
 }
 
 func TestKindsThatCannotBeAreRefused(t *testing.T) {
-	actor := func(*kinds.Cluster, string) actors.Actor { return new(adder) }
+	actor := func(*kinds.Seat) actors.Actor { return new(adder) }
 	var many []kinds.Kind
 	for i := range kinds.KindsMax + 1 {
 		many = append(many, kinds.Kind{Name: fmt.Sprintf("k%d", i), New: actor, Codec: codec(t)})

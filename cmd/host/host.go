@@ -29,6 +29,8 @@ type (
 	Config = node.Config
 	// Kind is one kind of actors.
 	Kind = kinds.Kind
+	// Seat is what an actor is given when it is made.
+	Seat = kinds.Seat
 	// Codec turns what a kind's actors are told and reply into bytes and back.
 	Codec = kinds.Codec
 	// Address says which actor is meant: its kind and key.

@@ -12,14 +12,14 @@ import (
 )
 
 var (
-	// codeMark names, in a page, the file that the page's Go code is.
+	// codeMark names, in a page, the file that the Go code from there to the next mark is.
 	codeMark = regexp.MustCompile(`(?m)^<!-- code: (\S+) -->$`)
 	goBlock  = regexp.MustCompile("(?ms)^```go\n(.*?)\n```$")
 	clause   = regexp.MustCompile(`(?m)^package \w+\n`)
 )
 
-// A page that names a file shows all of it but the package clause, in pieces. So what a
-// reader copies is what the tests run.
+// A page that names a file shows all of it from the package clause on, in pieces. So what
+// a reader copies is what the tests run.
 func TestPagesShowTheCodeThatRuns(t *testing.T) {
 	pages, err := filepath.Glob(filepath.Join(root, "docs", "*", "*.md"))
 	if err != nil {
@@ -28,21 +28,24 @@ func TestPagesShowTheCodeThatRuns(t *testing.T) {
 	shown := 0
 	for _, page := range pages {
 		text := read(t, page)
-		mark := codeMark.FindStringSubmatch(text)
-		if mark == nil {
-			continue
-		}
-		shown++
-		var blocks []string
-		for _, block := range goBlock.FindAllStringSubmatch(text, -1) {
-			blocks = append(blocks, block[1])
-		}
-		_, code, found := cutAt(read(t, filepath.Join(root, filepath.FromSlash(mark[1]))), clause)
-		if !found {
-			t.Errorf("%s has no package clause", mark[1])
-		}
-		if diff := cmp.Diff(strings.Join(blocks, "\n\n"), strings.TrimSpace(code)); diff != "" {
-			t.Errorf("%s does not show %s: page -, file +\n%s", filepath.Base(page), mark[1], diff)
+		marks := codeMark.FindAllStringSubmatchIndex(text, -1)
+		for i, mark := range marks {
+			shown++
+			part, name := text[mark[1]:], text[mark[2]:mark[3]]
+			if i+1 < len(marks) {
+				part = text[mark[1]:marks[i+1][0]]
+			}
+			var blocks []string
+			for _, block := range goBlock.FindAllStringSubmatch(part, -1) {
+				blocks = append(blocks, block[1])
+			}
+			_, code, found := cutAt(read(t, filepath.Join(root, filepath.FromSlash(name))), clause)
+			if !found {
+				t.Errorf("%s has no package clause", name)
+			}
+			if diff := cmp.Diff(strings.Join(blocks, "\n\n"), strings.TrimSpace(code)); diff != "" {
+				t.Errorf("%s does not show %s: page -, file +\n%s", filepath.Base(page), name, diff)
+			}
 		}
 	}
 	if shown == 0 {
@@ -83,7 +86,7 @@ func TestLinksBetweenDocumentsLeadSomewhere(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, match := range link.FindAllStringSubmatch(string(text), -1) {
+		for _, match := range link.FindAllStringSubmatch(goBlock.ReplaceAllString(string(text), ""), -1) {
 			target, _, _ := strings.Cut(match[1], "#")
 			if target == "" || strings.Contains(target, "://") {
 				continue

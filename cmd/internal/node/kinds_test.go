@@ -59,8 +59,8 @@ func counters(tb testing.TB) []kinds.Kind {
 	tb.Helper()
 	codec, err := values.New(add{}, get{}, total{}, relay{}, crash{})
 	mustDo(tb, err)
-	return []kinds.Kind{{Name: "counter", Codec: codec, New: func(c *kinds.Cluster, _ string) actors.Actor {
-		return &tally{cluster: c}
+	return []kinds.Kind{{Name: "counter", Codec: codec, New: func(s *kinds.Seat) actors.Actor {
+		return &tally{cluster: s.Cluster}
 	}}}
 }
 

@@ -10,18 +10,22 @@ import (
 	"github.com/the-block/bursar/messages/wire"
 )
 
-// question is another node's for a read index: a call without parameters. Its answer
-// goes to answered.
-func question(t *testing.T, answered chan<- *messages.Error) *wire.Call {
-	t.Helper()
-	params := &messages.NodeCallParams{
-		Options: messages.Options{DeadlineMS: 5_000}, Method: messages.MethodEpochGet, Params: []byte{0x80},
+// question is another node's for a read index. Its answer goes to answered.
+func question(answered chan<- *messages.Error) *wire.Call {
+	method := messages.PeerTable().ByName(messages.MethodNodeReadIndex)
+	return wire.Own(method, new(messages.NoParams), time.Now().Add(5*time.Second),
+		func(_ messages.Result, err *messages.Error) { answered <- err })
+}
+
+// A question is told by its name, whatever its parameters.
+func TestANodeIsNotAskedWhatItDoesNotKnow(t *testing.T) {
+	answered := make(chan *messages.Error, 1)
+	ping := wire.Own(messages.PeerTable().ByName(messages.MethodNodePing), new(messages.NoParams), time.Now().Add(time.Second),
+		func(_ messages.Result, err *messages.Error) { answered <- err })
+	world.node.ServePeer("n2", []*wire.Call{ping}) // it has the parameters of node.read_index
+	if refusal := <-answered; refusal == nil || refusal.Code != messages.CodeMethodNotFound {
+		t.Errorf("got %v, want method_not_found", refusal)
 	}
-	c, err := wire.Inner(params, time.Now(), func(_ []byte, err *messages.Error) { answered <- err })
-	if err != nil {
-		t.Fatal(err)
-	}
-	return c
 }
 
 // TestANodeThatDrainsAnswersNoOtherNode: what other nodes ask while the last answers are
@@ -37,14 +41,14 @@ func TestANodeThatDrainsAnswersNoOtherNode(t *testing.T) {
 		}
 	}()
 	answered := make(chan *messages.Error, 1)
-	m.node.ServePeer("n2", []*wire.Call{question(t, answered)})
+	m.node.ServePeer("n2", []*wire.Call{question(answered)})
 	if refusal := <-answered; refusal != nil {
 		t.Fatalf("a node that serves: %v", refusal)
 	}
 	if err := node.DrainCalls(context.Background(), m.node); err != nil {
 		t.Fatal(err)
 	}
-	m.node.ServePeer("n2", []*wire.Call{question(t, answered)})
+	m.node.ServePeer("n2", []*wire.Call{question(answered)})
 	if refusal := <-answered; refusal == nil || refusal.Code != messages.CodeUnavailable {
 		t.Errorf("a node that takes no call any more: %v, want unavailable", refusal)
 	}

@@ -32,10 +32,14 @@ type Consensus struct {
 	snapshots *raftlog.Snapshots
 	machine   *machine
 	life      *life
+	disks     *disks
+	begun     uint64 // the newest Raft snapshot at the start
 	transport *transport
 	raft      *raft.Raft
 	stop      *failStop
 	observed  chan raft.Observation // a change to look at; one is as good as many
+	halted    atomic.Pointer[error] // see halt
+	halting   sync.WaitGroup
 	state     atomic.Pointer[stateVersion]
 	stalled   atomic.Pointer[stall] // why this node stands still; nil if it does not
 	reads     reads                 // of this node's own, and asked elsewhere if another leads
@@ -106,8 +110,11 @@ func (c *Consensus) open(network Network) (err error) {
 	if c.life, err = openLife(c.store); err != nil {
 		return err
 	}
+	if c.disks, err = openDisks(c.store); err != nil {
+		return err
+	}
 	c.life.voting = c.life.voting || c.cfg.ungated
-	if c.transport, err = openTransport(network, c.cfg, c.life, c.closing, c.log, raftLog); err != nil {
+	if c.transport, err = openTransport(network, c.cfg, c, c.closing, c.log, raftLog); err != nil {
 		return err
 	}
 	if err = c.bootstrapAtStart(); err != nil {
@@ -131,7 +138,7 @@ func (c *Consensus) openStores(raftLog hclog.Logger) (err error) {
 	if c.store, err = raftlog.Open(filepath.Join(c.cfg.Dir, logDir), options, raftLog); err != nil {
 		return err
 	}
-	c.snapshots.Note = c.store.NoteSnapshot
+	c.begun, c.snapshots.Note = newest.Index, c.store.NoteSnapshot
 	c.machine.committed = c.store.NoteCommitted
 	if err = c.store.VerifySnapshot(newest); err != nil {
 		return err
@@ -230,7 +237,10 @@ func (c *Consensus) Close(ctx context.Context) error {
 	c.closeForward()
 	drained := c.calls.close(ctx)
 	stopped := make(chan error, 1)
-	go func() { stopped <- c.raft.Shutdown().Error() }()
+	go func() {
+		c.halting.Wait()
+		stopped <- c.raft.Shutdown().Error()
+	}()
 	select {
 	case err := <-stopped:
 		return errors.Join(drained, err, c.release())
@@ -258,8 +268,20 @@ func (c *Consensus) release() error {
 	return errors.Join(errs...)
 }
 
-// fail reports the one error that ends the process, with what to do about it.
+// fail reports the one error that ends the process, with what to do about it; or it
+// halts this node, where nothing is wrong with what it has.
 func (c *Consensus) fail(err error) {
+	if errors.Is(err, ErrCommitted) {
+		if group := c.transport.streams.group.Load(); group != nil {
+			_, leader := group.LeaderWithID()
+			err = fmt.Errorf("%w; %s leads in term %d", err, leader, group.CurrentTerm())
+		}
+		c.halt(err)
+		return
+	}
+	if c.halted.Load() != nil {
+		return
+	}
 	c.failed.Do(func() { c.fatal(advise(c.cfg.Dir, err)) })
 }
 
@@ -278,7 +300,13 @@ func advise(dir string, err error) error {
 
 // syncMark makes the high-water mark survive a power loss, once an interval.
 func (c *Consensus) syncMark(ctx context.Context) error {
-	return every(ctx, c.cfg.MarkInterval, c.store.SyncMark)
+	return every(ctx, c.cfg.MarkInterval, func() error {
+		err := c.store.SyncMark()
+		if c.halted.Load() != nil {
+			return nil // nothing is stored any more
+		}
+		return err
+	})
 }
 
 // every calls do at each tick until ctx ends or do fails.

@@ -28,6 +28,7 @@ var (
 	keyBoot    = []byte(raftlog.KeyBoot)
 	keyVoting  = []byte("bursar.voting")
 	keyPromise = []byte("bursar.promise")
+	keyDisks   = []byte("bursar.disks")
 )
 
 // lockDir makes this process the only one that uses dir, for as long as the file

@@ -19,6 +19,12 @@ var (
 	// ErrCommitted is returned when another node's log was to replace entries that this
 	// node knows to be committed: there are two histories.
 	ErrCommitted = raftlog.ErrCommitted
+	// ErrOldCopy is why a node halts, or refuses another, whose data directory is known to
+	// have had more than it has: an old copy was put back.
+	ErrOldCopy = errors.New("an old copy of a data directory")
+	// ErrDiverged is why a node halts whose state is another than the others' at the same
+	// index.
+	ErrDiverged = errors.New("two histories")
 	// ErrNoLog is returned when a directory that is to be read holds no log.
 	ErrNoLog = errors.New("there is no log")
 	// ErrRefused is returned when a cluster is not formed as asked for: a node has

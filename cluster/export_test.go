@@ -55,11 +55,26 @@ func (r Roster) Next(group []Member, candidates []Candidate, index uint64, now t
 	return c.kind.String(), c.node.Node
 }
 
+// Greeting is what begins a stream.
+type Greeting = greeting
+
+// The flags of a Greeting.
+const (
+	GreetingRefused = greetingRefused
+	GreetingVotes   = greetingVotes
+)
+
 // ReadGreeting reads what begins a stream.
-func ReadGreeting(r io.Reader) (cluster string, flags byte, err error) { return readGreeting(r) }
+func ReadGreeting(r io.Reader) (*Greeting, error) { return readGreeting(r) }
 
 // AppendGreeting is what begins a stream.
-func AppendGreeting(cluster string, flags byte) []byte { return appendGreeting(cluster, flags) }
+func AppendGreeting(g *Greeting) ([]byte, error) { return appendGreeting(g) }
+
+// Judge is how a node that greets is judged by what is known of it.
+func (d Disk) Judge(g *Greeting) error { return d.judge(g) }
+
+// Newer is what is known of a disk after something more was seen.
+func (d Disk) Newer(seen Disk) Disk { return d.newer(seen) }
 
 // Confirmations notes who confirms a leadership.
 type Confirmations struct{ c confirmations }

@@ -73,5 +73,8 @@ func (c *Consensus) newRaft(cfg *raft.Config) (err error) {
 	}
 	stop.running.Store(true)
 	c.transport.streams.group.Store(c.raft)
+	if c.Halted() != nil {
+		return c.raft.Shutdown().Error()
+	}
 	return nil
 }

@@ -102,7 +102,7 @@ func noLeader(s State) error { return fmt.Errorf("%w: %s", persistence.ErrUnavai
 // mayWait reports whether a leader may be expected soon: the last one was lost a short
 // while ago, or is this node, which is to notice at any moment that it was.
 func (c *Consensus) mayWait(s State) bool {
-	lost := s.Leader == "" && s.Stalled == "" && time.Since(s.Since) < c.cfg.LeaderWait
+	lost := s.Leader == "" && s.Stalled == "" && s.Halted == "" && time.Since(s.Since) < c.cfg.LeaderWait
 	return (lost || s.Leading) && c.forward.leader != nil
 }
 

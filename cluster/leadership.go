@@ -29,6 +29,11 @@ type State struct {
 	Stalled string
 	// Since is when Ready last changed.
 	Since time.Time
+	// Halted is why this node takes no part in the log any more, "" while it does.
+	Halted string
+	// Refused is whom this node does not count, and why, while it has no leader; "" for
+	// nobody.
+	Refused string
 }
 
 // String says how the node stands, in the words used everywhere for it.
@@ -37,6 +42,8 @@ func (s State) String() string { return s.Describe(time.Now()) }
 // Describe is String as of now.
 func (s State) Describe(now time.Time) string {
 	switch {
+	case s.Halted != "":
+		return "halted: " + s.Halted
 	case s.Ready && s.Leading:
 		return fmt.Sprintf("leading in term %d", s.Term)
 	case s.Ready:
@@ -48,7 +55,11 @@ func (s State) Describe(now time.Time) string {
 	if s.Stalled != "" {
 		return fmt.Sprintf("standing still since %d s: %s", since, s.Stalled)
 	}
-	return fmt.Sprintf("no quorum since %d s", since)
+	lost := fmt.Sprintf("no quorum since %d s", since)
+	if s.Refused != "" {
+		lost += "; refused: " + s.Refused
+	}
+	return lost
 }
 
 // stateVersion is a State that knows when it is outdated.
@@ -196,6 +207,9 @@ func (c *Consensus) watchLeadership(ctx context.Context) error {
 // observe reads the state off Raft; caughtUp is the newest term in which this node
 // has applied an entry as its leader.
 func (c *Consensus) observe(caughtUp uint64) State {
+	if why := c.Halted(); why != nil {
+		return c.haltedState(why)
+	}
 	s := State{Node: c.cfg.Node, Term: c.raft.CurrentTerm()}
 	if stalled := c.stalled.Load(); stalled != nil {
 		s.Stalled = stalled.why
@@ -208,6 +222,9 @@ func (c *Consensus) observe(caughtUp uint64) State {
 		s.Leader = "" // it has just stepped down
 	}
 	s.Ready = s.Leader != "" && (!s.Leading || s.Term == caughtUp)
+	if s.Leader == "" {
+		s.Refused = c.disks.refusals()
+	}
 	return s
 }
 

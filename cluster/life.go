@@ -8,6 +8,9 @@ import (
 	mathrand "math/rand/v2"
 	"strings"
 	"sync"
+	"time"
+
+	"github.com/the-block/bursar/messages"
 )
 
 // life is what the data directory says about this node's right to vote. A data
@@ -80,25 +83,17 @@ func openLife(store stable) (*life, error) {
 	return l, nil
 }
 
-// A boot is a number for each start of a node: the upper half counts the starts in this
-// data directory, the lower half is random. Of two copies of a directory that are both
-// started the boots have the same count and differ.
-const bootRandomBits = 32
-
-// startOf is the count of a boot.
-func startOf(boot uint64) uint64 { return boot >> bootRandomBits }
-
 // nextBoot makes this start known to the directory.
 func (l *life) nextBoot() error {
-	last, err := l.store.Get(keyBoot)
+	noted, err := l.store.Get(keyBoot)
 	if err != nil {
 		return err
 	}
-	count := uint64(1)
-	if len(last) == 8 {
-		count = startOf(binary.LittleEndian.Uint64(last)) + 1
+	var last uint64
+	if len(noted) == 8 {
+		last = binary.LittleEndian.Uint64(noted)
 	}
-	l.boot = count<<bootRandomBits | uint64(mathrand.Uint32())
+	l.boot = messages.NextBoot(last, time.Now(), mathrand.Uint32())
 	return l.store.Set(keyBoot, binary.LittleEndian.AppendUint64(nil, l.boot))
 }
 
@@ -207,3 +202,7 @@ func (c *Consensus) Admit() error {
 	}
 	return err
 }
+
+func (c *Consensus) join(cluster string) (string, error) { return c.life.join(cluster) }
+
+func (c *Consensus) judge(g *greeting) error { return c.disks.judge(g) }

@@ -20,7 +20,7 @@ const (
 func (c *Consensus) takeSnapshots(ctx context.Context) error {
 	var notBefore time.Time
 	return every(ctx, snapshotPoll, func() error {
-		if c.store.Written() < c.cfg.SnapshotBytes || time.Now().Before(notBefore) {
+		if c.halted.Load() != nil || c.store.Written() < c.cfg.SnapshotBytes || time.Now().Before(notBefore) {
 			return nil
 		}
 		began := time.Now()

@@ -2,6 +2,8 @@ package cluster
 
 import (
 	"context"
+	"encoding/binary"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -15,17 +17,19 @@ import (
 
 	"github.com/hashicorp/raft"
 
+	"github.com/the-block/bursar/messages"
 	"github.com/the-block/bursar/messages/admission"
 )
 
 // streams is Raft's stream layer over a Network. A stream begins with a greeting, in
-// which both sides name their cluster, so that Raft, which knows of no clusters, never
-// hears of another one, nor of a stream before it is greeted: that costs it 256 KiB.
+// which both sides name their cluster and their disk, so that Raft, which knows of
+// neither, never hears of another cluster, nor counts an old copy of a disk, nor hears of
+// a stream before it is greeted: that costs it 256 KiB.
 // streams closes what Raft leaves open when it is shut down, on either side.
 type streams struct {
 	net.Listener
 	network Network
-	life    *life
+	self    identity
 	log     *slog.Logger
 	group   atomic.Pointer[raft.Raft] // nil while Raft starts
 	callers *admission.Book
@@ -37,17 +41,28 @@ type streams struct {
 	open    map[*stream]struct{}
 	severed bool // nothing is open, and nothing is let in or out
 	closed  bool
-	refused string // the last cluster that was refused
+	refused string // why the last caller was
 }
 
 // streamsMax is how many streams others may have open here: two or three each, and a few
 // of each that are being greeted.
 const streamsMax = 256
 
+// identity is what a node says of itself, and how it judges others.
+type identity interface {
+	greets() *greeting
+	// join makes the node belong to a cluster, unless it belongs to one, which it gives.
+	join(cluster string) (string, error)
+	// judge says why a node is not counted.
+	judge(*greeting) error
+	// disowned hears why another node refuses this one's disk.
+	disowned(why string)
+}
+
 // openStreams takes streams from listener until Close.
-func openStreams(network Network, listener net.Listener, of *life, log *slog.Logger) *streams {
+func openStreams(network Network, listener net.Listener, self identity, log *slog.Logger) *streams {
 	s := &streams{
-		Listener: listener, network: network, life: of, log: log, open: make(map[*stream]struct{}),
+		Listener: listener, network: network, self: self, log: log, open: make(map[*stream]struct{}),
 		callers: admission.New(admission.ConfigOf(streamsMax)), greeted: make(chan *stream), done: make(chan struct{}),
 	}
 	s.ended.Go(s.admit)
@@ -237,33 +252,68 @@ func (c *stream) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// A greeting and its answer: "burraft", the version 1, a byte of flags, the length of
-// the cluster's identity, the identity.
+// A greeting and its answer: "burraft", the version 2, the length of the rest 2 bytes
+// big-endian, the rest as JSON.
 const (
-	greetingMagic   = "burraft\x01"
-	greetingRefused = 1 << 0 // in an answer: of another cluster
-	greetingVotes   = 1 << 1 // the sender takes part in elections
+	greetingMagic    = "burraft\x02"
+	greetingBytesMax = 4 << 10
 )
 
-// greet names this node's cluster to the node at addr and hears its answer.
+// greeting is what a node says of itself when a stream begins.
+type greeting struct {
+	Cluster string
+	Flags   byte
+	Node    messages.NodeID
+	// Life, Boot, Index and Term tell the node's disk: see Disk. Index is the newest entry
+	// it has, Term Raft's.
+	Life        string
+	Boot        uint64
+	Index, Term uint64
+	// Why the caller is refused, in an answer.
+	Why string `json:",omitempty"`
+}
+
+// The flags of a greeting.
+const (
+	greetingRefused = 1 << 0 // in an answer: of another cluster
+	greetingVotes   = 1 << 1 // the sender takes part in elections
+	greetingOldCopy = 1 << 2 // in an answer: the caller's disk is an old copy
+)
+
+// greet tells the node at addr who this one is, and hears its answer.
 func (s *streams) greet(c *stream, addr raft.ServerAddress, timeout time.Duration) error {
 	if err := c.SetDeadline(time.Now().Add(timeout)); err != nil {
 		return err
 	}
-	if err := s.sendGreeting(c.Conn, 0); err != nil {
+	if err := sendGreeting(c.Conn, s.self.greets()); err != nil {
 		return err
 	}
-	cluster, flags, err := readGreeting(c.Conn)
+	answer, err := readGreeting(c.Conn)
 	if err != nil {
 		return fmt.Errorf("%s does not speak Raft as this node does: %w", addr, err)
 	}
-	if flags&greetingRefused != 0 {
-		return fmt.Errorf("%s belongs to cluster %q", addr, cluster)
-	}
-	if flags&greetingVotes == 0 && s.votes(addr) {
+	switch {
+	case answer.Flags&greetingRefused != 0:
+		return fmt.Errorf("%s belongs to cluster %q", addr, answer.Cluster)
+	case answer.Flags&greetingOldCopy != 0:
+		s.self.disowned(answer.Why)
+		return fmt.Errorf("%s refuses this node: %s", addr, answer.Why)
+	case answer.Flags&greetingVotes == 0 && s.votes(addr):
 		return fmt.Errorf("%s counts as a voter and has lost its disk: it is to be admitted anew", addr)
 	}
+	if err := s.judge(answer); err != nil {
+		return err
+	}
 	return c.SetDeadline(time.Time{})
+}
+
+// judge holds a node against what is known of its disk.
+func (s *streams) judge(theirs *greeting) error {
+	err := s.self.judge(theirs)
+	if err != nil {
+		s.noteRefused(err.Error(), string(theirs.Node))
+	}
+	return err
 }
 
 // votes reports whether the node at addr is a voter of the group. What it stores
@@ -287,19 +337,25 @@ func (s *streams) welcome(c *stream) error {
 	if err := c.SetDeadline(time.Now().Add(transportTimeout)); err != nil {
 		return err
 	}
-	theirs, _, err := readGreeting(c.Conn)
+	theirs, err := readGreeting(c.Conn)
 	if err != nil {
 		return err
 	}
-	ours, err := s.life.join(theirs)
+	ours, err := s.self.join(theirs.Cluster)
 	if err != nil {
 		return err
 	}
-	if ours != theirs {
-		s.noteRefused(theirs, c.RemoteAddr())
-		return errors.Join(errOtherCluster, s.sendGreeting(c.Conn, greetingRefused))
+	answer := s.self.greets()
+	if ours != theirs.Cluster {
+		s.noteRefused("it belongs to cluster "+theirs.Cluster, c.RemoteAddr().String())
+		answer.Flags |= greetingRefused
+		return errors.Join(errOtherCluster, sendGreeting(c.Conn, answer))
 	}
-	if err := s.sendGreeting(c.Conn, 0); err != nil {
+	if err := s.judge(theirs); err != nil {
+		answer.Flags, answer.Why = answer.Flags|greetingOldCopy, err.Error()
+		return errors.Join(err, sendGreeting(c.Conn, answer))
+	}
+	if err := sendGreeting(c.Conn, answer); err != nil {
 		return err
 	}
 	return c.SetDeadline(time.Time{})
@@ -307,41 +363,50 @@ func (s *streams) welcome(c *stream) error {
 
 var errOtherCluster = errors.New("the caller belongs to another cluster")
 
-// noteRefused logs a caller of another cluster, once.
-func (s *streams) noteRefused(cluster string, from net.Addr) {
+// noteRefused logs why a node is refused, once.
+func (s *streams) noteRefused(why, from string) {
 	s.mu.Lock()
-	again := s.refused == cluster
-	s.refused = cluster
+	again := s.refused == why
+	s.refused = why
 	s.mu.Unlock()
 	if !again {
-		s.log.Warn("a node of another cluster was turned away; its list of members names an address of this one",
-			"from", from.String(), "to", cluster)
+		s.log.Warn("a node is refused on raft's port", "from", from, "err", why)
 	}
 }
 
-func (s *streams) sendGreeting(w io.Writer, flags byte) error {
-	if s.life.mayVote() {
-		flags |= greetingVotes
+func sendGreeting(w io.Writer, g *greeting) error {
+	b, err := appendGreeting(g)
+	if err == nil {
+		_, err = w.Write(b)
 	}
-	_, err := w.Write(appendGreeting(s.life.clusterID(), flags))
 	return err
 }
 
-func appendGreeting(cluster string, flags byte) []byte {
-	return append(append([]byte(greetingMagic), flags, byte(len(cluster))), cluster...)
+func appendGreeting(g *greeting) ([]byte, error) {
+	text, err := json.Marshal(g)
+	if err == nil && len(text) > greetingBytesMax {
+		err = fmt.Errorf("a greeting of %d bytes", len(text))
+	}
+	b := binary.BigEndian.AppendUint16([]byte(greetingMagic), uint16(len(text)))
+	return append(b, text...), err
 }
 
-func readGreeting(r io.Reader) (cluster string, flags byte, err error) {
+func readGreeting(r io.Reader) (*greeting, error) {
 	var head [len(greetingMagic) + 2]byte
 	if _, err := io.ReadFull(r, head[:]); err != nil {
-		return "", 0, err
+		return nil, err
 	}
-	if string(head[:len(greetingMagic)]) != greetingMagic {
-		return "", 0, errors.New("no greeting of this version")
+	size := binary.BigEndian.Uint16(head[len(greetingMagic):])
+	if string(head[:len(greetingMagic)]) != greetingMagic || size > greetingBytesMax {
+		return nil, errors.New("no greeting of this version")
 	}
-	name := make([]byte, head[len(head)-1])
-	if _, err := io.ReadFull(r, name); err != nil {
-		return "", 0, err
+	text := make([]byte, size)
+	if _, err := io.ReadFull(r, text); err != nil {
+		return nil, err
 	}
-	return string(name), head[len(head)-2], nil
+	g := new(greeting)
+	if err := json.Unmarshal(text, g); err != nil {
+		return nil, fmt.Errorf("a greeting that makes no sense: %w", err)
+	}
+	return g, nil
 }

@@ -12,20 +12,32 @@ import (
 	"github.com/the-block/bursar/cluster/internal/raftlog/raftlogtest"
 )
 
+// greetingOf is a greeting's bytes.
+func greetingOf(t testing.TB, g cluster.Greeting) []byte {
+	t.Helper()
+	b, err := cluster.AppendGreeting(&g)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
 func FuzzGreeting(f *testing.F) {
-	f.Add(cluster.AppendGreeting("fc7jccwb4dmn4htdneimhp6szf", 2))
-	f.Add(cluster.AppendGreeting("", 0))
-	f.Add([]byte("burraft\x02\x00\x00"))
-	f.Add([]byte("burraft\x01\x00\xffshort"))
+	f.Add(greetingOf(f, cluster.Greeting{Cluster: "fc7jccwb4dmn4htdneimhp6szf", Flags: 2, Node: "n1", Life: "l", Boot: 1 << 63, Index: 7, Term: 2}))
+	f.Add(greetingOf(f, cluster.Greeting{}))
+	f.Add([]byte("burraft\x01\x00\x00"))
+	f.Add([]byte("burraft\x02\xff\xffshort"))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		r := bytes.NewReader(b)
-		name, flags, err := cluster.ReadGreeting(r)
+		g, err := cluster.ReadGreeting(bytes.NewReader(b))
 		if err != nil {
 			return
 		}
-		rest, _ := io.ReadAll(r)
-		if again := append(cluster.AppendGreeting(name, flags), rest...); !bytes.Equal(again, b) {
-			t.Errorf("%x is read as %q, %d: %x", b, name, flags, again)
+		again, err := cluster.AppendGreeting(g)
+		if err != nil {
+			return // escaped it is longer
+		}
+		if same, err := cluster.ReadGreeting(bytes.NewReader(again)); err != nil || *same != *g {
+			t.Errorf("%x is read as %+v, and that as %+v, %v", b, g, same, err)
 		}
 	})
 }
@@ -57,7 +69,7 @@ func TestGarbageOnRaftsPortHarmsNobody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		tr := startTrio(t)
 		leader := tr.leader(t, "")
-		for _, garbage := range [][]byte{{}, []byte("GET / HTTP/1.1\r\n\r\n"), bytes.Repeat([]byte{0xff}, 100), cluster.AppendGreeting("other", 2)} {
+		for _, garbage := range [][]byte{{}, []byte("GET / HTTP/1.1\r\n\r\n"), bytes.Repeat([]byte{0xff}, 100), greetingOf(t, cluster.Greeting{Cluster: "other", Flags: cluster.GreetingVotes})} {
 			conn, err := fabricPort{tr.fabric, "elsewhere", nil}.Dial(context.Background(), leader.RaftAddr())
 			if err != nil {
 				t.Fatal(err)
@@ -68,7 +80,7 @@ func TestGarbageOnRaftsPortHarmsNobody(t *testing.T) {
 			if err != nil {
 				t.Errorf("%q: the stream stays open: %v", garbage, err)
 			}
-			if _, flags, err := cluster.ReadGreeting(bytes.NewReader(answer)); len(answer) > 0 && (err != nil || flags&1 == 0) {
+			if g, err := cluster.ReadGreeting(bytes.NewReader(answer)); len(answer) > 0 && (err != nil || g.Flags&cluster.GreetingRefused == 0) {
 				t.Errorf("%q is answered with %q", garbage, answer)
 			}
 			_ = conn.Close()

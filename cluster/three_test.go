@@ -19,7 +19,10 @@ import (
 // trio is three voters in one bubble of virtual time, their logs on disks in memory.
 type trio struct {
 	fabric *fabric
-	voters []cluster.Voter
+	dir    string // of all
+	// trailing is how many entries are kept behind a Raft snapshot, 0 for the usual.
+	trailing uint64
+	voters   []cluster.Voter
 
 	ranks   map[messages.NodeID]int
 	ungated bool // nodes vote that have lost their disks
@@ -47,7 +50,7 @@ func (tr *trio) isCut(one, other messages.NodeID) bool {
 
 func startTrio(t *testing.T) *trio {
 	t.Helper()
-	tr := &trio{fabric: newFabric(), nodes: make(map[messages.NodeID]*node), disks: make(map[messages.NodeID]*raftlogtest.Disk)}
+	tr := &trio{fabric: newFabric(), dir: t.TempDir(), nodes: make(map[messages.NodeID]*node), disks: make(map[messages.NodeID]*raftlogtest.Disk)}
 	for i := 1; i <= 3; i++ {
 		name := messages.NodeID(fmt.Sprintf("n%d", i))
 		tr.start(t, name, raftlogtest.New())
@@ -60,8 +63,11 @@ func startTrio(t *testing.T) *trio {
 // start starts a node on a disk.
 func (tr *trio) start(t *testing.T, name messages.NodeID, disk *raftlogtest.Disk) *node {
 	t.Helper()
-	cfg := testConfig(filepath.Join(t.TempDir(), string(name))).OnDisk(disk)
+	cfg := testConfig(filepath.Join(tr.dir, string(name))).OnDisk(disk)
 	cfg.Node, cfg.RaftAddr, cfg.BootstrapExpect = name, addrOf(name), 3
+	if tr.trailing > 0 {
+		cfg.TrailingLogs = tr.trailing
+	}
 	if tr.ungated {
 		cfg = cfg.Ungated()
 	}

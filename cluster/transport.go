@@ -53,7 +53,9 @@ type transport struct {
 	streams       *streams
 	advertise     raft.ServerAddress
 	life          *life
-	rpcs          chan raft.RPC // past the gate; nil if there is none
+	committed     func() uint64 // the newest entry that is known to be committed here
+	conflict      func(error)   // hears that another node does not have it
+	rpcs          chan raft.RPC // past the gate
 	patience      patience
 	confirmations confirmations
 	reach         reach
@@ -66,15 +68,15 @@ type transport struct {
 }
 
 // openTransport listens on the configured address and speaks Raft there.
-func openTransport(network Network, cfg Config, of *life, leaving <-chan struct{}, log *slog.Logger, raftLog hclog.Logger) (*transport, error) {
+func openTransport(network Network, cfg Config, c *Consensus, leaving <-chan struct{}, log *slog.Logger, raftLog hclog.Logger) (*transport, error) {
 	listener, err := network.Listen(cfg.RaftAddr)
 	if err != nil {
 		return nil, err
 	}
 	t := &transport{
-		streams:   openStreams(network, listener, of, log),
-		advertise: raft.ServerAddress(cfg.AdvertiseAddr), life: of,
-		leaving: leaving, closed: make(chan struct{}),
+		streams:   openStreams(network, listener, c, log),
+		advertise: raft.ServerAddress(cfg.AdvertiseAddr), life: c.life, committed: c.store.Committed, conflict: c.halt,
+		leaving: leaving, closed: make(chan struct{}), rpcs: make(chan raft.RPC),
 	}
 	if t.advertise == "" {
 		t.advertise = raft.ServerAddress(listener.Addr().String())
@@ -87,10 +89,7 @@ func openTransport(network Network, cfg Config, of *life, leaving <-chan struct{
 		Timeout:                 transportTimeout,
 		MsgpackUseNewTimeFormat: true,
 	})
-	if !of.mayVote() {
-		t.rpcs = make(chan raft.RPC)
-		t.gate.Go(t.keepGate)
-	}
+	t.gate.Go(t.keepGate)
 	return t, nil
 }
 

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"errors"
+	"fmt"
 
 	"github.com/hashicorp/raft"
 )
@@ -10,20 +11,15 @@ import (
 var errGated = errors.New("this node is not admitted to vote")
 
 // Consumer gives Raft what other nodes ask.
-func (t *transport) Consumer() <-chan raft.RPC {
-	if t.rpcs != nil {
-		return t.rpcs
-	}
-	return t.NetworkTransport.Consumer()
-}
+func (t *transport) Consumer() <-chan raft.RPC { return t.rpcs }
 
 // keepGate hands on what other nodes ask, all but what would make this node vote or
-// stand for election before it may.
+// stand for election before it may, and what would have it forget what is committed.
 func (t *transport) keepGate() {
 	for {
 		select {
 		case rpc := <-t.NetworkTransport.Consumer():
-			if !t.life.mayVote() && refuseVote(&rpc) {
+			if !t.life.mayVote() && refuseVote(&rpc) || t.refuseSnapshot(&rpc) {
 				continue
 			}
 			select {
@@ -35,6 +31,24 @@ func (t *transport) keepGate() {
 			return
 		}
 	}
+}
+
+// refuseSnapshot refuses a Raft snapshot that lacks what this node knows to be committed,
+// and reports whether it did: whoever sends it follows another history.
+func (t *transport) refuseSnapshot(rpc *raft.RPC) bool {
+	request, is := rpc.Command.(*raft.InstallSnapshotRequest)
+	if !is {
+		return false
+	}
+	committed := t.committed()
+	if request.LastLogIndex >= committed {
+		return false
+	}
+	err := fmt.Errorf("%w: entries up to %d are, and %s, which leads in term %d, sends a raft snapshot that ends at %d",
+		ErrCommitted, committed, request.ID, request.Term, request.LastLogIndex)
+	rpc.Respond(&raft.InstallSnapshotResponse{RPCHeader: request.RPCHeader, Term: request.Term}, err)
+	t.conflict(err)
+	return true
 }
 
 // refuseVote answers what takes part in an election, and reports whether it did. The

@@ -12,6 +12,8 @@ import (
 type Live struct {
 	ID   messages.NodeID
 	Boot uint64
+	// Life is that of the disk it votes with, "" where it does not vote.
+	Life string
 	Role placement.Role
 	// ClockOff says that its clock is too far from the leader's.
 	ClockOff bool
@@ -29,7 +31,7 @@ type Layout struct {
 
 // Decision is what the leader writes into the log next.
 type Decision struct {
-	// Started are nodes whose newest start the log does not hold yet.
+	// Started are nodes whose newest start, or life, the log does not hold yet.
 	Started []Live
 	Moves   []placement.Move
 }
@@ -45,11 +47,16 @@ func Decide(cfg placement.Config, layout Layout, s *State, live []Live, now time
 	restarted := make(map[messages.NodeID]bool)
 	for _, l := range live {
 		record := s.Nodes[l.ID]
+		if record.presents(&l) {
+			continue // it is an old copy of the disk, and owns nothing
+		}
 		n := placement.Node{ID: l.ID, Role: l.Role, Draining: record.Drained, ClockOff: l.ClockOff, Since: l.Since}
 		if record.Boot != l.Boot {
 			d.Started = append(d.Started, l)
 			restarted[l.ID] = true
 			n.Draining = false // it ends with the node's next start
+		} else if record.Life == "" && l.Life != "" {
+			d.Started = append(d.Started, l)
 		}
 		nodes = append(nodes, n)
 	}
@@ -87,7 +94,11 @@ func (d *Decision) Txn(s *State, now time.Time) *persistence.Txn {
 	for _, l := range d.Started {
 		record := s.Nodes[l.ID]
 		txn.Conditions = append(txn.Conditions, record.unchanged(l.ID))
-		record.Boot, record.Drained = l.Boot, false
+		record.Drained = record.Drained && record.Boot == l.Boot
+		record.Boot = l.Boot
+		if record.Life == "" {
+			record.Life = l.Life
+		}
 		txn.Writes = append(txn.Writes, record.write(l.ID))
 	}
 	for _, m := range d.Moves {

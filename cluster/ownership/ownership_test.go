@@ -127,6 +127,34 @@ func TestADrainEndsWithTheNextStart(t *testing.T) {
 	}
 }
 
+// TestAnOldCopyOfADiskOwnsNothing: its start is earlier than the one that the log knows.
+func TestAnOldCopyOfADiskOwnsNothing(t *testing.T) {
+	w := newWorld(t, t.TempDir())
+	defer w.store.Close()
+	boot := func(count uint64) uint64 { return count<<32 | 5 }
+	nodes := []ownership.Live{live("n1", boot(7), placement.Primary), live("n2", boot(7), placement.Primary)}
+	later := start.Add(time.Hour)
+	w.settle(nodes, later)
+	if got := w.state().Nodes["n1"].Life; got != "" {
+		t.Errorf("the life of a node that does not vote is %q", got)
+	}
+	nodes[0].Life, nodes[1].Life = "a", "b"
+	w.settle(nodes, later)
+	if got := w.state(); got.Nodes["n1"].Life != "a" || got.Nodes["n1"].Boot != boot(7) || got.Count("n1") == 0 {
+		t.Errorf("a voter's record = %+v", got.Nodes["n1"])
+	}
+	nodes[0].Boot = boot(6)
+	w.settle(nodes, later)
+	if got := w.state(); got.Nodes["n1"].Boot != boot(7) || got.Count("n1") != 0 {
+		t.Errorf("with an old copy: %+v, %d shards", got.Nodes["n1"], got.Count("n1"))
+	}
+	nodes[0].Life, nodes[0].Boot = "c", boot(3) // an empty disk, on a machine whose clock is slow
+	w.settle(nodes, later)
+	if got := w.state(); got.Nodes["n1"].Life != "a" || got.Nodes["n1"].Boot != boot(3) || got.Count("n1") == 0 {
+		t.Errorf("with another disk: %+v, %d shards", got.Nodes["n1"], got.Count("n1"))
+	}
+}
+
 func TestAnAdmissionKeepsTheStart(t *testing.T) {
 	w := newWorld(t, t.TempDir())
 	defer w.store.Close()

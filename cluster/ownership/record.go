@@ -23,6 +23,12 @@ type Record struct {
 	version uint64 // of the row; 0 where there is none
 }
 
+// presents reports whether a node presents an earlier start of the disk than the log
+// knows.
+func (r *Record) presents(l *Live) bool {
+	return r.Life != "" && l.Life == r.Life && messages.StaleBoot(l.Boot, r.Boot)
+}
+
 // recordVersion is the first byte of a record.
 const recordVersion = 1
 

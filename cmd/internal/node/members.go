@@ -219,7 +219,7 @@ const behindMax = 4096
 
 // live lists the nodes that live and follow the log, as this one sees it.
 func (n *Node) live() []ownership.Live {
-	list := []ownership.Live{{ID: n.cfg.Name, Boot: n.boot, Role: placementRole(n.cfg.Role), Since: n.started}}
+	list := []ownership.Live{{ID: n.cfg.Name, Boot: n.boot, Life: lifeOf(n.pong()), Role: placementRole(n.cfg.Role), Since: n.started}}
 	group := make(map[messages.NodeID]bool)
 	for _, m := range n.consensus.Configuration() {
 		group[m.Node] = true
@@ -240,11 +240,49 @@ func (n *Node) live() []ownership.Live {
 			since = s.Since
 		}
 		list = append(list, ownership.Live{
-			ID: m.Name, Boot: s.Boot, Role: placementRole(Role(m.Role.String())),
+			ID: m.Name, Boot: s.Boot, Life: lifeOf(s.Pong), Role: placementRole(Role(m.Role.String())),
 			ClockOff: wrongTime(s, right), Since: since,
 		})
 	}
 	return list
+}
+
+// lifeOf is the life of the disk that a node votes with, "" if it does not.
+func lifeOf(p peers.Pong) string {
+	if !p.Voting {
+		return ""
+	}
+	return p.Life
+}
+
+// disksEvery is how often a node notes how far the disks of the others have come.
+const disksEvery = 200 * time.Millisecond
+
+// watchDisks keeps consensus informed of the disks of the others, as the log and their
+// pings tell them: an old copy of one is told by it.
+func (n *Node) watchDisks(ctx context.Context) error {
+	tick := time.NewTicker(disksEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return nil
+		}
+		state, err := n.ownership()
+		if err != nil {
+			return err
+		}
+		for node, record := range state.Nodes {
+			disk := cluster.Disk{Life: record.Life, Boot: record.Boot, At: state.Index}
+			if s, known := n.peers.Status(node); known && s.Life == record.Life {
+				disk.Index, disk.Term = s.Applied, s.Term
+			}
+			if err := n.consensus.NoteDisk(node, disk); err != nil {
+				return err
+			}
+		}
+	}
 }
 
 // rightTime is how far the right time is from this node's clock, as most clocks have it:

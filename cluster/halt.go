@@ -1,0 +1,53 @@
+package cluster
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/the-block/bursar/persistence"
+)
+
+// halt ends this node's part in the group for good and leaves the process running, to
+// say why: its state says so, it applies, stores and votes nothing more, and a start
+// anew finds the same reason again.
+func (c *Consensus) halt(why error) {
+	why = fmt.Errorf("%w; %s", why, c.adviceHalted(why))
+	if !c.halted.CompareAndSwap(nil, &why) {
+		return
+	}
+	c.log.Error("this node takes no part in the log any more and runs on to say why", "err", why)
+	c.halting.Go(func() {
+		if group := c.transport.streams.group.Load(); group != nil {
+			_ = group.Shutdown().Error() // it has none
+		}
+		_ = c.transport.Close() // what it holds is of no use any more
+		c.look()
+	})
+}
+
+// Halted is why this node takes no part in the log any more; nil while it does.
+func (c *Consensus) Halted() error {
+	if why := c.halted.Load(); why != nil {
+		return *why
+	}
+	return nil
+}
+
+// haltedState is the state of a node that has halted.
+func (c *Consensus) haltedState(why error) State {
+	return State{Node: c.cfg.Node, Term: c.raft.CurrentTerm(), Halted: why.Error()}
+}
+
+// adviceHalted is what to do about it.
+func (c *Consensus) adviceHalted(why error) string {
+	switch {
+	case errors.Is(why, ErrOldCopy):
+		return "bring back what " + c.cfg.Dir + " held last, or keep it aside and let the node join again with an empty directory"
+	case errors.Is(why, ErrCommitted), errors.Is(why, ErrDiverged):
+		return "there are two histories: keep " + c.cfg.Dir + ", find out with bursar journal dump which one is to go on, " +
+			"and let the nodes of the other one join again with empty directories"
+	case errors.Is(why, persistence.ErrUnsupported):
+		return "start the node with the version of the program that wrote it, or a newer one"
+	}
+	return "see docs/how-to/damaged-node.md"
+}

@@ -3,6 +3,7 @@ package messages
 import (
 	"fmt"
 	"strconv"
+	"strings"
 	"unicode"
 	"unicode/utf8"
 )
@@ -17,21 +18,22 @@ const (
 // DestinationFault says what is wrong with the address of a payee, and where; it is
 // empty for one that is right.
 func DestinationFault(s string) string {
-	if s == "" {
-		return "empty; " + destinationWant
+	rest, ok := strings.CutPrefix(s, DestinationPrefix)
+	switch {
+	case strings.TrimSpace(s) == "":
+		return "must not be blank; " + destinationWant
+	case !ok:
+		return fmt.Sprintf("must start with %s, got %s; %s", DestinationPrefix, quoted(s), destinationWant)
+	case rest == "":
+		return fmt.Sprintf("%s has nothing behind it; %s", quoted(s), destinationWant)
+	case len(s) > DestinationMax:
+		return fmt.Sprintf("has %d bytes, at most %d are allowed: %s", len(s), DestinationMax, quoted(s))
 	}
-	for i, r := range s {
-		switch {
-		case i < len(DestinationPrefix):
-			if byte(r) != DestinationPrefix[i] || r >= utf8.RuneSelf {
-				return fmt.Sprintf("%s does not start with %s; %s", quoted(s), DestinationPrefix, destinationWant)
-			}
-		case (r < 'a' || r > 'z') && (r < '0' || r > '9'):
+	for i, r := range rest {
+		if (r < 'a' || r > 'z') && (r < '0' || r > '9') {
+			i += len(DestinationPrefix)
 			return fmt.Sprintf("%s has %s at position %d; %s", quoted(s), shown(s[i:], r), position(s, i), destinationWant)
 		}
-	}
-	if len(s) <= len(DestinationPrefix) || len(s) > DestinationMax {
-		return fmt.Sprintf("%s has %d bytes; %s", quoted(s), len(s), destinationWant)
 	}
 	return ""
 }

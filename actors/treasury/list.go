@@ -226,7 +226,7 @@ func (t *Treasury) CriticalPath(
 		}
 	}
 	return &messages.CriticalPathResult{
-		IDs: path.IDs, Amount: path.Amount,
+		IDs: path.IDs, Amount: path.Amount, Capped: path.Capped,
 		NextCursor: next(view, page.Offset+len(path.IDs), path.Total), AppliedIndex: view.Index(),
 	}, nil
 }

@@ -236,7 +236,7 @@ func (t *Treasury) Impact(id messages.DisbursementID, p messages.Page) (*message
 		return nil, graphError(err)
 	}
 	return &messages.ImpactResult{
-		IDs: impact.IDs, Count: uint64(impact.Total), Amount: impact.Amount,
+		IDs: impact.IDs, Count: uint64(impact.Total), Amount: impact.Amount, Capped: impact.Capped,
 		NextCursor: next(view, page.Offset+len(impact.IDs), impact.Total), AppliedIndex: view.Index(),
 	}, nil
 }

@@ -246,11 +246,19 @@ func (q *graphQuery) impact(ctx context.Context, link *client.Client, ids []mess
 		fmt.Fprintf(q.std.out, "nothing waits for %d: if it fails, it fails alone\n", ids[0])
 		return nil
 	}
-	title := fmt.Sprintf("if %d fails, so do %s more, together over %s", ids[0], terminal.Group(result.Count), terminal.Group(uint64(result.Amount)))
+	title := fmt.Sprintf("if %d fails, so do %s more, together over %s", ids[0], terminal.Group(result.Count), sumText(result.Amount, result.Capped))
 	if result.Count == 1 {
-		title = fmt.Sprintf("if %d fails, so does 1 more, over %s", ids[0], terminal.Group(uint64(result.Amount)))
+		title = fmt.Sprintf("if %d fails, so does 1 more, over %s", ids[0], sumText(result.Amount, result.Capped))
 	}
-	return q.list(ctx, link, title, list, result.Count, fact{"count", result.Count}, fact{"amount", uint64(result.Amount)})
+	return q.list(ctx, link, title, list, result.Count, fact{"count", result.Count}, fact{"amount", uint64(result.Amount)}, fact{"capped", result.Capped})
+}
+
+// sumText writes a sum that may have stopped at the largest amount.
+func sumText(amount messages.Amount, capped bool) string {
+	if capped {
+		return "more than " + terminal.Group(uint64(amount))
+	}
+	return terminal.Group(uint64(amount))
 }
 
 func (q *graphQuery) dependents(ctx context.Context, link *client.Client, id messages.DisbursementID, transitive bool) error {
@@ -301,8 +309,8 @@ func (q *graphQuery) criticalPath(ctx context.Context, link *client.Client, ids 
 	if err != nil {
 		return err
 	}
-	title := "the chain with the largest sum: " + terminal.Group(uint64(result.Amount))
-	return q.list(ctx, link, title, list, 0, fact{"amount", uint64(result.Amount)})
+	title := "the chain with the largest sum: " + sumText(result.Amount, result.Capped)
+	return q.list(ctx, link, title, list, 0, fact{"amount", uint64(result.Amount)}, fact{"capped", result.Capped})
 }
 
 // ids collects the answer of a method that answers with ids.

@@ -3,13 +3,9 @@ package disbursement
 import (
 	"slices"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/the-block/bursar/messages"
 )
-
-// destinationPrefix starts every account that can be paid.
-const destinationPrefix = "tb1"
 
 // Check judges a submission by itself, without looking at any state, and gives
 // its canonical dependencies: those of the proposal if it names any, else those
@@ -69,14 +65,9 @@ func checkProposalText(p *messages.Proposal) *messages.Error {
 }
 
 func checkPayment(d messages.Disbursement) *messages.Error {
-	if err := checkText("disbursement.destination", d.Destination, DestinationBytesMax); err != nil {
-		return err
-	}
-	switch {
-	case !strings.HasPrefix(d.Destination, destinationPrefix):
-		return invalid("disbursement.destination must start with %s", destinationPrefix)
-	case !utf8.ValidString(d.Destination):
-		return invalid("disbursement.destination must be valid UTF-8")
+	switch fault := messages.DestinationFault(d.Destination); {
+	case fault != "":
+		return invalid("disbursement.destination %s", fault)
 	case d.Amount == 0:
 		return invalid("disbursement.amount must be above 0")
 	case d.Amount > messages.AmountMax:

@@ -31,7 +31,7 @@ func stringID(text string, i int) (id uint64, ok bool) {
 		if c == '\\' {
 			var r rune
 			if r, next = unescape(text, i); r > '9' {
-				return 0, false
+				break // perhaps white space, of which there is some beyond ASCII
 			}
 			c = byte(r)
 		}

@@ -176,6 +176,17 @@ func memos() *rapid.Generator[string] {
 		rapid.Map(rapid.Uint64Range(0, 9), func(n uint64) string { return fmt.Sprintf(`" \u003%d\t"`, n) }),
 		rapid.SampledFrom([]string{"1", `"2"`, "-3", "4.0", "null", "[5]", `{"depends_on":[6]}`, `"\ud800"`, `""`, `" "`, "18446744073709551616"}),
 	)
+	// Characters of an id and around one, as they are and escaped.
+	character := rapid.Custom(func(t *rapid.T) string {
+		r := rapid.SampledFrom([]rune("0123456789 \t\u00a0\u0085\u2003\u2028\u3000\u200b\ufeffx٣")).Draw(t, "character")
+		if rapid.Bool().Draw(t, "escaped") {
+			return fmt.Sprintf(`\u%04x`, r)
+		}
+		return string(r)
+	})
+	item = rapid.OneOf(item, rapid.Map(rapid.SliceOfN(character, 0, 6), func(list []string) string {
+		return `"` + strings.ReplaceAll(strings.Join(list, ""), "\t", `\t`) + `"`
+	}))
 	space := rapid.SampledFrom([]string{"", "", " ", "\n\t"})
 	list := rapid.Custom(func(t *rapid.T) string {
 		var b strings.Builder
@@ -258,6 +269,20 @@ func TestParseDependenciesTrimsWhatUnicodeCallsSpace(t *testing.T) {
 		memo := string(r) + "depends_on=1" + string(r) + "," + string(r) + "2" + string(r)
 		if got, want := len(disbursement.ParseDependencies(memo)) == 2, unicode.IsSpace(r); got != want {
 			t.Errorf("%U: taken for white space: %v, want %v", r, got, want)
+		}
+	}
+}
+
+// The same around an id in JSON, where each may be an escape.
+func TestParseDependenciesTrimsEscapesOfWhatUnicodeCallsSpace(t *testing.T) {
+	for r := range rune(1 << 16) {
+		escape := fmt.Sprintf(`\u%04x`, r)
+		for _, memo := range []string{
+			`{"depends_on":["` + escape + `8"]}`, `{"depends_on":["8` + escape + `"]}`, `{"depends_on":["8 ` + escape + ` \n"]}`,
+		} {
+			if got, want := disbursement.ParseDependencies(memo), plainParse(memo); !slices.Equal(got, want) {
+				t.Errorf("%s: %v, want %v", memo, got, want)
+			}
 		}
 	}
 }

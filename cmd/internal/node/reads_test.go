@@ -3,6 +3,7 @@ package node_test
 import (
 	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"slices"
 	"strings"
@@ -405,6 +406,36 @@ func TestWhatANodeTellsOfItself(t *testing.T) {
 			if !methods[name] {
 				t.Errorf("rpc.discover does not know %s", name)
 			}
+		}
+	}
+}
+
+// Sums stop at the largest amount, and say so.
+func TestASumThatStopsSaysSo(t *testing.T) {
+	c := dial(t, world)
+	var ids []any
+	for range 3 {
+		params := later()
+		payment := params["payload"].(object)["disbursement"].(object)
+		payment["amount"] = uint64(math.MaxInt64)
+		if n := len(ids); n > 0 {
+			payment["memo"] = fmt.Sprintf("depends_on=%d", ids[n-1])
+		}
+		ids = append(ids, submit(t, c, params))
+	}
+	for _, ask := range []struct {
+		method string
+		params object
+		capped any
+	}{
+		{"critical_path", object{"ids": ids}, true},
+		{"critical_path", object{"ids": ids[2:]}, nil},
+		{"impact", object{"id": ids[0]}, true},
+		{"impact", object{"id": ids[1]}, nil},
+	} {
+		got := must(t, c, "gov.treasury."+ask.method, ask.params)
+		if got["amount"] != int64(math.MaxInt64) || got["capped"] != ask.capped {
+			t.Errorf("%s %v: amount %v, capped %v, want %v", ask.method, ask.params, got["amount"], got["capped"], ask.capped)
 		}
 	}
 }

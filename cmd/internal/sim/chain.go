@@ -35,7 +35,7 @@ type transfer struct {
 }
 
 // never marks payees that the chain never pays.
-const never = "tb1-never"
+const never = "tb1never"
 
 // How often what happens to a round of questions, until the chain is healed.
 const (

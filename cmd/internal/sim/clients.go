@@ -330,7 +330,7 @@ func (c *call) marker(item int) string { return fmt.Sprintf("%s/%d", c.id, item)
 // payload makes up a disbursement. Its title or memo bears the call's marker.
 func (w *world) payload(c *call, item int) messages.Payload {
 	p := messages.Payload{Disbursement: messages.Disbursement{
-		Destination:    fmt.Sprintf("tb1-payee-%d", w.IntN(4)),
+		Destination:    fmt.Sprintf("tb1payee%d", w.IntN(4)),
 		Amount:         messages.Amount(1 + w.IntN(60)),
 		ScheduledEpoch: messages.Epoch(1 + w.IntN(8)),
 		Memo:           c.marker(item),

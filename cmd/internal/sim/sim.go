@@ -135,7 +135,7 @@ func (w *world) recover() {
 		c.named, more = true, more[1:]
 		if c.kind == submit {
 			p := messages.Payload{Disbursement: messages.Disbursement{
-				Destination: "tb1-payee-0", Amount: 1, ScheduledEpoch: 1, Memo: c.marker(0),
+				Destination: "tb1payee0", Amount: 1, ScheduledEpoch: 1, Memo: c.marker(0),
 			}}
 			c.make = func() any { return treasury.Submission{Payload: p} }
 		}

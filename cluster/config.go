@@ -95,6 +95,11 @@ type Config struct {
 	// HandOverAfter is how long a node of a better rank has been caught up before it is
 	// made the leader. Lowered: it leads sooner, and again after each of its failures.
 	HandOverAfter time.Duration
+	// Check reports whether every node can apply an entry; nil takes all. The leader asks
+	// it before it appends what another node has handed to it.
+	Check func(entry []byte) error
+	// Skip is an entry that no node can apply and that all are to pass over.
+	Skip Skip
 
 	// disk holds log and Raft snapshots; nil is the disk of the machine.
 	disk raftlog.Disk

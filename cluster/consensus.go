@@ -75,6 +75,7 @@ func OpenConsensus(cfg Config, state StateMachine, network Network, fatal func(e
 	}
 	c.reads.ask, c.served.ask = c.askLeader, c.askLeadership
 	c.machine = newMachine(state, c.fail, c.log)
+	c.machine.skip = cfg.Skip
 	c.state.Store(&stateVersion{State: State{Node: cfg.Node, Since: time.Now()}, changed: make(chan struct{})})
 	if err := c.open(network); err != nil {
 		return nil, errors.Join(explain(cfg.Dir, err), c.release())
@@ -271,6 +272,10 @@ func (c *Consensus) release() error {
 // fail reports the one error that ends the process, with what to do about it; or it
 // halts this node, where nothing is wrong with what it has.
 func (c *Consensus) fail(err error) {
+	if errors.Is(err, ErrEntry) {
+		c.halt(err)
+		return
+	}
 	if errors.Is(err, ErrCommitted) {
 		if group := c.transport.streams.group.Load(); group != nil {
 			_, leader := group.LeaderWithID()

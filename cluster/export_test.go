@@ -103,3 +103,6 @@ func (c *Confirmations) Confirmed(group []Member, self messages.NodeID, asked, t
 
 // NewPipeline is what a transport makes of Raft's own pipeline.
 func NewPipeline(inner raft.AppendPipeline) raft.AppendPipeline { return newPipeline(inner) }
+
+// SkipOf names an entry.
+func SkipOf(index uint64, data []byte) Skip { return skipOf(index, data) }

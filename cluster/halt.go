@@ -11,7 +11,9 @@ import (
 // say why: its state says so, it applies, stores and votes nothing more, and a start
 // anew finds the same reason again.
 func (c *Consensus) halt(why error) {
-	why = fmt.Errorf("%w; %s", why, c.adviceHalted(why))
+	if advice := c.adviceHalted(why); advice != "" {
+		why = fmt.Errorf("%w; %s", why, advice)
+	}
 	if !c.halted.CompareAndSwap(nil, &why) {
 		return
 	}
@@ -49,5 +51,5 @@ func (c *Consensus) adviceHalted(why error) string {
 	case errors.Is(why, persistence.ErrUnsupported):
 		return "start the node with the version of the program that wrote it, or a newer one"
 	}
-	return "see docs/how-to/damaged-node.md"
+	return ""
 }

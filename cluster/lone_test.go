@@ -26,6 +26,11 @@ type lone struct {
 
 // openLone opens a node. Its log is on disk, its Store in dir on the machine's own.
 func openLone(dir string, disk raftlog.Disk, network cluster.Network) (*lone, error) {
+	return openLoneWith(dir, disk, network, cluster.Skip{})
+}
+
+// openLoneWith is openLone for a node that passes over an entry.
+func openLoneWith(dir string, disk raftlog.Disk, network cluster.Network, skip cluster.Skip) (*lone, error) {
 	store, err := persistence.Open(filepath.Join(dir, "store"), persistence.DefaultStoreConfig())
 	if err != nil {
 		return nil, err
@@ -33,7 +38,7 @@ func openLone(dir string, disk raftlog.Disk, network cluster.Network) (*lone, er
 	n := &lone{store: store, fatal: make(chan error, 1), ended: make(chan error, 2)}
 	cfg := testConfig(dir).OnDisk(disk)
 	cfg.RaftAddr = "n1:9002"
-	cfg.TrailingLogs = 8
+	cfg.TrailingLogs, cfg.Skip = 8, skip
 	n.Consensus, err = cluster.OpenConsensus(cfg, cluster.ForFSM(persistence.NewFSM(store)), network,
 		func(err error) { n.fatal <- err }, slog.New(slog.DiscardHandler))
 	if err != nil {

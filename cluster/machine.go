@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -53,6 +54,8 @@ type machine struct {
 	applied atomic.Uint64 // index of the newest applied entry
 	// committed hears of each index that is applied, and so committed.
 	committed func(index uint64)
+	skip      Skip
+	skipped   atomic.Bool
 	busy      atomic.Pointer[time.Time] // when the entry being applied was begun; nil for none
 
 	mu      sync.Mutex
@@ -84,17 +87,32 @@ func (m *machine) Apply(entry *raft.Log) any {
 	if m.failed != nil {
 		return m.failed
 	}
+	data := entry.Data
+	if m.skip.passes(entry.Index, data) {
+		m.log.Warn("an entry that cannot be applied is passed over", "index", entry.Index, "entry", m.skip.String())
+		m.skipped.Store(true)
+		data = persistence.AppendBatch(nil)
+	}
 	began := time.Now()
 	m.busy.Store(&began)
-	results, err := m.state.Apply(entry.Index, entry.Data)
+	results, err := m.state.Apply(entry.Index, data)
 	m.busy.Store(nil)
 	if err != nil {
 		m.failed = fmt.Errorf("the log cannot be followed: %w", err)
+		if unusable(err) {
+			m.failed = entryError(entry.Index, data, err)
+		}
 		m.fatal(m.failed)
 		return m.failed
 	}
 	m.advanceTo(entry.Index)
 	return results
+}
+
+// unusable reports whether it is the entry that an error of applying it is about, and not
+// a disk.
+func unusable(err error) bool {
+	return errors.Is(err, persistence.ErrCorrupt) || errors.Is(err, persistence.ErrInvalid) || errors.Is(err, persistence.ErrUnsupported)
 }
 
 // Snapshot pins the state.

@@ -49,6 +49,12 @@ func (c *Consensus) servePropose(entry []byte, done func(uint64, []persistence.R
 	if size < termBytes || size > EntryBytesMax {
 		return fmt.Errorf("an entry of %d bytes, at most %d", size, EntryBytesMax)
 	}
+	if c.cfg.Check != nil {
+		if err := c.cfg.Check(entry[:size-termBytes]); err != nil {
+			c.log.Warn("another node handed over an entry that nobody could apply; it is not appended", "err", err)
+			return fmt.Errorf("an entry that nobody could apply: %w", err)
+		}
+	}
 	if !c.inFlight.take(size) {
 		return fmt.Errorf("more than %d entries or %d MiB in flight from other nodes", servedEntriesMax, servedBytesMax>>20)
 	}

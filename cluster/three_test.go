@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -65,6 +66,12 @@ func (tr *trio) start(t *testing.T, name messages.NodeID, disk *raftlogtest.Disk
 	t.Helper()
 	cfg := testConfig(filepath.Join(tr.dir, string(name))).OnDisk(disk)
 	cfg.Node, cfg.RaftAddr, cfg.BootstrapExpect = name, addrOf(name), 3
+	cfg.Check = func(entry []byte) error {
+		if len(entry) == 0 || strings.HasPrefix(string(entry), "garbage") {
+			return errors.New("it is garbage")
+		}
+		return nil
+	}
 	if tr.trailing > 0 {
 		cfg.TrailingLogs = tr.trailing
 	}

@@ -36,7 +36,7 @@ var (
 	breakerForces = []string{"forced_open", "forced_closed"}
 	breakerKinds  = []string{"own", "cell"}
 	injectModes   = []string{"panic", "error", "stall", "slow"}
-	auditActions  = []string{"force_open", "force_close", "reset", "inject", "trip", "recover"}
+	auditActions  = []string{"force_open", "force_close", "reset", "inject", "trip", "recover", "skip_entry"}
 )
 
 // answeredBy names the answering node.
@@ -293,7 +293,7 @@ func (r *AuditRow) fields(f *fields) {
 	f.uint("id", &r.ID, "1, 2, 3 ... without gaps.")
 	f.uint("at", &r.At, "Unix seconds.")
 	f.text("who", &r.Who, "The caller's address; itself, of a breaker that no operator moved.")
-	f.text("what", &r.What, "`trip` or `recover` of a breaker that opened or closed by itself.").oneOf(auditActions)
+	f.text("what", &r.What, "`trip` or `recover` of a breaker that opened or closed by itself; `skip_entry` of an entry of the log that all nodes were told to pass over.").oneOf(auditActions)
 	f.text("path", &r.Path, "The actor; for inject perhaps `kind:` and a kind.")
 	f.text("node", &r.Node, "The node that took the call, or on which the breaker is.")
 	f.may("").text("detail", &r.Detail, "Of inject: mode, times and delay. Of trip and recover: which breaker, why, and what was left out.")

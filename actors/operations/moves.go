@@ -169,7 +169,7 @@ func (o *Operations) record(ctx context.Context, heard *actors.Subscription) {
 			total := heard.Missed()
 			m.missing, missed = m.missing+total-missed, total
 			if due := m.due(now); len(due) > 0 {
-				m.entered(due, o.enter(ctx, m.rows(due, o.cfg.Node)))
+				m.entered(due, o.enter(ctx, "", m.rows(due, o.cfg.Node)))
 			}
 		}
 	}
@@ -186,8 +186,8 @@ func (o *Operations) tellForces() {
 	}
 }
 
-// enter has rows committed, in the low-priority class.
-func (o *Operations) enter(ctx context.Context, rows []row) *messages.Error {
+// enter has rows committed, in the low-priority class; under a request id once only.
+func (o *Operations) enter(ctx context.Context, requestID string, rows []row) *messages.Error {
 	ctx, cancel := context.WithTimeout(ctx, moveDeadline)
 	defer cancel()
 	for {
@@ -196,18 +196,31 @@ func (o *Operations) enter(ctx context.Context, rows []row) *messages.Error {
 			return durable.ErrorOf(err)
 		}
 		txn := &persistence.Txn{StampedAt: time.Now().UnixMilli()}
+		if requestID != "" {
+			txn.RequestID, txn.Keep = requestID, persistence.KeepForever
+		}
 		for i := range rows {
 			txn.Writes, txn.Deletes = appendRow(txn.Writes, txn.Deletes, f.audit+1+uint64(i), &rows[i])
 		}
 		txn.Adds = []persistence.Add{countAudit(f.audit+1, len(rows))}
 		result, refusal := o.propose(ctx, txn, persistence.Low)
-		if refusal != nil || result.Status == persistence.Committed {
+		if refusal != nil || result.Status == persistence.Committed || result.Status == persistence.Duplicate {
 			return refusal
 		}
 		if err := o.store.Wait(ctx, f.index+1); err != nil { // somebody was faster
 			return durable.ErrorOf(err)
 		}
 	}
+}
+
+// RecordSkip enters into the audit log, once, that all nodes were started to pass over an
+// entry that none can apply.
+func (o *Operations) RecordSkip(ctx context.Context, entry string) error {
+	r := row{action: skipEntry, at: time.Now(), who: "--skip-entry", node: string(o.cfg.Node), detail: "entry " + entry + " was passed over"}
+	if refusal := o.enter(ctx, "~skip-entry "+entry, []row{r}); refusal != nil {
+		return refusal
+	}
+	return nil
 }
 
 // appendRow writes a row of the audit log, and takes away the one it pushes out.

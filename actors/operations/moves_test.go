@@ -225,3 +225,20 @@ func TestForcesOfEarlierAreToldInOneLine(t *testing.T) {
 		}
 	})
 }
+
+// TestASkippedEntryIsAuditedOnce, whichever nodes say so, however often.
+func TestASkippedEntryIsAuditedOnce(t *testing.T) {
+	live(t, func(t *testing.T, log *sharedLog) {
+		a, b := boot(t, log, "a"), boot(t, log, "b")
+		defer b.stop()
+		defer a.stop()
+		for _, n := range []*node{a, b, a} {
+			n.ok(n.RecordSkip(n.within(), "4711:00ab12cd"))
+		}
+		synctest.Wait()
+		want := []string{"1 --skip-entry a skip_entry  entry 4711:00ab12cd was passed over"}
+		if diff := cmp.Diff(b.rows(), want); diff != "" {
+			t.Errorf("audit: got -, want +\n%s", diff)
+		}
+	})
+}

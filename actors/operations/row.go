@@ -23,6 +23,8 @@ const (
 	// What breakers did by themselves.
 	trip
 	recovery
+	// skipEntry is what all nodes were started to do with an entry that none can apply.
+	skipEntry
 )
 
 // String gives the action as the wire has it.
@@ -40,6 +42,8 @@ func (a action) String() string {
 		return "trip"
 	case recovery:
 		return "recover"
+	case skipEntry:
+		return "skip_entry"
 	default:
 		return fmt.Sprintf("action(%d)", byte(a))
 	}
@@ -52,7 +56,7 @@ func (a action) state() (state breaker.State, ok bool) {
 		return breaker.ForcedOpen, true
 	case forceClose:
 		return breaker.ForcedClosed, true
-	case reset, inject, trip, recovery:
+	case reset, inject, trip, recovery, skipEntry:
 	}
 	return 0, false
 }

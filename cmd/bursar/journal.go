@@ -152,8 +152,8 @@ func printEntries(ctx context.Context, w io.Writer, form format, data string, fr
 			return errEnough
 		}
 		entry, err := readEntry(&e)
-		if err != nil {
-			return err
+		if err != nil { // no node can apply it either; whoever decides about it must see it
+			entry.Fault, entry.Data = err.Error(), e.Data[:min(len(e.Data), faultyBytesMax)]
 		}
 		next = e.Index + 1
 		if err := printEntry(w, form, entry); err != nil {
@@ -263,7 +263,10 @@ func (c *logCensus) gap() error {
 	return nil
 }
 
-// readEntry takes an entry apart.
+// faultyBytesMax is how much is shown of an entry that cannot be read.
+const faultyBytesMax = 256
+
+// readEntry takes an entry apart, as far as that goes.
 func readEntry(e *cluster.Entry) (*loggedEntry, error) {
 	entry := &loggedEntry{Index: e.Index, Term: e.Term, Kind: e.Kind, AppendedAt: e.AppendedAt.UTC(), Bytes: len(e.Data)}
 	if e.Kind != cluster.KindBatch {
@@ -271,12 +274,12 @@ func readEntry(e *cluster.Entry) (*loggedEntry, error) {
 	}
 	txns, err := persistence.DecodeBatch(e.Data)
 	if err != nil {
-		return nil, fmt.Errorf("entry %d: %w", e.Index, err)
+		return entry, fmt.Errorf("entry %d: %w", e.Index, err)
 	}
 	for i, encoded := range txns {
 		txn, err := persistence.DecodeTxn(encoded)
 		if err != nil {
-			return nil, fmt.Errorf("entry %d: transaction %d: %w", e.Index, i+1, err)
+			return entry, fmt.Errorf("entry %d: transaction %d: %w", e.Index, i+1, err)
 		}
 		entry.Transactions = append(entry.Transactions, logTxn(txn))
 	}
@@ -293,6 +296,9 @@ func (e *loggedEntry) text(w io.Writer) error {
 	b.WriteByte('\n')
 	for i := range e.Transactions {
 		e.Transactions[i].text(&b, i+1)
+	}
+	if e.Fault != "" {
+		fmt.Fprintf(&b, "  cannot be applied: %s\n  it begins with %x\n", e.Fault, e.Data)
 	}
 	_, err := io.WriteString(w, b.String())
 	return err

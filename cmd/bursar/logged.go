@@ -19,6 +19,9 @@ type loggedEntry struct {
 	AppendedAt   time.Time   `json:"appended_at"`
 	Bytes        int         `json:"bytes"`
 	Transactions []loggedTxn `json:"transactions,omitempty"`
+	// Fault is why no node can apply the entry, and Data how it begins.
+	Fault string `json:"fault,omitempty"`
+	Data  []byte `json:"data,omitempty"`
 }
 
 // loggedTxn is one transaction. StampedAt is the proposer's clock, in Unix

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/the-block/bursar/cluster"
 	"github.com/the-block/bursar/messages"
 )
 
@@ -74,6 +75,9 @@ type Config struct {
 	// Insecure lets a node without TLS listen beyond loopback, and ask a chain node
 	// beyond it.
 	Insecure bool
+	// SkipEntry names one entry of the log that no node can apply, INDEX:CHECKSUM as the
+	// halted nodes say it. All nodes are started with it, and pass it over.
+	SkipEntry string
 	// FaultInjection lets operators inject faults into this node's actors. Not for a
 	// treasury that pays.
 	FaultInjection bool
@@ -132,6 +136,8 @@ func (c Config) Validate() error {
 	rule(c.DataDir != "", "data: a directory is needed")
 	rule(c.EpochInterval >= 10*time.Millisecond, "epoch_interval: %s is shorter than 10ms", c.EpochInterval)
 	rule(c.Timing == "default" || c.Timing == "lan", "timing: %q is neither default nor lan", c.Timing)
+	_, err := cluster.ParseSkip(c.SkipEntry)
+	rule(err == nil, "skip_entry: %v", err)
 	return errors.Join(append(errs, c.checkSubmitter())...)
 }
 

@@ -2,6 +2,7 @@ package node_test
 
 import (
 	"context"
+	"encoding/binary"
 	"testing"
 	"time"
 
@@ -51,5 +52,26 @@ func TestANodeThatDrainsAnswersNoOtherNode(t *testing.T) {
 	m.node.ServePeer("n2", []*wire.Call{question(answered)})
 	if refusal := <-answered; refusal == nil || refusal.Code != messages.CodeUnavailable {
 		t.Errorf("a node that takes no call any more: %v, want unavailable", refusal)
+	}
+}
+
+// TestGarbageHandedToTheLeaderIsNotAppended: it would be in every node's log, and stop
+// them all.
+func TestGarbageHandedToTheLeaderIsNotAppended(t *testing.T) {
+	result := must(t, dial(t, world), "cluster.status", object{})
+	term, last := uint64(integer(result["term"])), integer(result["applied_index"])
+	method := messages.PeerTable().ByName(messages.MethodNodePropose)
+	for _, entry := range []string{"", "garbage", "\xb1\x00garb", "\xb1\x01\x02\x01\x00abcd"} {
+		answered := make(chan *messages.Error, 1)
+		params := &messages.NodeProposeParams{Entry: binary.LittleEndian.AppendUint64([]byte(entry), term)}
+		world.node.ServePeer("n2", []*wire.Call{wire.Own(method, params, time.Now().Add(5*time.Second),
+			func(_ messages.Result, err *messages.Error) { answered <- err })})
+		if refusal := <-answered; refusal == nil || refusal.Code != messages.CodeUnavailable {
+			t.Errorf("%q is answered %v, want unavailable", entry, refusal)
+		}
+	}
+	result = must(t, dial(t, world), "cluster.status", object{})
+	if integer(result["applied_index"]) != last || result["ready"] != true {
+		t.Errorf("afterwards the node says %v, it had applied %d", result, last)
 	}
 }

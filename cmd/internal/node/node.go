@@ -155,6 +155,8 @@ func (n *Node) consensusConfig() cluster.Config {
 	cfg.RaftAddr = n.cfg.Address(PortRaft)
 	cfg.BootstrapExpect = n.cfg.BootstrapExpect
 	cfg.Timing = cluster.Timing(n.cfg.Timing)
+	cfg.Check = persistence.CheckEntry
+	cfg.Skip, _ = cluster.ParseSkip(n.cfg.SkipEntry) // it was validated
 	return n.around.consensus(cfg)
 }
 
@@ -299,6 +301,7 @@ func (n *Node) runParts() {
 	n.parts.run("progress", n.watchProgress)
 	n.parts.run("placement", n.whileLeading(n.place))
 	n.parts.run("roster", n.whileLeading(n.keep))
+	n.parts.run("skipped entry", n.whileLeading(n.auditSkip))
 	n.parts.run("feature level", n.whileLeading(n.raiseLevel))
 	n.parts.run("clock watch", n.watchClock)
 	n.parts.run("disks of the others", n.watchDisks)

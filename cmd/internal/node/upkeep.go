@@ -78,3 +78,25 @@ func (n *Node) watchClock(ctx context.Context) error {
 		}
 	}
 }
+
+// skipEvery is how often a leader looks whether a skipped entry is to be recorded.
+const skipEvery = time.Second
+
+// auditSkip enters an entry that was passed over into the audit log, once.
+func (n *Node) auditSkip(ctx context.Context) error {
+	tick := time.NewTicker(skipEvery)
+	defer tick.Stop()
+	for {
+		if skip, skipped := n.consensus.Skipped(); skipped {
+			if err := n.operations.RecordSkip(ctx, skip.String()); err == nil {
+				<-ctx.Done()
+				return nil
+			}
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}

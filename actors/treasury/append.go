@@ -6,6 +6,7 @@ import (
 	"github.com/the-block/bursar/actors/durable"
 	"github.com/the-block/bursar/actors/treasury/disbursement"
 	"github.com/the-block/bursar/actors/treasury/payout"
+	"github.com/the-block/bursar/actors/treasury/rows"
 	"github.com/the-block/bursar/messages"
 	"github.com/the-block/bursar/persistence"
 )
@@ -56,10 +57,10 @@ func (r *Submission) txn(s *shard) (*persistence.Txn, *messages.Error) {
 	txn := &persistence.Txn{
 		Conditions: make([]persistence.Condition, 0, len(deps)),
 		Appends: []persistence.Append{{
-			Table: TableDisbursements,
+			Table: rows.TableDisbursements,
 			Tag:   record.Tag(),
 			Value: disbursement.AppendRecord(make([]byte, 0, recordSize(&record)), &record),
-			Slots: indexSlot,
+			Slots: rows.IndexSlot,
 		}},
 	}
 	for _, dep := range deps {
@@ -71,7 +72,7 @@ func (r *Submission) txn(s *shard) (*persistence.Txn, *messages.Error) {
 
 // liveDependency holds if dep exists and was not rolled back.
 func liveDependency(dep messages.DisbursementID) persistence.Condition {
-	return persistence.TagNotIn(recordKey(dep), byte(messages.RolledBack))
+	return persistence.TagNotIn(rows.RecordKey(dep), byte(messages.RolledBack))
 }
 
 // recordSize estimates a draft's encoding, so that it is allocated once.
@@ -110,12 +111,12 @@ func (r *Submission) repeat(s *shard, id messages.DisbursementID) {
 		r.Fail(messages.Errorf(messages.CodeInternal, "disbursement %d: the first result cannot be read: %v", id, err))
 		return
 	}
-	r.Reply(&messages.SubmitDisbursementResult{ID: id, CreatedAt: first.record.CreatedAt, Duplicate: true})
+	r.Reply(&messages.SubmitDisbursementResult{ID: id, CreatedAt: first.Record.CreatedAt, Duplicate: true})
 }
 
 // deadDependency says why the log refused a dependency.
 func (d *deps) deadDependency(id messages.DisbursementID) *messages.Error {
-	value, ok, err := d.host.Store.Get(recordKey(id))
+	value, ok, err := d.host.Store.Get(rows.RecordKey(id))
 	switch {
 	case err != nil:
 		return durable.ErrorOf(err)
@@ -159,14 +160,14 @@ func (r *Accrual) txn(*shard) (*persistence.Txn, *messages.Error) {
 		return nil, messages.Errorf(messages.CodeValidationFailed,
 			"source has %d bytes, at most %d are allowed", len(r.Source), sourceBytesMax)
 	}
-	treasury := balanceAdd(CounterTreasury, int64(r.Amount))
+	treasury := rows.BalanceAdd(rows.CounterTreasury, int64(r.Amount))
 	treasury.Row = &persistence.Row{Event: byte(disbursement.EventAccrual)}
 	txn := &persistence.Txn{Adds: []persistence.Add{
 		accrualTreasury: treasury,
-		accrualTotal:    balanceAdd(CounterAccruals, int64(r.Amount)),
+		accrualTotal:    rows.BalanceAdd(rows.CounterAccruals, int64(r.Amount)),
 	}}
 	if hash, ok := payout.ParseHash(r.Source); ok {
-		claim := transferKey(hex.EncodeToString(hash[:]))
+		claim := rows.TransferKey(hex.EncodeToString(hash[:]))
 		txn.Conditions = []persistence.Condition{persistence.Absent(claim)}
 		txn.Writes = []persistence.Write{{Key: claim}}
 	}

@@ -153,10 +153,10 @@ func (x *executor) refusal(id messages.DisbursementID) (*messages.Error, error) 
 	if err != nil {
 		return nil, err
 	}
-	if facts.Unmet, err = x.unmet(r.record.Deps); err != nil {
+	if facts.Unmet, err = x.unmet(r.Record.Deps); err != nil {
 		return nil, err
 	}
-	if refusal := disbursement.Executable(r.record, facts); refusal != nil {
+	if refusal := disbursement.Executable(r.Record, facts); refusal != nil {
 		return refusal, nil
 	}
 	if !x.breaker.Passes() {

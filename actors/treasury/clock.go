@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/the-block/bursar/actors/durable"
+	"github.com/the-block/bursar/actors/treasury/rows"
 	"github.com/the-block/bursar/messages"
 	"github.com/the-block/bursar/persistence"
 )
@@ -98,14 +99,14 @@ func (c *clock) tick(ctx durable.Context, t tick) error {
 	if !c.Active() || t != c.interval || c.turning {
 		return nil
 	}
-	epoch, err := c.Store.Counter(CounterEpoch)
+	epoch, err := c.Store.Counter(rows.CounterEpoch)
 	if err != nil {
 		return err
 	}
 	c.turning = true
 	// Without a deadline no crowd of callers has it refused.
 	own := &turn{}
-	if err := c.Propose(persistence.Proposal{Txn: c.txn(epochCondition(messages.Epoch(epoch) + 1))}, own); err != nil {
+	if err := c.Propose(persistence.Proposal{Txn: c.txn(rows.EpochBefore(messages.Epoch(epoch) + 1))}, own); err != nil {
 		c.failed(ctx, own, durable.ErrorOf(err))
 	}
 	return nil
@@ -116,7 +117,7 @@ func (c *clock) txn(conditions ...persistence.Condition) *persistence.Txn {
 	return &persistence.Txn{
 		Fences:     []persistence.ShardFence{c.Held()},
 		Conditions: conditions,
-		Adds:       []persistence.Add{balanceAdd(CounterEpoch, 1)},
+		Adds:       []persistence.Add{rows.BalanceAdd(rows.CounterEpoch, 1)},
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 
 	"github.com/the-block/bursar/actors/durable"
 	"github.com/the-block/bursar/actors/treasury/disbursement"
+	"github.com/the-block/bursar/actors/treasury/rows"
 	"github.com/the-block/bursar/messages"
 	"github.com/the-block/bursar/persistence"
 )
@@ -16,7 +17,7 @@ type Command interface {
 	durable.Command
 	target() messages.DisbursementID
 	// decide turns the request into what shall be committed, or refuses it.
-	decide(e *entity, r stored, facts disbursement.Facts) (decision, *messages.Error)
+	decide(e *entity, r rows.Stored, facts disbursement.Facts) (decision, *messages.Error)
 }
 
 // decision is what a command wants to have committed.
@@ -64,7 +65,7 @@ func (e *entity) Decide(commands []durable.Command) (none durable.Change, err er
 		r.Fail(notFound(e.id))
 		return none, nil
 	}
-	if queue, ok := c.(*Queue); ok && record.record.AwaitsExecution() {
+	if queue, ok := c.(*Queue); ok && record.Record.AwaitsExecution() {
 		// The executor's to do, and it refuses where it is not active.
 		e.host.SendRequest(e.cfg.ExecutorShard(), &Execute{Request: *r, ID: queue.ID})
 		return none, nil
@@ -85,10 +86,10 @@ func (e *entity) Decide(commands []durable.Command) (none durable.Change, err er
 }
 
 // txn carries the decision about a record out.
-func (d *decision) txn(r *stored) *persistence.Txn {
-	txn := moveTxn(recordWrite{id: r.id, version: r.version, move: d.move})
+func (d *decision) txn(r *rows.Stored) *persistence.Txn {
+	txn := rows.MoveTxn(rows.Write{ID: r.ID, Version: r.Version, Move: d.move})
 	if d.before != 0 {
-		txn.Conditions = append(txn.Conditions, epochCondition(d.before))
+		txn.Conditions = append(txn.Conditions, rows.EpochBefore(d.before))
 	}
 	if d.claim != "" {
 		txn.Conditions = append(txn.Conditions, persistence.Absent(d.claim))
@@ -125,13 +126,13 @@ func (c *Vote) target() messages.DisbursementID { return c.ID }
 // Recall implements durable.Command.
 func (c *Vote) Recall(reply []byte) (any, bool) { return recallVote(c.ID, reply) }
 
-func (c *Vote) decide(_ *entity, r stored, facts disbursement.Facts) (decision, *messages.Error) {
-	record, refusal := disbursement.CastVote(r.record, c.Vote, facts)
+func (c *Vote) decide(_ *entity, r rows.Stored, facts disbursement.Facts) (decision, *messages.Error) {
+	record, refusal := disbursement.CastVote(r.Record, c.Vote, facts)
 	if refusal != nil {
 		return decision{}, refusal
 	}
 	result := &messages.VoteResult{
-		ID: r.id, OperatorsPPM: record.Approval(messages.Operators), BuildersPPM: record.Approval(messages.Builders),
+		ID: r.ID, OperatorsPPM: record.Approval(messages.Operators), BuildersPPM: record.Approval(messages.Builders),
 	}
 	return decision{
 		move:   disbursement.Move{Record: record, From: record.State, To: record.State},
@@ -155,21 +156,21 @@ func (c *Rollback) target() messages.DisbursementID { return c.ID }
 // Recall implements durable.Command.
 func (c *Rollback) Recall(reply []byte) (any, bool) { return recallTransition(c.ID, reply) }
 
-func (c *Rollback) decide(e *entity, r stored, facts disbursement.Facts) (decision, *messages.Error) {
-	payee, err := e.host.Store.Counter(CounterAccount(r.record.Payload.Disbursement.Destination))
+func (c *Rollback) decide(e *entity, r rows.Stored, facts disbursement.Facts) (decision, *messages.Error) {
+	payee, err := e.host.Store.Counter(rows.CounterAccount(r.Record.Payload.Disbursement.Destination))
 	if err != nil {
 		return decision{}, durable.ErrorOf(err)
 	}
 	facts.Payee = messages.Amount(payee)
-	move, refusal := disbursement.Rollback(r.record, facts, c.Reversal)
+	move, refusal := disbursement.Rollback(r.Record, facts, c.Reversal)
 	if refusal != nil {
 		return decision{}, refusal
 	}
-	d := transition(r.id, move)
+	d := transition(r.ID, move)
 	if d.claim, refusal = c.claim(e, &r); refusal != nil {
 		return decision{}, refusal
 	}
-	if end, ok := disbursement.DueEpoch(r.record); ok && move.From == messages.Executed {
+	if end, ok := disbursement.DueEpoch(r.Record); ok && move.From == messages.Executed {
 		d.before = end
 	}
 	return d, nil
@@ -187,12 +188,12 @@ func (c *Queue) target() messages.DisbursementID { return c.ID }
 // Recall implements durable.Command.
 func (c *Queue) Recall(reply []byte) (any, bool) { return recallTransition(c.ID, reply) }
 
-func (c *Queue) decide(_ *entity, r stored, facts disbursement.Facts) (decision, *messages.Error) {
-	move, refusal := disbursement.Queue(r.record, facts)
+func (c *Queue) decide(_ *entity, r rows.Stored, facts disbursement.Facts) (decision, *messages.Error) {
+	move, refusal := disbursement.Queue(r.Record, facts)
 	if refusal != nil {
 		return decision{}, refusal
 	}
-	d := transition(r.id, move)
+	d := transition(r.ID, move)
 	d.due = true
 	return d, nil
 }

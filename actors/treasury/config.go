@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/the-block/bursar/actors/treasury/rows"
 	"github.com/the-block/bursar/messages"
 )
 
@@ -58,9 +59,9 @@ func (c Config) submitter() string {
 // nonceCounter names the watermark of the nonces under which payments are made.
 func (c Config) nonceCounter() string {
 	if c.Outside != nil {
-		return CounterChainNonce
+		return rows.CounterChainNonce
 	}
-	return CounterNonce
+	return rows.CounterNonce
 }
 
 // ExecutorShard is the shard whose owner pays.

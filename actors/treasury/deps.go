@@ -5,6 +5,7 @@ import (
 
 	"github.com/the-block/bursar/actors/durable"
 	"github.com/the-block/bursar/actors/treasury/disbursement"
+	"github.com/the-block/bursar/actors/treasury/rows"
 	"github.com/the-block/bursar/messages"
 )
 
@@ -32,7 +33,7 @@ func (d *deps) now() disbursement.Facts {
 // newest entry this node has applied: whoever lost a race decides anew from it.
 func (d *deps) facts() (disbursement.Facts, error) {
 	facts := d.now()
-	epoch, err := d.host.Store.Counter(CounterEpoch)
+	epoch, err := d.host.Store.Counter(rows.CounterEpoch)
 	if err != nil {
 		return facts, err
 	}
@@ -41,14 +42,14 @@ func (d *deps) facts() (disbursement.Facts, error) {
 }
 
 // load reads one record; ok is false if there is none.
-func (d *deps) load(id messages.DisbursementID) (s stored, ok bool, err error) {
-	return load(d.host.Store, id)
+func (d *deps) load(id messages.DisbursementID) (s rows.Stored, ok bool, err error) {
+	return rows.Load(d.host.Store, id)
 }
 
 // unmet names the lowest of a record's dependencies that is not final, 0 if all are.
 func (d *deps) unmet(ids []messages.DisbursementID) (messages.DisbursementID, error) {
 	for _, id := range ids {
-		value, ok, err := d.host.Store.Get(recordKey(id))
+		value, ok, err := d.host.Store.Get(rows.RecordKey(id))
 		if err != nil {
 			return 0, err
 		}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/the-block/bursar/actors/durable"
 	"github.com/the-block/bursar/actors/treasury/disbursement"
+	"github.com/the-block/bursar/actors/treasury/rows"
 	"github.com/the-block/bursar/messages"
 	"github.com/the-block/bursar/persistence"
 	"github.com/the-block/bursar/supervision/breaker"
@@ -243,7 +244,7 @@ func (x *executor) funds() (disbursement.Facts, error) {
 	if err != nil {
 		return facts, err
 	}
-	treasury, err := x.Store.Counter(CounterTreasury)
+	treasury, err := x.Store.Counter(rows.CounterTreasury)
 	if err != nil {
 		return facts, err
 	}
@@ -283,9 +284,9 @@ func (x *executor) releaseAll() {
 	x.unfunded = newUnfunded()
 }
 
-// moveTxn is moveTxn under the executor's fence.
-func (x *executor) moveTxn(writes ...recordWrite) *persistence.Txn {
-	txn := moveTxn(writes...)
+// moveTxn is rows.MoveTxn under the executor's fence.
+func (x *executor) moveTxn(writes ...rows.Write) *persistence.Txn {
+	txn := rows.MoveTxn(writes...)
 	txn.Fences = []persistence.ShardFence{x.Held()}
 	return txn
 }

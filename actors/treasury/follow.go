@@ -1,11 +1,11 @@
 package treasury
 
 import (
-	"fmt"
 	"maps"
 	"slices"
 
 	"github.com/the-block/bursar/actors/durable"
+	"github.com/the-block/bursar/actors/treasury/rows"
 	"github.com/the-block/bursar/messages"
 	"github.com/the-block/bursar/persistence"
 )
@@ -41,7 +41,7 @@ type draft struct {
 
 // At implements durable.Draft.
 func (d *draft) At(v *persistence.View) {
-	d.index.beginEpoch(messages.Epoch(v.Counter(CounterEpoch)), &d.wakes)
+	d.index.beginEpoch(messages.Epoch(v.Counter(rows.CounterEpoch)), &d.wakes)
 }
 
 // Change implements durable.Draft.
@@ -54,11 +54,11 @@ func (d *draft) Show(index uint64) error {
 }
 
 func (p *projection) checkAndWake(w wakes) error {
-	books, err := readBooks(p.t.host.Store)
+	books, err := rows.ReadBooks(p.t.host.Store)
 	if err != nil {
 		return err
 	}
-	if err := books.check(); err != nil {
+	if err := books.Check(); err != nil {
 		return err
 	}
 	p.wake(w)
@@ -83,39 +83,9 @@ func (p *projection) wake(w wakes) {
 // still more than the executor has seen.
 func moveFunds(changes []persistence.Change) bool {
 	for i := range changes {
-		if name, _, ok := changes[i].Counter(); ok && name == CounterTreasury {
+		if name, _, ok := changes[i].Counter(); ok && name == rows.CounterTreasury {
 			return true
 		}
 	}
 	return false
-}
-
-// books are the totals of all money, read at one index.
-type books struct {
-	index                        uint64
-	treasury, accounts, accruals int64
-	epoch                        messages.Epoch
-}
-
-func readBooks(store *persistence.Store) (b books, err error) {
-	err = store.View(func(v *persistence.View) error {
-		b = books{
-			index:    v.Applied(),
-			treasury: v.Counter(CounterTreasury),
-			accounts: v.Counter(CounterAccounts),
-			accruals: v.Counter(CounterAccruals),
-			epoch:    messages.Epoch(v.Counter(CounterEpoch)),
-		}
-		return nil
-	})
-	return b, err
-}
-
-// check holds I2 at run time: all that came in is in the treasury or in an account.
-func (b books) check() error {
-	if b.treasury < 0 || b.accounts < 0 || b.treasury+b.accounts != b.accruals {
-		return fmt.Errorf("the books do not balance at index %d: treasury %d + accounts %d, accruals %d",
-			b.index, b.treasury, b.accounts, b.accruals)
-	}
-	return nil
 }

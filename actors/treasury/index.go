@@ -7,6 +7,7 @@ import (
 
 	"github.com/the-block/bursar/actors/graph"
 	"github.com/the-block/bursar/actors/treasury/disbursement"
+	"github.com/the-block/bursar/actors/treasury/rows"
 	"github.com/the-block/bursar/messages"
 	"github.com/the-block/bursar/persistence"
 )
@@ -56,7 +57,7 @@ func (w *wakes) shard(id messages.ShardID) {
 // change carries one change of the log into the index: a record's new value, or
 // the epoch.
 func (x *index) change(c *persistence.Change, w *wakes) error {
-	if c.Key.Table() == TableDisbursements {
+	if c.Key.Table() == rows.TableDisbursements {
 		number, _ := c.Key.Number()
 		id := messages.DisbursementID(number)
 		if err := x.record(id, &c.Value, w); err != nil {
@@ -64,7 +65,7 @@ func (x *index) change(c *persistence.Change, w *wakes) error {
 		}
 		return nil
 	}
-	if name, value, ok := c.Counter(); ok && name == CounterEpoch {
+	if name, value, ok := c.Counter(); ok && name == rows.CounterEpoch {
 		x.beginEpoch(messages.Epoch(value), w)
 	}
 	return nil

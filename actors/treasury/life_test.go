@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/the-block/bursar/actors/treasury"
+	"github.com/the-block/bursar/actors/treasury/rows"
 	"github.com/the-block/bursar/messages"
 )
 
@@ -191,7 +191,7 @@ func TestAPlanIsTakenWholeOrNotAtAll(t *testing.T) {
 				if c.code == messages.CodeDependencyCycle && err.Data["cycle"] == nil {
 					t.Errorf("data: %v", err.Data)
 				}
-				if last := w.store.Last(treasury.TableDisbursements); last != 1 {
+				if last := w.store.Last(rows.TableDisbursements); last != 1 {
 					t.Errorf("%d disbursements were made of a refused plan", last-1)
 				}
 				judged, refusal := w.CheckPlan(c.items)

@@ -1,49 +1,13 @@
 package treasury
 
 import (
-	"hash/fnv"
-
 	"github.com/the-block/bursar/actors/durable"
 	"github.com/the-block/bursar/actors/graph"
 	"github.com/the-block/bursar/actors/treasury/disbursement"
+	"github.com/the-block/bursar/actors/treasury/rows"
 	"github.com/the-block/bursar/messages"
 	"github.com/the-block/bursar/persistence"
 )
-
-// Columns of the disbursements, by which a list filters without reading records.
-const (
-	columnEpoch = iota
-	columnAmount
-	columnCreatedAt
-	columnDestination // a hash: the record itself is judged again
-
-	columns
-)
-
-// Columns says what the Store keeps in memory for each disbursement.
-func Columns() map[persistence.Table]persistence.Columns {
-	return map[persistence.Table]persistence.Columns{
-		TableDisbursements: {Count: columns, Extract: extractColumns},
-	}
-}
-
-func extractColumns(_ byte, data []byte, into []uint64) {
-	header, err := disbursement.DecodeHeader(data)
-	if err != nil {
-		clear(into) // the record itself will be found corrupt by whoever reads it
-		return
-	}
-	into[columnEpoch] = uint64(header.ScheduledEpoch)
-	into[columnAmount] = uint64(header.Amount)
-	into[columnCreatedAt] = header.CreatedAt
-	into[columnDestination] = destinationHash(header.Destination)
-}
-
-func destinationHash(destination []byte) uint64 {
-	h := fnv.New64a()
-	_, _ = h.Write(destination)
-	return h.Sum64()
-}
 
 // listBytesMax is what the rows of a page may take, so that with what stands around
 // them they keep to the largest reply.
@@ -62,10 +26,10 @@ func (t *Treasury) List(p *messages.DisbursementsParams) (*messages.Disbursement
 		if err != nil {
 			return nil, durable.ErrorOf(err)
 		}
-		if !ok || !matches(p, &s.record) {
+		if !ok || !matches(p, &s.Record) {
 			continue
 		}
-		row := rowOf(id, &s.record)
+		row := rowOf(id, &s.Record)
 		packed, _ = messages.AppendResult(packed[:0], &row)
 		if size += len(packed); size > listBytesMax && len(result.Disbursements) > 0 {
 			next = numbers[i-1]
@@ -79,7 +43,7 @@ func (t *Treasury) List(p *messages.DisbursementsParams) (*messages.Disbursement
 
 // selection turns the parameters into what the Store filters by.
 func selection(p *messages.DisbursementsParams) persistence.Selection {
-	q := persistence.Selection{Table: TableDisbursements, Before: uint64(p.Cursor), Limit: int(p.Limit)}
+	q := persistence.Selection{Table: rows.TableDisbursements, Before: uint64(p.Cursor), Limit: int(p.Limit)}
 	if p.Status != "" {
 		q.Tags = tagsOf(p.Status.States())
 	}
@@ -92,12 +56,12 @@ func selection(p *messages.DisbursementsParams) persistence.Selection {
 		}
 		q.Ranges = append(q.Ranges, persistence.Range{Column: column, Min: r.Min, Max: r.Max})
 	}
-	within(columnEpoch, p.Epoch)
-	within(columnAmount, p.Amount)
-	within(columnCreatedAt, p.CreatedAt)
+	within(rows.ColumnEpoch, p.Epoch)
+	within(rows.ColumnAmount, p.Amount)
+	within(rows.ColumnCreatedAt, p.CreatedAt)
 	if p.Destination != "" {
-		hash := destinationHash([]byte(p.Destination))
-		q.Ranges = append(q.Ranges, persistence.Range{Column: columnDestination, Min: hash, Max: hash})
+		hash := rows.DestinationHash([]byte(p.Destination))
+		q.Ranges = append(q.Ranges, persistence.Range{Column: rows.ColumnDestination, Min: hash, Max: hash})
 	}
 	return q
 }
@@ -137,9 +101,9 @@ func matches(p *messages.DisbursementsParams, r *disbursement.Record) bool {
 func (t *Treasury) Balance() (*messages.BalanceResult, *messages.Error) {
 	result := &messages.BalanceResult{}
 	err := t.host.Store.View(func(v *persistence.View) error {
-		result.Balance = messages.Amount(v.Counter(CounterTreasury))
+		result.Balance = messages.Amount(v.Counter(rows.CounterTreasury))
 		result.AppliedIndex = v.Applied()
-		for _, row := range v.History(CounterTreasury, 0, 1) {
+		for _, row := range v.History(rows.CounterTreasury, 0, 1) {
 			snapshot := snapshotOf(row)
 			result.LastSnapshot = &snapshot
 		}

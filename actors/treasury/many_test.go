@@ -12,8 +12,8 @@ import (
 
 	"pgregory.net/rapid"
 
-	"github.com/the-block/bursar/actors/treasury"
 	"github.com/the-block/bursar/actors/treasury/disbursement"
+	"github.com/the-block/bursar/actors/treasury/rows"
 	"github.com/the-block/bursar/messages"
 	"github.com/the-block/bursar/persistence"
 )
@@ -339,7 +339,7 @@ func (g *group) finish() {
 	for _, w := range g.nodes {
 		w.reach()
 		final := w.Model().InState(messages.Finalized) + w.Model().InState(messages.RolledBack)
-		if last := int(w.store.Last(treasury.TableDisbursements)); final != last {
+		if last := int(w.store.Last(rows.TableDisbursements)); final != last {
 			g.t.Errorf("%s: of %d lives %d have ended", w.cfg.Node, last, final)
 		}
 	}
@@ -390,7 +390,7 @@ func (g *group) story(seed uint64, moves []uint16, fates []int, lag int) {
 		name := fmt.Sprint("errand-", i)
 		n := random.IntN(100)
 		var dep []messages.DisbursementID
-		if last := g.judge.Last(treasury.TableDisbursements); last > 0 && n%3 == 0 {
+		if last := g.judge.Last(rows.TableDisbursements); last > 0 && n%3 == 0 {
 			dep = append(dep, messages.DisbursementID(last))
 		}
 		errands.Go(func() {

@@ -8,6 +8,7 @@ import (
 	"github.com/the-block/bursar/actors/durable"
 	"github.com/the-block/bursar/actors/treasury/disbursement"
 	"github.com/the-block/bursar/actors/treasury/payout"
+	"github.com/the-block/bursar/actors/treasury/rows"
 	"github.com/the-block/bursar/messages"
 	"github.com/the-block/bursar/persistence"
 	"github.com/the-block/bursar/supervision/breaker"
@@ -123,13 +124,13 @@ func (s *outside) resume(x *executor, ctx durable.Context) error {
 		return nil
 	}
 	s.drawn = false
-	line, err := x.Store.Counter(CounterLine)
+	line, err := x.Store.Counter(rows.CounterLine)
 	if err != nil {
 		return err
 	}
 	txn := &persistence.Txn{
 		Fences: []persistence.ShardFence{x.Held()},
-		Adds:   []persistence.Add{{Counter: CounterLine, Delta: 1, Min: line + 1, Max: line + 1}},
+		Adds:   []persistence.Add{{Counter: rows.CounterLine, Delta: 1, Min: line + 1, Max: line + 1}},
 	}
 	if err := x.Propose(persistence.Proposal{Txn: txn}, &drawing{line: line + 1}); err != nil {
 		x.rest.BackOff(ctx, x.Chance())
@@ -165,7 +166,7 @@ func (s *outside) fill(x *executor) error {
 	if err := x.readNonce(); err != nil {
 		return err
 	}
-	intents, err := readIntents(x.Store)
+	intents, err := rows.Intents(x.Store)
 	if err != nil {
 		return err
 	}
@@ -183,40 +184,9 @@ func (s *outside) fill(x *executor) error {
 	return nil
 }
 
-// readIntents reads the intents in flight, in the order of nonces.
-func readIntents(store *persistence.Store) (intents []payout.Intent, err error) {
-	from, to := intentKey(1), persistence.TableEnd(TableIntents)
-	for {
-		rows := 0
-		scanErr := store.Scan(from, to, false, persistence.ViewRowsMax, func(key persistence.Key, v persistence.Value) bool {
-			rows++
-			nonce, _ := key.Number()
-			var i payout.Intent
-			if i, err = payout.DecodeIntent(nonce, v.Data); err != nil {
-				return false
-			}
-			intents = append(intents, i)
-			from = intentKey(nonce + 1)
-			return true
-		})
-		if scanErr != nil || err != nil || rows < persistence.ViewRowsMax {
-			return intents, firstOf(scanErr, err)
-		}
-	}
-}
-
-func firstOf(errs ...error) error {
-	for _, err := range errs {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // condition holds while the line is the newest one.
 func (s *outside) condition() persistence.Condition {
-	return persistence.CounterBelow(CounterLine, s.line+1)
+	return persistence.CounterBelow(rows.CounterLine, s.line+1)
 }
 
 // ask puts the next questions to the chain, if there are any and the breaker lets them
@@ -320,7 +290,7 @@ func (s *outside) note(x *executor, i payout.Intent) error {
 
 // rewrite writes an intent that the Store still has under its nonce; nil if it has not.
 func (s *outside) rewrite(x *executor, i *payout.Intent) (*persistence.Txn, error) {
-	value, ok, err := x.Store.Get(intentKey(i.Nonce))
+	value, ok, err := x.Store.Get(rows.IntentKey(i.Nonce))
 	if err != nil || !ok {
 		return nil, err
 	}
@@ -329,8 +299,8 @@ func (s *outside) rewrite(x *executor, i *payout.Intent) (*persistence.Txn, erro
 		return nil, err
 	}
 	txn := s.txn(x, &recording{Decision: payout.Decision{Intent: *i}})
-	txn.Conditions = append(txn.Conditions, persistence.VersionIs(intentKey(i.Nonce), value.Version))
-	txn.Writes = append(txn.Writes, intentWrite(i))
+	txn.Conditions = append(txn.Conditions, persistence.VersionIs(rows.IntentKey(i.Nonce), value.Version))
+	txn.Writes = append(txn.Writes, rows.IntentWrite(i))
 	return txn, nil
 }
 

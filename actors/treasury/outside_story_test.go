@@ -9,9 +9,9 @@ import (
 	"time"
 
 	"github.com/the-block/bursar/actors"
-	"github.com/the-block/bursar/actors/treasury"
 	"github.com/the-block/bursar/actors/treasury/chain/chaintest"
 	"github.com/the-block/bursar/actors/treasury/payout"
+	"github.com/the-block/bursar/actors/treasury/rows"
 	"github.com/the-block/bursar/messages"
 )
 
@@ -47,7 +47,7 @@ func (s *misfortune) asked(r *reply) { s.replies = append(s.replies, r) }
 
 // some picks one of the newest disbursements.
 func (s *misfortune) some() messages.DisbursementID {
-	last := s.store.Last(treasury.TableDisbursements)
+	last := s.store.Last(rows.TableDisbursements)
 	return messages.DisbursementID(last - min(last, s.rng.Uint64N(6)))
 }
 

@@ -16,6 +16,7 @@ import (
 	"github.com/the-block/bursar/actors/treasury/chain"
 	"github.com/the-block/bursar/actors/treasury/chain/chaintest"
 	"github.com/the-block/bursar/actors/treasury/payout"
+	"github.com/the-block/bursar/actors/treasury/rows"
 	"github.com/the-block/bursar/messages"
 	"github.com/the-block/bursar/supervision/breaker"
 )
@@ -85,7 +86,7 @@ func (a *abroad) calm() {
 func (a *abroad) agree() {
 	a.t.Helper()
 	paid := a.node.Payments()
-	for id := messages.DisbursementID(1); uint64(id) <= a.store.Last(treasury.TableDisbursements); id++ {
+	for id := messages.DisbursementID(1); uint64(id) <= a.store.Last(rows.TableDisbursements); id++ {
 		if slices.Contains(a.home, id) {
 			continue
 		}

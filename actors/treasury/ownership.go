@@ -28,7 +28,7 @@ func (t *Treasury) ShardOf(id messages.DisbursementID) messages.ShardID {
 // QueueShard is the shard whose owner takes Queue: the executor's if the next step is
 // the payment, as far as this node's Store tells, else the disbursement's own.
 func (t *Treasury) QueueShard(id messages.DisbursementID) messages.ShardID {
-	if record, ok, err := t.load(id); err == nil && ok && record.record.AwaitsExecution() {
+	if record, ok, err := t.load(id); err == nil && ok && record.Record.AwaitsExecution() {
 		return t.cfg.ExecutorShard()
 	}
 	return t.ShardOf(id)

@@ -6,6 +6,7 @@ import (
 
 	"github.com/the-block/bursar/actors/durable"
 	"github.com/the-block/bursar/actors/treasury/disbursement"
+	"github.com/the-block/bursar/actors/treasury/rows"
 	"github.com/the-block/bursar/messages"
 	"github.com/the-block/bursar/persistence"
 	"github.com/the-block/bursar/supervision/breaker"
@@ -35,13 +36,13 @@ func (x *executor) start(ctx durable.Context, due Payable) error {
 	if err != nil {
 		return err
 	}
-	p := &payment{Payable: due, amount: r.record.Payload.Disbursement.Amount, nonce: x.nonce + 1}
+	p := &payment{Payable: due, amount: r.Record.Payload.Disbursement.Amount, nonce: x.nonce + 1}
 	if x.outside != nil {
 		x.outside.stage(x, ctx, r, p, facts)
 		return nil
 	}
-	_, hash := disbursement.LedgerTx(due.ID, p.nonce, r.record)
-	move, refusal := disbursement.Execute(r.record, facts, disbursement.Intent{Nonce: p.nonce, TxHash: hash})
+	_, hash := disbursement.LedgerTx(due.ID, p.nonce, r.Record)
+	move, refusal := disbursement.Execute(r.Record, facts, disbursement.Intent{Nonce: p.nonce, TxHash: hash})
 	if refusal != nil {
 		x.refuse(costly{due, p.amount}, refusal)
 		return nil
@@ -57,14 +58,14 @@ func (x *executor) start(ctx durable.Context, due Payable) error {
 
 // txn pays: it needs the fence, the record as it was decided on, final
 // dependencies, the balance and the next nonce, or nothing of it happens.
-func (x *executor) txn(r stored, move disbursement.Move, p *payment) *persistence.Txn {
-	txn := x.moveTxn(recordWrite{id: r.id, version: r.version, move: move})
-	txn.Conditions = append(txn.Conditions, finalized(r.record.Deps)...)
+func (x *executor) txn(r rows.Stored, move disbursement.Move, p *payment) *persistence.Txn {
+	txn := x.moveTxn(rows.Write{ID: r.ID, Version: r.Version, Move: move})
+	txn.Conditions = append(txn.Conditions, rows.Finalized(r.Record.Deps)...)
 	txn.Adds = append(txn.Adds, persistence.Add{
-		Counter: CounterNonce, Delta: 1, Min: int64(p.nonce), Max: int64(p.nonce),
+		Counter: rows.CounterNonce, Delta: 1, Min: int64(p.nonce), Max: int64(p.nonce),
 	})
 	if p.call != nil {
-		p.call.Remember(txn, transitionReply.Encode(executedResult(r.id)))
+		p.call.Remember(txn, transitionReply.Encode(executedResult(r.ID)))
 	}
 	return txn
 }

@@ -8,8 +8,8 @@ import (
 
 	"github.com/the-block/bursar/actors"
 	"github.com/the-block/bursar/actors/durable"
-	"github.com/the-block/bursar/actors/treasury"
 	"github.com/the-block/bursar/actors/treasury/disbursement"
+	"github.com/the-block/bursar/actors/treasury/rows"
 	"github.com/the-block/bursar/messages"
 	"github.com/the-block/bursar/persistence"
 	"github.com/the-block/bursar/supervision/breaker"
@@ -18,7 +18,7 @@ import (
 // nonce is the one that a disbursement was paid under, 0 if it was not.
 func (w *world) nonce(id messages.DisbursementID) uint64 {
 	w.t.Helper()
-	value, ok, err := w.store.Get(persistence.RecordKey(treasury.TableDisbursements, uint64(id)))
+	value, ok, err := w.store.Get(persistence.RecordKey(rows.TableDisbursements, uint64(id)))
 	w.ok(err)
 	if !ok {
 		w.t.Fatalf("no disbursement %d", id)

@@ -7,6 +7,7 @@ import (
 	"github.com/the-block/bursar/actors/durable"
 	"github.com/the-block/bursar/actors/graph"
 	"github.com/the-block/bursar/actors/treasury/disbursement"
+	"github.com/the-block/bursar/actors/treasury/rows"
 	"github.com/the-block/bursar/messages"
 	"github.com/the-block/bursar/persistence"
 )
@@ -92,7 +93,7 @@ func (r *Plan) txn(s *shard) (*persistence.Txn, *messages.Error) {
 func appendItem(
 	p messages.Payload, deps []messages.DisbursementID, after []int, facts disbursement.Facts,
 ) persistence.Append {
-	slots := slices.Clone(indexSlot)
+	slots := slices.Clone(rows.IndexSlot)
 	all := slices.Clone(deps)
 	for _, place := range after {
 		slots = append(slots, persistence.Slot{
@@ -102,7 +103,7 @@ func appendItem(
 	}
 	record := disbursement.New(p, all, facts)
 	return persistence.Append{
-		Table: TableDisbursements, Tag: record.Tag(), Value: disbursement.AppendRecord(nil, &record), Slots: slots,
+		Table: rows.TableDisbursements, Tag: record.Tag(), Value: disbursement.AppendRecord(nil, &record), Slots: slots,
 	}
 }
 
@@ -121,7 +122,7 @@ func (r *Plan) conclude(s *shard, _ durable.Context, o persistence.Outcome) {
 			r.Fail(messages.Errorf(messages.CodeInternal, "the first result of this request_id cannot be read: %v", err))
 			return
 		}
-		r.Reply(r.result(o.Result.First, first.record.CreatedAt, true))
+		r.Reply(r.result(o.Result.First, first.Record.CreatedAt, true))
 	default:
 		refusal := s.deadDependency(r.deps[o.Result.Failed.Position])
 		s.stats.refusedSubmission(refusal)

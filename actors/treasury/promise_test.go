@@ -12,7 +12,8 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/the-block/bursar/actors"
-	"github.com/the-block/bursar/actors/treasury"
+	"github.com/the-block/bursar/actors/treasury/audit"
+	"github.com/the-block/bursar/actors/treasury/rows"
 	"github.com/the-block/bursar/messages"
 	"github.com/the-block/bursar/persistence"
 )
@@ -63,7 +64,7 @@ func (s *story) repeat(d *deed) { d.tries = append(d.tries, d.again()) }
 
 // some picks an id, one that does not exist now and then.
 func (s *story) some(n uint64) messages.DisbursementID {
-	last := s.store.Last(treasury.TableDisbursements)
+	last := s.store.Last(rows.TableDisbursements)
 	if n%7 == 0 {
 		return messages.DisbursementID(last + n%3)
 	}
@@ -167,7 +168,7 @@ func (s *story) conclude() {
 			born += uint64(len(result.IDs))
 		}
 	}
-	if last := s.store.Last(treasury.TableDisbursements); last != born {
+	if last := s.store.Last(rows.TableDisbursements); last != born {
 		s.t.Errorf("%d disbursements exist, %d were asked for", last, born)
 	}
 	s.quiet()
@@ -268,8 +269,8 @@ func TestNoSequenceOfCallsCrashesAndFaultsBreaksThePromises(t *testing.T) {
 // audit looks at the books in passing: a cascade may be under way.
 func (s *story) audit() {
 	for {
-		report, err := treasury.Audit(context.Background(), s.store)
-		if errors.Is(err, treasury.ErrMoving) {
+		report, err := audit.Books(context.Background(), s.store)
+		if errors.Is(err, audit.ErrMoving) {
 			time.Sleep(time.Millisecond)
 			continue
 		}

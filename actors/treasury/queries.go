@@ -9,6 +9,7 @@ import (
 	"github.com/the-block/bursar/actors/durable"
 	"github.com/the-block/bursar/actors/graph"
 	"github.com/the-block/bursar/actors/treasury/disbursement"
+	"github.com/the-block/bursar/actors/treasury/rows"
 	"github.com/the-block/bursar/messages"
 	"github.com/the-block/bursar/persistence"
 )
@@ -51,7 +52,7 @@ func (t *Treasury) find(id messages.DisbursementID) (disbursement.Record, uint64
 	found := false
 	err := t.host.Store.View(func(v *persistence.View) error {
 		index = v.Applied()
-		value, found = v.Get(recordKey(id))
+		value, found = v.Get(rows.RecordKey(id))
 		return nil
 	})
 	switch {
@@ -114,14 +115,14 @@ func statusOf(r *disbursement.Record) messages.Status {
 func (t *Treasury) History(page messages.Page) (*messages.BalanceHistoryResult, *messages.Error) {
 	result := &messages.BalanceHistoryResult{}
 	err := t.host.Store.View(func(v *persistence.View) error {
-		rows := v.History(CounterTreasury, uint64(page.Cursor), int(page.Limit))
-		for _, row := range rows {
+		list := v.History(rows.CounterTreasury, uint64(page.Cursor), int(page.Limit))
+		for _, row := range list {
 			result.Snapshots = append(result.Snapshots, snapshotOf(row))
 		}
-		if n := len(rows); n > 0 && rows[n-1].Seq > 1 {
-			result.NextCursor = messages.Cursor(rows[n-1].Seq)
+		if n := len(list); n > 0 && list[n-1].Seq > 1 {
+			result.NextCursor = messages.Cursor(list[n-1].Seq)
 		}
-		result.CurrentBalance = messages.Amount(v.Counter(CounterTreasury))
+		result.CurrentBalance = messages.Amount(v.Counter(rows.CounterTreasury))
 		result.AppliedIndex = v.Applied()
 		return nil
 	})
@@ -152,7 +153,7 @@ func (t *Treasury) Account(account string) (*messages.AccountResult, *messages.E
 			"account must have 1 to %d bytes", disbursement.DestinationBytesMax)
 	}
 	err := t.host.Store.View(func(v *persistence.View) error {
-		result.Balance = messages.Amount(v.Counter(CounterAccount(account)))
+		result.Balance = messages.Amount(v.Counter(rows.CounterAccount(account)))
 		result.AppliedIndex = v.Applied()
 		return nil
 	})
@@ -280,7 +281,7 @@ func (t *Treasury) CheckPlan(items []messages.PlanItem) (*messages.CheckPlanResu
 	all := slices.Concat(deps...)
 	slices.Sort(all)
 	for _, id := range slices.Compact(all) {
-		value, ok, err := t.host.Store.Get(recordKey(id))
+		value, ok, err := t.host.Store.Get(rows.RecordKey(id))
 		if err != nil || !ok || messages.State(value.Tag) == messages.RolledBack {
 			return nil, t.deadDependency(id)
 		}
@@ -290,9 +291,9 @@ func (t *Treasury) CheckPlan(items []messages.PlanItem) (*messages.CheckPlanResu
 
 // Epoch answers epoch.get.
 func (t *Treasury) Epoch() (*messages.EpochResult, *messages.Error) {
-	books, err := readBooks(t.host.Store)
+	books, err := rows.ReadBooks(t.host.Store)
 	if err != nil {
 		return nil, durable.ErrorOf(err)
 	}
-	return &messages.EpochResult{Epoch: books.epoch, AppliedIndex: books.index}, nil
+	return &messages.EpochResult{Epoch: books.Epoch, AppliedIndex: books.Index}, nil
 }

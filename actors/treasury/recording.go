@@ -6,6 +6,7 @@ import (
 	"github.com/the-block/bursar/actors/durable"
 	"github.com/the-block/bursar/actors/treasury/disbursement"
 	"github.com/the-block/bursar/actors/treasury/payout"
+	"github.com/the-block/bursar/actors/treasury/rows"
 	"github.com/the-block/bursar/messages"
 	"github.com/the-block/bursar/persistence"
 )
@@ -48,7 +49,7 @@ func (s *outside) propose(x *executor, ctx durable.Context, w *recording) error 
 		txn, err = s.rollBackTxn(x, w)
 	case payout.Drop:
 		txn = s.txn(x, w)
-		txn.Deletes = []persistence.Key{intentKey(w.Intent.Nonce)}
+		txn.Deletes = []persistence.Key{rows.IntentKey(w.Intent.Nonce)}
 	case payout.GiveUp:
 		txn = s.giveUpTxn(x, w)
 	}
@@ -81,7 +82,7 @@ func (s *outside) txn(x *executor, w *recording) *persistence.Txn {
 	return &persistence.Txn{
 		Fences: []persistence.ShardFence{x.Held()},
 		Conditions: []persistence.Condition{
-			s.condition(), persistence.TagIn(intentKey(w.Intent.Nonce), byte(w.Intent.Kind)),
+			s.condition(), persistence.TagIn(rows.IntentKey(w.Intent.Nonce), byte(w.Intent.Kind)),
 		},
 	}
 }
@@ -100,14 +101,14 @@ func (s *outside) move(
 	if err != nil {
 		return nil, err
 	}
-	move, refusal := rule(r.record, facts)
+	move, refusal := rule(r.Record, facts)
 	if refusal != nil {
 		return nil, nil
 	}
 	txn := s.txn(x, w)
-	(&recordWrite{id: r.id, version: r.version, move: move}).appendTo(txn)
+	(&rows.Write{ID: r.ID, Version: r.Version, Move: move}).AppendTo(txn)
 	if epoch, opens := move.OpensWindow(); opens {
-		txn.Conditions = append(txn.Conditions, epochCondition(epoch+1))
+		txn.Conditions = append(txn.Conditions, rows.EpochBefore(epoch+1))
 	}
 	return txn, nil
 }
@@ -118,7 +119,7 @@ func (s *outside) executeTxn(x *executor, w *recording) (*persistence.Txn, error
 	if txn == nil || err != nil {
 		return nil, err
 	}
-	txn.Deletes = []persistence.Key{intentKey(w.Intent.Nonce)}
+	txn.Deletes = []persistence.Key{rows.IntentKey(w.Intent.Nonce)}
 	if w.call = x.callers.first(w.Intent.ID); w.call != nil {
 		w.call.Remember(txn, transitionReply.Encode(executedResult(w.Intent.ID)))
 	}
@@ -135,7 +136,7 @@ func (s *outside) rollBackTxn(x *executor, w *recording) (*persistence.Txn, erro
 		return nil, err
 	}
 	if w.Intent.Kind != payout.Pay {
-		txn.Deletes = []persistence.Key{intentKey(w.Intent.Nonce)}
+		txn.Deletes = []persistence.Key{rows.IntentKey(w.Intent.Nonce)}
 		return txn, nil
 	}
 	return txn, s.fillNonce(x, w, txn)
@@ -163,7 +164,7 @@ func (s *outside) fillNonce(x *executor, w *recording, txn *persistence.Txn) err
 	}
 	fill := s.Signer.Fill(w.Intent.ID, w.Intent.Nonce)
 	w.fill = &fill
-	txn.Writes = append(txn.Writes, intentWrite(&fill))
+	txn.Writes = append(txn.Writes, rows.IntentWrite(&fill))
 	return nil
 }
 
@@ -181,7 +182,7 @@ func (s *outside) fillWith(x *executor, w *recording, due Payable) (*persistence
 	if err != nil {
 		return nil, err
 	}
-	amount := r.record.Payload.Disbursement.Amount
+	amount := r.Record.Payload.Disbursement.Amount
 	txn, intent, refusal := s.stageTxn(x, r, w.Intent.Nonce, facts)
 	if refusal != nil {
 		x.refuse(costly{due, amount}, refusal)
@@ -199,7 +200,7 @@ func (s *outside) giveUpTxn(x *executor, w *recording) *persistence.Txn {
 	skip := s.Signer.Skip(&w.Intent, w.Reason)
 	w.fill = &skip
 	txn := s.txn(x, w)
-	txn.Writes = []persistence.Write{intentWrite(&skip)}
+	txn.Writes = []persistence.Write{rows.IntentWrite(&skip)}
 	if w.skip != nil {
 		w.skip.Remember(txn, transitionReply.Encode(w.skip.result))
 	}

@@ -7,6 +7,7 @@ import (
 	"github.com/the-block/bursar/actors/durable"
 	"github.com/the-block/bursar/actors/treasury/disbursement"
 	"github.com/the-block/bursar/actors/treasury/payout"
+	"github.com/the-block/bursar/actors/treasury/rows"
 	"github.com/the-block/bursar/messages"
 	"github.com/the-block/bursar/persistence"
 )
@@ -23,7 +24,7 @@ func (t *Treasury) VerifyReversal(ctx context.Context, c *Rollback) *messages.Er
 	switch {
 	case err != nil:
 		return durable.ErrorOf(err)
-	case !ok || !paidOutside(c.ID, &s.record):
+	case !ok || !paidOutside(c.ID, &s.Record):
 		return nil
 	case t.cfg.Outside == nil:
 		return messages.Errorf(messages.CodeInvalidTransition,
@@ -33,11 +34,11 @@ func (t *Treasury) VerifyReversal(ctx context.Context, c *Rollback) *messages.Er
 	if !ok {
 		return messages.Errorf(messages.CodeValidationFailed, "reversing_tx must be 64 hexadecimal digits")
 	}
-	transfer, payment, err := t.lookUp(ctx, hash, s.record.TxHash)
+	transfer, payment, err := t.lookUp(ctx, hash, s.Record.TxHash)
 	if err != nil {
 		return messages.Errorf(messages.CodeUnavailable, "not done: reversing_tx cannot be looked up: %v", err)
 	}
-	d := &s.record.Payload.Disbursement
+	d := &s.Record.Payload.Disbursement
 	payment.Destination, payment.Amount = d.Destination, d.Amount
 	if refusal := payout.CheckReversal(transfer, payment, t.cfg.Outside.Signer.Account()); refusal != nil {
 		return refusal
@@ -63,22 +64,18 @@ func paidOutside(id messages.DisbursementID, r *disbursement.Record) bool {
 	return r.State == messages.Executed && r.TxHash != ledger
 }
 
-// transferKey names what a transfer into the treasury's account was taken for: the return
-// of one payment, or one accrual. hash is in lower-case hexadecimal.
-func transferKey(hash string) persistence.Key { return persistence.NameKey(TableReversals, hash) }
-
 // claim gives the key that keeps a transfer from being taken for two payments; "" if
 // no transfer is needed. It refuses an outside payment whose transfer was not verified
 // or was used before.
-func (c *Rollback) claim(e *entity, r *stored) (persistence.Key, *messages.Error) {
-	if !paidOutside(r.id, &r.record) {
+func (c *Rollback) claim(e *entity, r *rows.Stored) (persistence.Key, *messages.Error) {
+	if !paidOutside(r.ID, &r.Record) {
 		return "", nil
 	}
 	if !c.verified {
 		return "", messages.Errorf(messages.CodeValidationFailed,
 			"it was paid on an outside chain: reversing_tx must name the confirmed transfer that returned the amount")
 	}
-	key := transferKey(c.Reversal.ReversingTx)
+	key := rows.TransferKey(c.Reversal.ReversingTx)
 	_, used, err := e.host.Store.Get(key)
 	switch {
 	case err != nil:

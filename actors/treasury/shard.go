@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/the-block/bursar/actors/durable"
+	"github.com/the-block/bursar/actors/treasury/rows"
 	"github.com/the-block/bursar/messages"
 	"github.com/the-block/bursar/persistence"
 )
@@ -109,7 +110,7 @@ func (s *shard) admit(r Appendable) {
 // disbursement that does not exist.
 func (s *shard) forward(ctx durable.Context, c Command) {
 	id := c.target()
-	if _, active := s.Fence(); active && (id == 0 || uint64(id) > s.Store.Last(TableDisbursements)) {
+	if _, active := s.Fence(); active && (id == 0 || uint64(id) > s.Store.Last(rows.TableDisbursements)) {
 		c.Base().Fail(notFound(id))
 		return
 	}

@@ -47,10 +47,10 @@ func (x *executor) skip(ctx durable.Context, c *SkipIntent) error {
 	}
 	intent, refusal := x.outside.skippable(c)
 	if refusal != nil {
-		c.Fail(refusal.With("state", r.record.State.String()))
+		c.Fail(refusal.With("state", r.Record.State.String()))
 		return nil
 	}
-	c.result = &messages.TransitionResult{ID: c.ID, State: r.record.State}
+	c.result = &messages.TransitionResult{ID: c.ID, State: r.Record.State}
 	if c.Retry {
 		return x.outside.retry(x, c, intent)
 	}

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/the-block/bursar/actors/graph"
+	"github.com/the-block/bursar/actors/treasury/rows"
 	"github.com/the-block/bursar/messages"
 	"github.com/the-block/bursar/metrics"
 )
@@ -72,7 +73,7 @@ type executorFigures struct {
 // Figures reads what a scrape is told.
 func (t *Treasury) Figures() *Figures {
 	f := &Figures{Stats: t.stats, Epoch: t.model.Epoch()}
-	if balance, err := t.host.Store.Counter(CounterTreasury); err == nil {
+	if balance, err := t.host.Store.Counter(rows.CounterTreasury); err == nil {
 		f.Balance = balance
 	}
 	for _, state := range messages.States() {

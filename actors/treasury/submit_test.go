@@ -8,6 +8,7 @@ import (
 
 	"github.com/the-block/bursar/actors/durable"
 	"github.com/the-block/bursar/actors/treasury"
+	"github.com/the-block/bursar/actors/treasury/rows"
 	"github.com/the-block/bursar/messages"
 	"github.com/the-block/bursar/persistence"
 )
@@ -122,12 +123,12 @@ func TestARequestIDMakesARepeatHarmless(t *testing.T) {
 					}
 				}
 				same()
-				last := w.store.Last(treasury.TableDisbursements)
+				last := w.store.Last(rows.TableDisbursements)
 				w.crash(true)
 				same()
 				w.quiet()
 				same()
-				if now := w.store.Last(treasury.TableDisbursements); now != last {
+				if now := w.store.Last(rows.TableDisbursements); now != last {
 					t.Errorf("repeats made %d disbursements", now-last)
 				}
 				other := w.accrue(11, as("once"))

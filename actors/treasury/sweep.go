@@ -3,6 +3,7 @@ package treasury
 import (
 	"github.com/the-block/bursar/actors/durable"
 	"github.com/the-block/bursar/actors/treasury/disbursement"
+	"github.com/the-block/bursar/actors/treasury/rows"
 	"github.com/the-block/bursar/messages"
 	"github.com/the-block/bursar/persistence"
 )
@@ -85,7 +86,7 @@ func (s *shard) endTurn() {
 // failingMoves rolls back open records with a rolled-back dependency. The model lists
 // them until it has seen them move, so the look goes on behind those seen last, and
 // comes round once.
-func (s *shard) failingMoves() ([]recordWrite, error) {
+func (s *shard) failingMoves() ([]rows.Write, error) {
 	for round := 0; ; {
 		ids := s.model.Failing(s.Shard, s.cascade, s.limit)
 		if len(ids) == 0 {
@@ -109,7 +110,7 @@ func (s *shard) failingMoves() ([]recordWrite, error) {
 
 // dueMoves takes from the model what an epoch made due and decides about it. What it
 // was given may be out of date: then it asks again.
-func (s *shard) dueMoves() (moves []recordWrite, err error) {
+func (s *shard) dueMoves() (moves []rows.Write, err error) {
 	for {
 		ids, epoch := s.model.TakeDue(s.Shard, s.limit)
 		if len(ids) == 0 {
@@ -119,8 +120,8 @@ func (s *shard) dueMoves() (moves []recordWrite, err error) {
 		err := durable.Guard(func() (err error) {
 			facts := s.now()
 			facts.Epoch = epoch
-			moves, decided, err = s.decide(ids, func(r stored) (disbursement.Move, bool, error) {
-				move, ok := disbursement.Next(r.record, facts)
+			moves, decided, err = s.decide(ids, func(r rows.Stored) (disbursement.Move, bool, error) {
+				move, ok := disbursement.Next(r.Record, facts)
 				return move, ok, nil
 			})
 			return err
@@ -138,8 +139,8 @@ func (s *shard) dueMoves() (moves []recordWrite, err error) {
 // decide asks a rule about each record and keeps the moves, as many as fit into one
 // Txn. decided says how many of ids it came to, at least one.
 func (s *shard) decide(
-	ids []messages.DisbursementID, rule func(stored) (disbursement.Move, bool, error),
-) (moves []recordWrite, decided int, err error) {
+	ids []messages.DisbursementID, rule func(rows.Stored) (disbursement.Move, bool, error),
+) (moves []rows.Write, decided int, err error) {
 	size := 0
 	for i, id := range ids {
 		r, ok, err := s.load(id)
@@ -156,21 +157,21 @@ func (s *shard) decide(
 		if !ok {
 			continue
 		}
-		if size += r.size; size > sweepBytesMax && len(moves) > 0 {
+		if size += r.Size; size > sweepBytesMax && len(moves) > 0 {
 			return moves, i, nil
 		}
-		moves = append(moves, recordWrite{id: id, version: r.version, move: move})
+		moves = append(moves, rows.Write{ID: id, Version: r.Version, Move: move})
 	}
 	return moves, len(ids), nil
 }
 
 // failDependency rolls a record back that depends on a rolled-back one.
-func (d *deps) failDependency(r stored) (disbursement.Move, bool, error) {
-	root, ok, err := d.failedRoot(r.record.Deps)
+func (d *deps) failDependency(r rows.Stored) (disbursement.Move, bool, error) {
+	root, ok, err := d.failedRoot(r.Record.Deps)
 	if err != nil || !ok {
 		return disbursement.Move{}, false, err
 	}
-	move, refusal := disbursement.FailDependency(r.record, d.now(), root)
+	move, refusal := disbursement.FailDependency(r.Record, d.now(), root)
 	return move, refusal == nil, nil
 }
 
@@ -182,20 +183,20 @@ func (d *deps) failedRoot(ids []messages.DisbursementID) (messages.DisbursementI
 		if err != nil {
 			return 0, false, err
 		}
-		if ok && dep.record.State == messages.RolledBack {
-			return dep.record.RootOr(id), true, nil
+		if ok && dep.Record.State == messages.RolledBack {
+			return dep.Record.RootOr(id), true, nil
 		}
 	}
 	return 0, false, nil
 }
 
-func (s *shard) proposeSweep(ctx durable.Context, fence persistence.ShardFence, moves []recordWrite, due bool) {
-	txn := moveTxn(moves...)
+func (s *shard) proposeSweep(ctx durable.Context, fence persistence.ShardFence, moves []rows.Write, due bool) {
+	txn := rows.MoveTxn(moves...)
 	txn.Fences = []persistence.ShardFence{fence}
 	work := &sweepWork{due: due}
 	for i := range moves {
-		work.ids = append(work.ids, moves[i].id)
-		work.entered = append(work.entered, moves[i].move.To)
+		work.ids = append(work.ids, moves[i].ID)
+		work.entered = append(work.entered, moves[i].Move.To)
 	}
 	if err := s.Propose(persistence.Proposal{Txn: txn, Priority: persistence.Low}, work); err != nil {
 		work.fail(s)
@@ -266,11 +267,11 @@ func (c *step) target() messages.DisbursementID { return c.id }
 // Recall implements durable.Command: nobody remembers a step.
 func (c *step) Recall([]byte) (any, bool) { return nil, false }
 
-func (c *step) decide(e *entity, r stored, facts disbursement.Facts) (decision, *messages.Error) {
+func (c *step) decide(e *entity, r rows.Stored, facts disbursement.Facts) (decision, *messages.Error) {
 	var move disbursement.Move
 	var ok bool
 	if c.due {
-		move, ok = disbursement.Next(r.record, facts)
+		move, ok = disbursement.Next(r.Record, facts)
 	} else {
 		var err error
 		if move, ok, err = e.failDependency(r); err != nil {

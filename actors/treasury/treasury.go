@@ -6,6 +6,7 @@ import (
 	"log/slog"
 
 	"github.com/the-block/bursar/actors/durable"
+	"github.com/the-block/bursar/actors/treasury/rows"
 	"github.com/the-block/bursar/messages"
 	"github.com/the-block/bursar/persistence"
 	"github.com/the-block/bursar/supervision/breaker"
@@ -30,7 +31,7 @@ func New(cfg Config, host *durable.Host, log *slog.Logger) (*Treasury, error) {
 		cfg: cfg, host: host, model: NewModel(cfg.GraphShards), pace: &pace{}, stats: &Stats{}, log: log,
 	}}
 	t.follower = durable.Follower{
-		Store: host.Store, Tables: []persistence.Table{TableDisbursements}, Model: &projection{t},
+		Store: host.Store, Tables: []persistence.Table{rows.TableDisbursements}, Model: &projection{t},
 	}
 	if err := t.spawn(); err != nil {
 		return nil, fmt.Errorf("spawn the treasury: %w", err)

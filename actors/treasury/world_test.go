@@ -16,7 +16,9 @@ import (
 	"github.com/the-block/bursar/actors"
 	"github.com/the-block/bursar/actors/durable"
 	"github.com/the-block/bursar/actors/treasury"
+	"github.com/the-block/bursar/actors/treasury/audit"
 	"github.com/the-block/bursar/actors/treasury/disbursement"
+	"github.com/the-block/bursar/actors/treasury/rows"
 	"github.com/the-block/bursar/messages"
 	"github.com/the-block/bursar/persistence"
 )
@@ -72,7 +74,7 @@ func newWorld(t testing.TB, tune ...func(*world)) *world {
 func (w *world) boot() {
 	w.t.Helper()
 	cfg := persistence.DefaultStoreConfig()
-	cfg.Columns, cfg.RecentChanges = treasury.Columns(), w.recent
+	cfg.Columns, cfg.RecentChanges = rows.Columns(), w.recent
 	store, err := persistence.Open(w.t.TempDir(), cfg)
 	w.ok(err)
 	w.store = store
@@ -207,7 +209,7 @@ func (w *world) quiet() {
 // check audits the books. No cascade may be under way.
 func (w *world) check() {
 	w.t.Helper()
-	report, err := treasury.Audit(context.Background(), w.store)
+	report, err := audit.Books(context.Background(), w.store)
 	w.ok(err)
 	if err := report.Err(); err != nil {
 		w.t.Errorf("audit: %v", err)

@@ -10,7 +10,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/the-block/bursar/actors/treasury"
+	"github.com/the-block/bursar/actors/treasury/rows"
 	"github.com/the-block/bursar/cluster"
 	"github.com/the-block/bursar/persistence"
 )
@@ -66,7 +66,7 @@ func income(amount int64) *persistence.Txn {
 		return persistence.Add{Counter: counter, Delta: amount, Max: 1 << 62, Row: row}
 	}
 	return &persistence.Txn{Adds: []persistence.Add{
-		add(treasury.CounterTreasury, &persistence.Row{Event: 1}), add(treasury.CounterAccruals, nil),
+		add(rows.CounterTreasury, &persistence.Row{Event: 1}), add(rows.CounterAccruals, nil),
 	}}
 }
 

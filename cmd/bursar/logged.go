@@ -5,8 +5,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/the-block/bursar/actors/treasury"
 	"github.com/the-block/bursar/actors/treasury/disbursement"
+	"github.com/the-block/bursar/actors/treasury/rows"
 	"github.com/the-block/bursar/messages"
 	"github.com/the-block/bursar/persistence"
 )
@@ -106,7 +106,7 @@ func logTxn(t *persistence.Txn) loggedTxn {
 // log is whole all the same, and 'bursar verify' judges what it says.
 func logRow(name string, table persistence.Table, tag byte, value []byte) loggedRow {
 	row := loggedRow{Row: name, Tag: tagName(table, tag), Bytes: len(value)}
-	if table != treasury.TableDisbursements {
+	if table != rows.TableDisbursements {
 		return row
 	}
 	if r, err := disbursement.DecodeRecord(value); err == nil {
@@ -117,7 +117,7 @@ func logRow(name string, table persistence.Table, tag byte, value []byte) logged
 }
 
 func tableName(t persistence.Table) string {
-	if t == treasury.TableDisbursements {
+	if t == rows.TableDisbursements {
 		return "disbursement"
 	}
 	return fmt.Sprintf("row of table %#x", byte(t))
@@ -134,7 +134,7 @@ func keyName(k persistence.Key) string {
 // tagName names the state that a tag stands for.
 func tagName(t persistence.Table, tag byte) string {
 	switch {
-	case t != treasury.TableDisbursements:
+	case t != rows.TableDisbursements:
 		return fmt.Sprintf("tag %d", tag)
 	case tag == disbursement.TagStaged:
 		return "staged"

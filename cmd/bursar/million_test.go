@@ -15,8 +15,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/the-block/bursar/actors/treasury"
 	"github.com/the-block/bursar/actors/treasury/disbursement"
+	"github.com/the-block/bursar/actors/treasury/rows"
 	"github.com/the-block/bursar/cluster"
 	"github.com/the-block/bursar/cmd/internal/localcluster"
 	"github.com/the-block/bursar/cmd/internal/node"
@@ -122,7 +122,7 @@ type proposer struct {
 func openProposer(t *testing.T, dir string) *proposer {
 	t.Helper()
 	cfg := persistence.DefaultStoreConfig()
-	cfg.Columns = treasury.Columns()
+	cfg.Columns = rows.Columns()
 	store, err := persistence.Open(filepath.Join(dir, "store"), cfg)
 	if err != nil {
 		t.Fatal(err)
@@ -274,7 +274,7 @@ func storedRecord(id int) *persistence.Txn {
 		record.Transitions[i].Index = 1
 	}
 	txn.Appends = []persistence.Append{{
-		Table: treasury.TableDisbursements, Tag: record.Tag(), Value: disbursement.AppendRecord(nil, &record),
+		Table: rows.TableDisbursements, Tag: record.Tag(), Value: disbursement.AppendRecord(nil, &record),
 		Slots: []persistence.Slot{{Offset: disbursement.IndexOffset, Number: persistence.SlotIndex}},
 	}}
 	return txn
@@ -294,12 +294,12 @@ func paid(txn *persistence.Txn, record disbursement.Record, id int, facts disbur
 	add := func(counter string, delta int64) {
 		txn.Adds = append(txn.Adds, persistence.Add{Counter: counter, Delta: delta, Max: math.MaxInt64})
 	}
-	add(treasury.CounterTreasury, move.Treasury)
+	add(rows.CounterTreasury, move.Treasury)
 	txn.Adds[0].Row = &persistence.Row{Event: byte(move.Event), Reference: uint64(id)}
-	add(treasury.CounterAccounts, -move.Treasury)
-	add(treasury.CounterNonce, 1)
+	add(rows.CounterAccounts, -move.Treasury)
+	add(rows.CounterNonce, 1)
 	for _, a := range move.Accounts {
-		add(treasury.CounterAccount(a.Account), a.Delta)
+		add(rows.CounterAccount(a.Account), a.Delta)
 	}
 	record = move.Record
 	record.State = messages.Finalized

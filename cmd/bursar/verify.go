@@ -7,7 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/the-block/bursar/actors/treasury"
+	"github.com/the-block/bursar/actors/treasury/audit"
 	"github.com/the-block/bursar/cmd/internal/check"
 	"github.com/the-block/bursar/cmd/internal/terminal"
 	"github.com/the-block/bursar/persistence"
@@ -49,9 +49,9 @@ It needs the memory that the node needs, and in the temporary directory the size
 			}
 			bar.Show(done, work)
 		}
-		var books treasury.Report
+		var books audit.Report
 		err = r.Inspect(cmd.Context(), func(store *persistence.Store) (err error) {
-			if books, err = treasury.Audit(cmd.Context(), store); err != nil {
+			if books, err = audit.Books(cmd.Context(), store); err != nil {
 				return err
 			}
 			facts = verifyFacts(&r, &books, store)
@@ -74,7 +74,7 @@ It needs the memory that the node needs, and in the temporary directory the size
 	return command
 }
 
-func verifyFacts(r *check.Rebuilt, b *treasury.Report, store *persistence.Store) []fact {
+func verifyFacts(r *check.Rebuilt, b *audit.Report, store *persistence.Store) []fact {
 	sum, applied := store.Checksum()
 	return []fact{
 		{"index", applied}, {"rows", uint64(store.Stats().Rows.Load())}, {"checksum", fmt.Sprintf("%016x", sum)},
@@ -86,7 +86,7 @@ func verifyFacts(r *check.Rebuilt, b *treasury.Report, store *persistence.Store)
 }
 
 // verdict is nil if nothing is wrong.
-func verdict(books *treasury.Report, all bool) error {
+func verdict(books *audit.Report, all bool) error {
 	if all || books.FaultCount < 2 {
 		return books.Err()
 	}

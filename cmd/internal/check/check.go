@@ -6,8 +6,9 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/the-block/bursar/actors/treasury"
+	"github.com/the-block/bursar/actors/treasury/audit"
 	"github.com/the-block/bursar/actors/treasury/disbursement"
+	"github.com/the-block/bursar/actors/treasury/rows"
 	"github.com/the-block/bursar/cmd/internal/terminal"
 	"github.com/the-block/bursar/messages"
 	"github.com/the-block/bursar/persistence"
@@ -27,7 +28,7 @@ type kept struct {
 	name     string
 	digest   [32]byte
 	index    uint64
-	books    treasury.Report
+	books    audit.Report
 	missing  int // acknowledged submissions that are not there as they were acknowledged
 	firstBad string
 }
@@ -58,7 +59,7 @@ func (c *Check) look(ctx context.Context, name string, store *persistence.Store)
 			return same, nil
 		}
 	}
-	if k.books, err = treasury.Audit(ctx, store); err != nil {
+	if k.books, err = audit.Books(ctx, store); err != nil {
 		return k, err
 	}
 	return k, c.compare(&k, store)
@@ -96,7 +97,7 @@ func (c *Check) compare(k *kept, store *persistence.Store) error {
 
 // wrongly says how a record differs from what was acknowledged, "" if it does not.
 func wrongly(store *persistence.Store, want acknowledged) (string, error) {
-	value, ok, err := store.Get(persistence.RecordKey(treasury.TableDisbursements, uint64(want.id)))
+	value, ok, err := store.Get(persistence.RecordKey(rows.TableDisbursements, uint64(want.id)))
 	if err != nil || !ok {
 		return "has no record", err
 	}
@@ -111,7 +112,7 @@ func wrongly(store *persistence.Store, want acknowledged) (string, error) {
 }
 
 // Books are those of the first node that was looked at.
-func (c *Check) Books() treasury.Report { return c.kept[0].books }
+func (c *Check) Books() audit.Report { return c.kept[0].books }
 
 // Names lists the nodes that were looked at.
 func (c *Check) Names() string {
@@ -219,7 +220,7 @@ func Records(store *persistence.Store) ([]disbursement.Record, error) {
 	for {
 		before := len(records)
 		var bad error
-		from, to := persistence.RecordKey(treasury.TableDisbursements, uint64(before)), persistence.TableEnd(treasury.TableDisbursements)
+		from, to := persistence.RecordKey(rows.TableDisbursements, uint64(before)), persistence.TableEnd(rows.TableDisbursements)
 		err := store.Scan(from, to, false, persistence.ViewRowsMax, func(key persistence.Key, v persistence.Value) bool {
 			r, err := disbursement.DecodeRecord(v.Data)
 			if number, _ := key.Number(); err != nil || number != uint64(len(records)) {
@@ -259,11 +260,11 @@ func Overdue(records []disbursement.Record, epoch, slack messages.Epoch, balance
 
 // Due reads a Store and gives what is Overdue in it.
 func Due(store *persistence.Store, slack messages.Epoch) (string, error) {
-	epoch, err := store.Counter(treasury.CounterEpoch)
+	epoch, err := store.Counter(rows.CounterEpoch)
 	if err != nil {
 		return "", err
 	}
-	balance, err := store.Counter(treasury.CounterTreasury)
+	balance, err := store.Counter(rows.CounterTreasury)
 	if err != nil {
 		return "", err
 	}

@@ -7,8 +7,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/the-block/bursar/actors/treasury"
+	"github.com/the-block/bursar/actors/treasury/audit"
 	"github.com/the-block/bursar/actors/treasury/disbursement"
+	"github.com/the-block/bursar/actors/treasury/rows"
 	"github.com/the-block/bursar/messages"
 	"github.com/the-block/bursar/persistence"
 	"github.com/the-block/bursar/persistence/persistencetest"
@@ -59,7 +60,7 @@ func TestNodesThatDifferFailTheCheck(t *testing.T) {
 		{func(k []kept) { k[2].digest[0] = 1 }, "n3"},
 		{func(k []kept) { k[1].index = 6 }, "n2 at index 6"},
 		{func(k []kept) {
-			k[1].books = treasury.Report{FaultCount: 1, Faults: []string{"nonce 3 was used twice"}}
+			k[1].books = audit.Report{FaultCount: 1, Faults: []string{"nonce 3 was used twice"}}
 		}, "the books of n2 are wrong: nonce 3"},
 		{func(k []kept) { k[2].books.FaultCount = 1 }, "whether something was executed twice cannot be told"},
 		{func(k []kept) { k[0].books.Accruals = 1 }, "not so: the books balance"},
@@ -79,7 +80,7 @@ func TestNodesThatDifferFailTheCheck(t *testing.T) {
 func keep(t *testing.T, amounts ...messages.Amount) *persistence.Store {
 	t.Helper()
 	cfg := persistence.DefaultStoreConfig()
-	cfg.Columns = treasury.Columns()
+	cfg.Columns = rows.Columns()
 	store, err := persistence.Open(t.TempDir(), cfg)
 	if err != nil {
 		t.Fatal(err)
@@ -89,7 +90,7 @@ func keep(t *testing.T, amounts ...messages.Amount) *persistence.Store {
 	for i, amount := range amounts {
 		record := disbursement.New(payment(amount), nil, disbursement.Facts{Epoch: 1, Node: "n1"})
 		results, err := log.Commit(&persistence.Txn{RequestID: fmt.Sprint("r", i+1), Appends: []persistence.Append{{
-			Table: treasury.TableDisbursements, Tag: record.Tag(), Value: disbursement.AppendRecord(nil, &record),
+			Table: rows.TableDisbursements, Tag: record.Tag(), Value: disbursement.AppendRecord(nil, &record),
 			Slots: []persistence.Slot{{Offset: disbursement.IndexOffset, Number: persistence.SlotIndex}},
 		}}})
 		if err != nil || results[0].Status != persistence.Committed {

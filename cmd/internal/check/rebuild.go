@@ -7,7 +7,7 @@ import (
 	"io"
 	"os"
 
-	"github.com/the-block/bursar/actors/treasury"
+	"github.com/the-block/bursar/actors/treasury/rows"
 	"github.com/the-block/bursar/cluster"
 	"github.com/the-block/bursar/persistence"
 )
@@ -40,7 +40,7 @@ func (r *Rebuilt) Inspect(ctx context.Context, look func(*persistence.Store) err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	cfg := persistence.DefaultStoreConfig()
-	cfg.Columns = treasury.Columns()
+	cfg.Columns = rows.Columns()
 	store, err := persistence.Open(dir, cfg)
 	if err != nil {
 		return err

@@ -17,6 +17,7 @@ import (
 	"github.com/the-block/bursar/actors/kinds"
 	"github.com/the-block/bursar/actors/operations"
 	"github.com/the-block/bursar/actors/treasury"
+	"github.com/the-block/bursar/actors/treasury/rows"
 	"github.com/the-block/bursar/cluster"
 	"github.com/the-block/bursar/cluster/membership"
 	"github.com/the-block/bursar/cluster/ownership"
@@ -138,7 +139,7 @@ func withAdvice(err error) error {
 // openStore opens the projection, empty: the log fills it.
 func (n *Node) openStore(context.Context) error {
 	cfg := persistence.DefaultStoreConfig()
-	cfg.Columns = treasury.Columns()
+	cfg.Columns = rows.Columns()
 	store, err := persistence.Open(filepath.Join(n.cfg.DataDir, "store"), cfg)
 	if err != nil {
 		return err

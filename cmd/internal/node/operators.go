@@ -6,7 +6,7 @@ import (
 	"strings"
 
 	"github.com/the-block/bursar/actors/operations"
-	"github.com/the-block/bursar/actors/treasury"
+	"github.com/the-block/bursar/actors/treasury/rows"
 )
 
 // openOperations makes the part through which operators act on actors.
@@ -29,7 +29,7 @@ func (n *Node) canHave(path string) bool {
 	}
 	_, text, _ := strings.Cut(path, "/disbursement-")
 	id, err := strconv.ParseUint(text, 10, 64)
-	if err != nil || id == 0 || id > n.store.Last(treasury.TableDisbursements) {
+	if err != nil || id == 0 || id > n.store.Last(rows.TableDisbursements) {
 		return false
 	}
 	return path == fmt.Sprintf("/treasury/shard-%02d/disbursement-%d", id%uint64(n.treasury.Config().GraphShards), id)

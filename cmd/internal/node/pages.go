@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"net"
 
-	"github.com/the-block/bursar/actors/treasury"
+	"github.com/the-block/bursar/actors/treasury/rows"
 	"github.com/the-block/bursar/messages"
 	"github.com/the-block/bursar/monitoring"
 	"github.com/the-block/bursar/supervision/breaker"
@@ -65,7 +65,7 @@ func (n *Node) treasuryPage() monitoring.Treasury {
 	page := monitoring.Treasury{
 		Epoch: model.Epoch(), AppliedIndex: model.Index(), States: make(map[messages.State]uint64),
 	}
-	if balance, err := n.store.Counter(treasury.CounterTreasury); err == nil {
+	if balance, err := n.store.Counter(rows.CounterTreasury); err == nil {
 		page.Balance = messages.Amount(balance)
 	}
 	for _, state := range messages.States() {

@@ -5,8 +5,8 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/the-block/bursar/actors/treasury"
 	"github.com/the-block/bursar/actors/treasury/disbursement"
+	"github.com/the-block/bursar/actors/treasury/rows"
 	"github.com/the-block/bursar/cmd/internal/check"
 	"github.com/the-block/bursar/messages"
 	"github.com/the-block/bursar/persistence"
@@ -115,7 +115,7 @@ func (w *simWorld) checkCalls(store *persistence.Store) {
 			times["vote "+v.Voter]++
 		}
 	}
-	rows, err := store.History(treasury.CounterTreasury, 0, persistence.ViewRowsMax)
+	rows, err := store.History(rows.CounterTreasury, 0, persistence.ViewRowsMax)
 	if err != nil {
 		w.problem("%v", err)
 	}

@@ -4,8 +4,8 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/the-block/bursar/actors/treasury"
 	"github.com/the-block/bursar/actors/treasury/disbursement"
+	"github.com/the-block/bursar/actors/treasury/rows"
 	"github.com/the-block/bursar/cmd/internal/check"
 	"github.com/the-block/bursar/messages"
 	"github.com/the-block/bursar/persistence"
@@ -73,7 +73,7 @@ func (w *world) unpaid(n *node) string {
 		return late
 	}
 	intents := ""
-	err = store.Scan(persistence.RecordKey(treasury.TableIntents, 1), persistence.TableEnd(treasury.TableIntents), false, 1,
+	err = store.Scan(persistence.RecordKey(rows.TableIntents, 1), persistence.TableEnd(rows.TableIntents), false, 1,
 		func(key persistence.Key, _ persistence.Value) bool {
 			number, _ := key.Number()
 			intents = fmt.Sprintf("intent %d is in flight", number)
@@ -188,7 +188,7 @@ func (w *world) checkCalls(n *node, records map[messages.DisbursementID]disburse
 		found[memo] = append(found[memo], id)
 	}
 	accrued := make(map[int64]int)
-	rows, err := n.fsm.Store().History(treasury.CounterTreasury, 0, persistence.ViewRowsMax)
+	rows, err := n.fsm.Store().History(rows.CounterTreasury, 0, persistence.ViewRowsMax)
 	if err != nil {
 		w.fail("%w", err)
 	}

@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/the-block/bursar/actors/treasury"
 	"github.com/the-block/bursar/actors/treasury/disbursement"
+	"github.com/the-block/bursar/actors/treasury/rows"
 	"github.com/the-block/bursar/messages"
 	"github.com/the-block/bursar/persistence"
 )
@@ -29,9 +29,9 @@ func describe(t *persistence.Txn, r *persistence.Result) string {
 	for _, w := range t.Writes {
 		number, _ := w.Key.Number()
 		switch w.Key.Table() {
-		case treasury.TableDisbursements:
+		case rows.TableDisbursements:
 			add("%d becomes %s", number, stateName(w.Tag))
-		case treasury.TableIntents:
+		case rows.TableIntents:
 			add("intent %d", number)
 		default:
 			add("%s", w.Key.Name())

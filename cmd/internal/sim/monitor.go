@@ -4,7 +4,7 @@ import (
 	"hash/crc64"
 	"slices"
 
-	"github.com/the-block/bursar/actors/treasury"
+	"github.com/the-block/bursar/actors/treasury/rows"
 	"github.com/the-block/bursar/messages"
 	"github.com/the-block/bursar/persistence"
 )
@@ -66,7 +66,7 @@ func (m *monitor) applied(n *node, index uint64, e entry, results []persistence.
 		n.w.fail("%s applies entry %d, and nobody has applied the one before it", n.name, index)
 		return
 	}
-	epoch, err := n.fsm.Store().Counter(treasury.CounterEpoch)
+	epoch, err := n.fsm.Store().Counter(rows.CounterEpoch)
 	if err != nil {
 		n.w.fail("%s: %w", n.name, err)
 	}

@@ -1,10 +1,11 @@
-package treasury
+package audit
 
 import (
 	"context"
 
 	"github.com/the-block/bursar/actors/treasury/disbursement"
 	"github.com/the-block/bursar/actors/treasury/payout"
+	"github.com/the-block/bursar/actors/treasury/rows"
 	"github.com/the-block/bursar/messages"
 )
 
@@ -35,7 +36,7 @@ func (a *auditor) transaction(id messages.DisbursementID, r *disbursement.Record
 
 // intents holds the intents in flight against the records that are staged.
 func (a *auditor) intents(context.Context) error {
-	intents, err := readIntents(a.store)
+	intents, err := rows.Intents(a.store)
 	if err != nil {
 		return err
 	}

@@ -1,12 +1,13 @@
-package treasury_test
+package audit_test
 
 import (
 	"context"
 	"strings"
 	"testing"
 
-	"github.com/the-block/bursar/actors/treasury"
+	"github.com/the-block/bursar/actors/treasury/audit"
 	"github.com/the-block/bursar/actors/treasury/disbursement"
+	"github.com/the-block/bursar/actors/treasury/rows"
 	"github.com/the-block/bursar/messages"
 	"github.com/the-block/bursar/persistence"
 	"github.com/the-block/bursar/persistence/persistencetest"
@@ -49,14 +50,16 @@ func add(counter string, delta int64, event disbursement.Event, id uint64) persi
 func (l *ledger) accrue(amount int64) {
 	l.t.Helper()
 	l.commit(&persistence.Txn{Adds: []persistence.Add{
-		add(treasury.CounterTreasury, amount, disbursement.EventAccrual, 0), add(treasury.CounterAccruals, amount, 0, 0),
+		add(rows.CounterTreasury, amount, disbursement.EventAccrual, 0), add(rows.CounterAccruals, amount, 0, 0),
 	}})
 }
 
 // executed is the record of a payment that was made right.
 func executed(id messages.DisbursementID, nonce uint64, amount messages.Amount) disbursement.Record {
 	f := disbursement.Facts{Epoch: 1, Treasury: amount, Node: "n1"}
-	r := disbursement.New(payment(amount, 1), nil, f)
+	r := disbursement.New(messages.Payload{Disbursement: messages.Disbursement{
+		Destination: "tb1payee", Amount: amount, ScheduledEpoch: 1,
+	}}, nil, f)
 	r.Transitions[0].Index = 1
 	_, hash := disbursement.LedgerTx(id, nonce, r)
 	move, refusal := disbursement.Execute(r, f, disbursement.Intent{Nonce: nonce, TxHash: hash})
@@ -70,31 +73,31 @@ func executed(id messages.DisbursementID, nonce uint64, amount messages.Amount) 
 // pay books a payment; change spoils the record or the transaction.
 func (l *ledger) pay(amount messages.Amount, change func(*disbursement.Record, *persistence.Txn)) {
 	l.t.Helper()
-	id := l.store.Last(treasury.TableDisbursements) + 1
-	watermark, err := l.store.Counter(treasury.CounterNonce)
+	id := l.store.Last(rows.TableDisbursements) + 1
+	watermark, err := l.store.Counter(rows.CounterNonce)
 	if err != nil {
 		l.t.Fatal(err)
 	}
 	r := executed(messages.DisbursementID(id), uint64(watermark)+1, amount)
 	txn := &persistence.Txn{Adds: []persistence.Add{
-		add(treasury.CounterTreasury, -int64(amount), disbursement.EventExecuted, id),
-		add(treasury.CounterAccount("tb1payee"), int64(amount), 0, 0),
-		add(treasury.CounterAccounts, int64(amount), 0, 0),
-		add(treasury.CounterNonce, 1, 0, 0),
+		add(rows.CounterTreasury, -int64(amount), disbursement.EventExecuted, id),
+		add(rows.CounterAccount("tb1payee"), int64(amount), 0, 0),
+		add(rows.CounterAccounts, int64(amount), 0, 0),
+		add(rows.CounterNonce, 1, 0, 0),
 	}}
 	tag := r.Tag()
 	if change != nil {
 		change(&r, txn)
 	}
 	txn.Appends = append(txn.Appends, persistence.Append{
-		Table: treasury.TableDisbursements, Tag: tag, Value: disbursement.AppendRecord(nil, &r),
+		Table: rows.TableDisbursements, Tag: tag, Value: disbursement.AppendRecord(nil, &r),
 	})
 	l.commit(txn)
 }
 
-func (l *ledger) audit() treasury.Report {
+func (l *ledger) audit() audit.Report {
 	l.t.Helper()
-	report, err := treasury.Audit(context.Background(), l.store)
+	report, err := audit.Books(context.Background(), l.store)
 	if err != nil {
 		l.t.Fatal(err)
 	}
@@ -124,21 +127,21 @@ func TestAnAuditNamesWhatIsWrong(t *testing.T) {
 		words string
 	}{
 		"money from nowhere": {func(l *ledger) {
-			l.commit(&persistence.Txn{Adds: []persistence.Add{add(treasury.CounterTreasury, 5, disbursement.EventAccrual, 0)}})
+			l.commit(&persistence.Txn{Adds: []persistence.Add{add(rows.CounterTreasury, 5, disbursement.EventAccrual, 0)}})
 		}, "do not balance"},
 		"a change without a row": {func(l *ledger) {
 			l.commit(&persistence.Txn{Adds: []persistence.Add{
-				add(treasury.CounterTreasury, 5, 0, 0), add(treasury.CounterAccruals, 5, 0, 0)}})
+				add(rows.CounterTreasury, 5, 0, 0), add(rows.CounterAccruals, 5, 0, 0)}})
 		}, "balance history"},
 		"a payment booked twice": {func(l *ledger) {
 			l.pay(1, nil)
 			l.commit(&persistence.Txn{Adds: []persistence.Add{
-				add(treasury.CounterTreasury, -1, disbursement.EventExecuted, 1),
-				add(treasury.CounterAccount("tb1payee"), 1, 0, 0), add(treasury.CounterAccounts, 1, 0, 0)}})
+				add(rows.CounterTreasury, -1, disbursement.EventExecuted, 1),
+				add(rows.CounterAccount("tb1payee"), 1, 0, 0), add(rows.CounterAccounts, 1, 0, 0)}})
 		}, "has no record of its own"},
 		"a payment to another account": {func(l *ledger) {
 			l.pay(1, func(_ *record, txn *persistence.Txn) {
-				txn.Adds[1] = add(treasury.CounterAccount("tb1thief"), 1, 0, 0)
+				txn.Adds[1] = add(rows.CounterAccount("tb1thief"), 1, 0, 0)
 			})
 		}, "account tb1payee holds 0"},
 		"a payment of another amount": {func(l *ledger) {
@@ -168,11 +171,11 @@ func TestAnAuditNamesWhatIsWrong(t *testing.T) {
 			l.pay(1, func(r *record, _ *persistence.Txn) { r.State = messages.Finalized })
 		}, "cannot be read"},
 		"a proposal paid without a vote": {func(l *ledger) {
-			l.pay(1, func(r *record, _ *persistence.Txn) { r.Payload.Proposal = proposal(1, 1).Proposal })
+			l.pay(1, func(r *record, _ *persistence.Txn) { r.Payload.Proposal = &messages.Proposal{} })
 		}, "went from draft to executed"},
 		"a record that cannot be read": {func(l *ledger) {
 			l.commit(&persistence.Txn{Appends: []persistence.Append{{
-				Table: treasury.TableDisbursements, Tag: byte(messages.Draft), Value: []byte("?")}}})
+				Table: rows.TableDisbursements, Tag: byte(messages.Draft), Value: []byte("?")}}})
 		}, "cannot be read"},
 	} {
 		t.Run(name, func(t *testing.T) {

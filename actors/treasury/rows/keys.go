@@ -1,4 +1,4 @@
-package treasury
+package rows
 
 import (
 	"math"
@@ -53,23 +53,27 @@ func AccountOf(counter string) (account string, ok bool) {
 	return counter[len(accountPrefix):], true
 }
 
-// recordKey names the record of a disbursement.
-func recordKey(id messages.DisbursementID) persistence.Key {
+// RecordKey names the record of a disbursement.
+func RecordKey(id messages.DisbursementID) persistence.Key {
 	return persistence.RecordKey(TableDisbursements, uint64(id))
 }
 
-// intentKey names the intent under a nonce.
-func intentKey(nonce uint64) persistence.Key { return persistence.RecordKey(TableIntents, nonce) }
+// IntentKey names the intent under a nonce.
+func IntentKey(nonce uint64) persistence.Key { return persistence.RecordKey(TableIntents, nonce) }
 
-// balanceAdd changes a balance by delta and keeps it within what an Amount holds.
-func balanceAdd(counter string, delta int64) persistence.Add {
+// BalanceAdd changes a balance by delta and keeps it within what an Amount holds.
+func BalanceAdd(counter string, delta int64) persistence.Add {
 	return persistence.Add{Counter: counter, Delta: delta, Min: 0, Max: int64(messages.AmountMax)}
 }
 
-// epochCondition holds while the treasury's clock is before epoch.
-func epochCondition(epoch messages.Epoch) persistence.Condition {
+// EpochBefore holds while the treasury's clock is before epoch.
+func EpochBefore(epoch messages.Epoch) persistence.Condition {
 	return persistence.CounterBelow(CounterEpoch, int64(min(uint64(epoch), math.MaxInt64)))
 }
 
-// indexSlot lets the commit write its log index into a record's newest transition.
-var indexSlot = []persistence.Slot{{Offset: disbursement.IndexOffset, Number: persistence.SlotIndex}}
+// IndexSlot lets the commit write its log index into a record's newest transition.
+var IndexSlot = []persistence.Slot{{Offset: disbursement.IndexOffset, Number: persistence.SlotIndex}}
+
+// TransferKey names what a transfer into the treasury's account was taken for: the return
+// of one payment, or one accrual. hash is in lower-case hexadecimal.
+func TransferKey(hash string) persistence.Key { return persistence.NameKey(TableReversals, hash) }

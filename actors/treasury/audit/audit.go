@@ -1,4 +1,4 @@
-package treasury
+package audit
 
 import (
 	"context"
@@ -7,17 +7,18 @@ import (
 	"slices"
 
 	"github.com/the-block/bursar/actors/treasury/disbursement"
+	"github.com/the-block/bursar/actors/treasury/rows"
 	"github.com/the-block/bursar/messages"
 	"github.com/the-block/bursar/persistence"
 )
 
-// ErrMoving is returned by Audit when an entry was applied while it read.
+// ErrMoving is returned by Books when an entry was applied while it read.
 var ErrMoving = errors.New("the store moved during the audit")
 
 // faultsKept bounds the faults that a Report names.
 const faultsKept = 100
 
-// Report is what an Audit found.
+// Report is what an audit found.
 type Report struct {
 	Index         uint64 // everything here is true for it
 	Disbursements uint64
@@ -49,7 +50,7 @@ func (r *Report) Err() error {
 	return errors.Join(errs...)
 }
 
-// Audit reads a whole Store at rest and holds it against what must be true of any
+// Books reads a whole Store at rest and holds it against what must be true of any
 // treasury: the money adds up in every way it is written down (I2), each payment
 // has a nonce of its own and they have no gaps (I3), nothing was paid before its
 // dependencies were final (I5), and each life took only steps that lives take.
@@ -57,7 +58,7 @@ func (r *Report) Err() error {
 //
 // Errors: ErrMoving, ctx's, the Store's own. What is wrong with the books is in the
 // Report.
-func Audit(ctx context.Context, store *persistence.Store) (Report, error) {
+func Books(ctx context.Context, store *persistence.Store) (Report, error) {
 	a := auditor{store: store, owed: make(map[string]int64)}
 	a.Index = store.Applied()
 	for _, part := range []func(context.Context) error{a.records, a.intents, a.history, a.books, a.accounts} {
@@ -98,7 +99,7 @@ func (a *auditor) fault(format string, args ...any) {
 // records judges each record by itself, then its dependencies, whose states the
 // first pass has noted.
 func (a *auditor) records(ctx context.Context) error {
-	a.Disbursements = a.store.Last(TableDisbursements)
+	a.Disbursements = a.store.Last(rows.TableDisbursements)
 	a.states = make([]messages.State, a.Disbursements+1)
 	a.paid = make([]messages.Amount, a.Disbursements+1)
 	a.returned = make([]messages.Amount, a.Disbursements+1)
@@ -110,8 +111,8 @@ func (a *auditor) records(ctx context.Context) error {
 	if err := a.each(ctx, a.record); err != nil {
 		return err
 	}
-	a.watermark(CounterNonce, a.nonces, nil)
-	a.watermark(CounterChainNonce, a.abroad, a.free)
+	a.watermark(rows.CounterNonce, a.nonces, nil)
+	a.watermark(rows.CounterChainNonce, a.abroad, a.free)
 	a.nonces, a.abroad = nil, nil
 	return a.each(ctx, a.dependencies)
 }
@@ -124,7 +125,7 @@ func (a *auditor) each(ctx context.Context, judge func(messages.DisbursementID, 
 			return err
 		}
 		from, page := next, []persistence.Value(nil)
-		err := a.store.Scan(recordKey(from), persistence.TableEnd(TableDisbursements), false, persistence.ViewRowsMax,
+		err := a.store.Scan(rows.RecordKey(from), persistence.TableEnd(rows.TableDisbursements), false, persistence.ViewRowsMax,
 			func(key persistence.Key, v persistence.Value) bool {
 				number, _ := key.Number()
 				if number != uint64(next) || number > a.Disbursements {
@@ -276,11 +277,11 @@ func (a *auditor) dependencies(id messages.DisbursementID, _ byte, r *disburseme
 
 // history walks the balance history from its newest row to its first.
 func (a *auditor) history(ctx context.Context) error {
-	balance, err := a.store.Counter(CounterTreasury)
+	balance, err := a.store.Counter(rows.CounterTreasury)
 	if err != nil {
 		return err
 	}
-	accruals, err := a.store.Counter(CounterAccruals)
+	accruals, err := a.store.Counter(rows.CounterAccruals)
 	if err != nil {
 		return err
 	}
@@ -289,11 +290,11 @@ func (a *auditor) history(ctx context.Context) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		rows, err := a.store.History(CounterTreasury, before, persistence.ViewRowsMax)
+		list, err := a.store.History(rows.CounterTreasury, before, persistence.ViewRowsMax)
 		if err != nil {
 			return err
 		}
-		for _, row := range rows {
+		for _, row := range list {
 			if before != 0 && row.Seq != before-1 {
 				a.fault("balance history: row %d follows %d", row.Seq, before)
 			}
@@ -308,7 +309,7 @@ func (a *auditor) history(ctx context.Context) error {
 			came += a.row(row)
 			a.Rows++
 		}
-		if len(rows) == 0 || before == 1 {
+		if len(list) == 0 || before == 1 {
 			break
 		}
 	}
@@ -360,14 +361,14 @@ func (a *auditor) unrecorded() {
 
 // books holds the totals against one another.
 func (a *auditor) books(context.Context) error {
-	b, err := readBooks(a.store)
+	b, err := rows.ReadBooks(a.store)
 	if err != nil {
 		return err
 	}
-	if err := b.check(); err != nil {
+	if err := b.Check(); err != nil {
 		a.fault("%v", err)
 	}
-	a.Treasury, a.Accounts, a.Accruals = messages.Amount(b.treasury), messages.Amount(b.accounts), messages.Amount(b.accruals)
+	a.Treasury, a.Accounts, a.Accruals = messages.Amount(b.Treasury), messages.Amount(b.Accounts), messages.Amount(b.Accruals)
 	return nil
 }
 
@@ -378,7 +379,7 @@ func (a *auditor) accounts(ctx context.Context) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		balance, err := a.store.Counter(CounterAccount(account))
+		balance, err := a.store.Counter(rows.CounterAccount(account))
 		if err != nil {
 			return err
 		}

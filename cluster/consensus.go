@@ -49,6 +49,7 @@ type Consensus struct {
 	inFlight  inFlight
 	forming   sync.Mutex // one call of Form at a time
 	calls     gate
+	counters  Counters
 	retired   chan struct{} // closed by Retire
 	closing   chan struct{}
 }

@@ -241,7 +241,13 @@ func (c *Consensus) publish(next State) {
 	c.state.Store(&stateVersion{State: next, changed: make(chan struct{})})
 	close(last.changed)
 	if next.Leader != last.Leader {
+		if next.Leader != "" {
+			c.counters.LeaderChanges.Add(1)
+		}
 		c.log.Info("leader changed", "from", string(last.Leader), "to", string(next.Leader), "term", next.Term)
+	}
+	if last.Ready && !next.Ready {
+		c.counters.QuorumLosses.Add(1)
 	}
 	if next.Ready != last.Ready && next.Ready {
 		c.log.Info("ready", "term", next.Term, "index", c.AppliedIndex())

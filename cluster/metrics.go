@@ -1,5 +1,19 @@
 package cluster
 
+import (
+	"sync/atomic"
+
+	"github.com/the-block/bursar/cluster/internal/raftlog"
+	"github.com/the-block/bursar/metrics"
+)
+
+// Counters are what consensus counts by itself.
+type Counters struct {
+	LeaderChanges atomic.Uint64     `metric:"bursar_raft_leader_changes_total" help:"Times this node saw another leader than the one before. Every node counts them: take max over nodes."`
+	QuorumLosses  atomic.Uint64     `metric:"bursar_raft_quorum_losses_total" help:"Times this node could no longer have entries committed."`
+	Snapshot      metrics.Histogram `metric:"bursar_raft_snapshot_seconds" help:"Time of writing a Raft snapshot." le:"-7..10"`
+}
+
 // Figures are what a scrape is told of consensus.
 type Figures struct {
 	Leader       bool   `metric:"bursar_cluster_leader" help:"1 if this node leads the Raft group."`
@@ -8,7 +22,10 @@ type Figures struct {
 	CommitIndex  uint64 `metric:"bursar_cluster_commit_index" help:"Newest log entry this node knows to be committed."`
 	LastIndex    uint64 `metric:"bursar_cluster_last_index" help:"Newest log entry this node has on disk."`
 	Voters       int    `metric:"bursar_cluster_voters" help:"Nodes whose majority decides, those that are gone and never removed among them."`
-	Quorum       bool   `metric:"bursar_cluster_quorum" help:"1 if this node knows a leader that a majority follows, so that the log takes entries."`
+	LogBytes     int64  `metric:"bursar_raft_log_bytes" help:"Bytes written to the log since the newest Raft snapshot."`
+	Counters     *Counters
+	Disk         *raftlog.Metrics
+	Quorum       bool `metric:"bursar_cluster_quorum" help:"1 if this node knows a leader that a majority follows, so that the log takes entries."`
 }
 
 // Figures reads what a scrape is told.
@@ -17,6 +34,7 @@ func (c *Consensus) Figures() *Figures {
 	f := &Figures{
 		Leader: state.Leading, Term: state.Term, AppliedIndex: c.AppliedIndex(), CommitIndex: c.CommitIndex(),
 		LastIndex: c.LastIndex(), Quorum: state.Ready,
+		LogBytes: c.store.Written(), Counters: &c.counters, Disk: c.store.Metrics(),
 	}
 	for _, m := range c.Configuration() {
 		if m.Voter {

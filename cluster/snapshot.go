@@ -45,6 +45,7 @@ func (c *Consensus) Snapshot(ctx context.Context) error {
 		return err
 	}
 	c.store.ResetWritten(written)
+	c.counters.Snapshot.ObserveTime(time.Since(began))
 	c.log.Info("raft snapshot taken", "index", c.AppliedIndex(), "took", time.Since(began))
 	return nil
 }

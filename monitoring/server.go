@@ -40,6 +40,7 @@ func New(cfg Config, sources Sources, log *slog.Logger) (*Server, error) {
 	s.registry.MustRegister(
 		newCollector(sources.Figures, sources.Node.Started),
 		collectors.NewGoCollector(),
+		collectors.NewBuildInfoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
 	s.mux.Handle("GET /{$}", newPage(sources, log))

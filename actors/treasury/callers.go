@@ -126,7 +126,7 @@ func (x *executor) execute(ctx durable.Context, c *Execute) error {
 			c.Fail(refusal)
 			return nil
 		}
-		x.model.PutPayable(Payable{c.ID, x.Steady()})
+		x.model.PutPayable(Payable{ID: c.ID, Since: x.Steady()})
 	}
 	if x.callers.full() {
 		c.Fail(messages.Errorf(messages.CodeOverloaded, "%d callers wait for the executor", callersMax).

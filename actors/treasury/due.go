@@ -23,6 +23,8 @@ type Payable struct {
 	ID messages.DisbursementID
 	// Since is when this node saw it become so.
 	Since time.Time
+	// Funded is when the balance reached for it, if it had to wait for that.
+	Funded time.Time
 }
 
 func (p Payable) before(other Payable) bool { return p.ID < other.ID }

@@ -271,6 +271,7 @@ func (x *executor) releaseFunded() error {
 		return err
 	}
 	for _, p := range x.unfunded.release(facts.Treasury) {
+		p.Funded = x.Steady()
 		x.model.PutPayable(p)
 	}
 	return nil

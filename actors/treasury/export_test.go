@@ -1,6 +1,8 @@
 package treasury
 
 import (
+	"time"
+
 	"github.com/the-block/bursar/messages"
 )
 
@@ -29,3 +31,11 @@ func (p *Pace) Ask(shard messages.ShardID) bool { return p.ask(shard) }
 
 // Leave is leave.
 func (p *Pace) Leave(shard messages.ShardID) (messages.ShardID, bool) { return p.leave(shard) }
+
+// InTime reports whether a payment is counted as one within the objective: due at since,
+// funded at funded, executed at now.
+func InTime(since, funded time.Time, epoch time.Duration, now time.Time) bool {
+	var s ExecutorStats
+	s.executed(&Payable{Since: since, Funded: funded}, epoch, now)
+	return s.InTime.Load() == 1 && s.Late.Load() == 0
+}

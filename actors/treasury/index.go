@@ -141,7 +141,7 @@ func (x *index) await(id messages.DisbursementID, scheduled messages.Epoch, w *w
 	case scheduled > x.epoch:
 		x.scheduled.add(dueEntry{scheduled, id}, func(e dueEntry) bool { return !x.unpaid(e.id) })
 	default:
-		x.putPayable(Payable{id, w.now})
+		x.putPayable(Payable{ID: id, Since: w.now})
 		w.executor = true
 	}
 }
@@ -153,7 +153,7 @@ func (x *index) beginEpoch(epoch messages.Epoch, w *wakes) {
 	}
 	x.epoch = epoch
 	for x.scheduled.Len() > 0 && x.scheduled.first().epoch <= epoch {
-		x.putPayable(Payable{x.scheduled.take().id, w.now})
+		x.putPayable(Payable{ID: x.scheduled.take().id, Since: w.now})
 		w.executor = true
 	}
 	for shard := range x.due {

@@ -175,7 +175,7 @@ func (s *outside) fill(x *executor) error {
 	for _, i := range intents {
 		s.window.Add(i, false)
 		if i.Kind != payout.Fill {
-			s.staged[i.ID] = &payment{Payable: Payable{i.ID, x.Steady()}}
+			s.staged[i.ID] = &payment{Payable: Payable{ID: i.ID, Since: x.Steady()}}
 			x.callers.proposed(i.ID)
 		}
 	}

@@ -140,7 +140,7 @@ func (p *payment) conclude(x *executor, ctx durable.Context, o persistence.Outco
 	x.rest.Reset()
 	if o.Result.Status == persistence.Committed {
 		x.stats.entered(messages.Executed, 1)
-		x.stats.executor.Lag.ObserveTime(now.Sub(p.Since))
+		x.stats.executor.executed(&p.Payable, x.cfg.EpochInterval, now)
 		x.answerCallers(p)
 		return nil
 	}

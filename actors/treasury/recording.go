@@ -255,7 +255,7 @@ func (w *recording) executed(x *executor, now time.Time) {
 	id := w.Intent.ID
 	x.stats.entered(messages.Executed, 1)
 	if p := x.outside.staged[id]; p != nil {
-		x.stats.executor.Lag.ObserveTime(now.Sub(p.Since))
+		x.stats.executor.executed(&p.Payable, x.cfg.EpochInterval, now)
 	}
 	delete(x.outside.staged, id)
 	x.answerCallers(&payment{Payable: Payable{ID: id}, call: w.call})

@@ -43,7 +43,27 @@ type ExecutorStats struct {
 	Lag              metrics.Histogram `metric:"treasury_disbursement_lag_seconds" help:"Time from due to executed." le:"-7..4,4..17/4"`
 	Tick             metrics.Histogram `metric:"treasury_executor_tick_duration_seconds" help:"Time of one round of the executor." le:"-15..4"`
 
+	InTime atomic.Uint64 `metric:"bursar_executor_payments_total{in_time=yes}" help:"Payments executed, by whether that was within three epochs of their being due, met and funded: the objective is 99.9 %. Sum over nodes."`
+	Late   atomic.Uint64 `metric:"bursar_executor_payments_total{in_time=no}"`
+
 	paying atomic.Int64
+}
+
+// inTimeEpochs is how many epochs a payment may take once nothing keeps it back.
+const inTimeEpochs = 3
+
+// executed counts a payment.
+func (s *ExecutorStats) executed(p *Payable, epoch time.Duration, now time.Time) {
+	s.Lag.ObserveTime(now.Sub(p.Since))
+	since := p.Since
+	if p.Funded.After(since) {
+		since = p.Funded
+	}
+	if now.Sub(since) <= inTimeEpochs*epoch {
+		s.InTime.Add(1)
+	} else {
+		s.Late.Add(1)
+	}
 }
 
 // Figures are what a scrape is told of the treasury.

@@ -2,9 +2,11 @@ package treasury_test
 
 import (
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/the-block/bursar/actors/treasury"
 	"github.com/the-block/bursar/messages"
 )
 
@@ -47,4 +49,24 @@ func TestActorsThatTakeUpTheirStateAreCounted(t *testing.T) {
 			t.Errorf("%d actors took up their state, %d failed; want 2 and 0", got-before, failed)
 		}
 	})
+}
+
+// A payment is in time within three epochs of nothing keeping it back any more.
+func TestThreeEpochsAreInTime(t *testing.T) {
+	due := time.Unix(1000, 0)
+	for _, c := range []struct {
+		name       string
+		funded     time.Time
+		took       time.Duration
+		wantInTime bool
+	}{
+		{"at the limit", time.Time{}, 30 * time.Second, true},
+		{"beyond it", time.Time{}, 31 * time.Second, false},
+		{"funds came later", due.Add(time.Hour), time.Hour + 30*time.Second, true},
+		{"late after funds came", due.Add(time.Hour), time.Hour + 31*time.Second, false},
+	} {
+		if got := treasury.InTime(due, c.funded, 10*time.Second, due.Add(c.took)); got != c.wantInTime {
+			t.Errorf("%s: in time is %v", c.name, got)
+		}
+	}
 }

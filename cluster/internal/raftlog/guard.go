@@ -2,8 +2,12 @@ package raftlog
 
 import (
 	"fmt"
+	"sync/atomic"
+	"time"
 
 	"github.com/hashicorp/raft-wal/types"
+
+	"github.com/the-block/bursar/metrics"
 )
 
 // guard reports every change of a disk that fails, whoever asked for it: raft-wal
@@ -11,7 +15,14 @@ import (
 // the next entry finds a segment that is sealed.
 type guard struct {
 	Disk
-	failed func(error) error
+	failed  func(error) error
+	metrics *Metrics
+}
+
+// Metrics tells how the log's disk does.
+type Metrics struct {
+	Fsync   metrics.Histogram `metric:"bursar_raft_fsync_seconds" help:"Time of an fsync of the log." le:"-13..3/2"`
+	Written atomic.Uint64     `metric:"bursar_raft_written_bytes_total" help:"Bytes written to the files of the log."`
 }
 
 func (g guard) report(what, name string, err error) error {
@@ -47,7 +58,13 @@ type guardedFile struct {
 
 func (f guardedFile) WriteAt(p []byte, at int64) (int, error) {
 	n, err := f.WritableFile.WriteAt(p, at)
+	f.guard.metrics.Written.Add(uint64(n))
 	return n, f.guard.report("write", f.name, err)
 }
 
-func (f guardedFile) Sync() error { return f.guard.report("fsync", f.name, f.WritableFile.Sync()) }
+func (f guardedFile) Sync() error {
+	began := time.Now()
+	err := f.WritableFile.Sync()
+	f.guard.metrics.Fsync.ObserveTime(time.Since(began))
+	return f.guard.report("fsync", f.name, err)
+}

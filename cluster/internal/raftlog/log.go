@@ -43,8 +43,9 @@ type Log struct {
 	meta      *meta
 	mark      *highWater
 	committed atomic.Uint64 // entries up to here are known to be committed
-	written   atomic.Int64  // bytes of data stored, less what ResetWritten took
-	pending   underway      // changes of the disk that have not returned
+	metrics   Metrics
+	written   atomic.Int64 // bytes of data stored, less what ResetWritten took
+	pending   underway     // changes of the disk that have not returned
 
 	onFailure func(error)
 	mu        sync.Mutex
@@ -56,9 +57,9 @@ type Log struct {
 // not to be trusted before Verify.
 func Open(dir string, opts Options, log hclog.Logger) (*Log, error) {
 	l := &Log{dir: dir, onFailure: opts.OnFailure}
-	l.disk = guard{opts.Disk, l.failDisk}
+	l.disk = guard{opts.Disk, l.failDisk, &l.metrics}
 	if opts.Disk == nil {
-		l.disk = guard{OSDisk(), l.failDisk}
+		l.disk = guard{OSDisk(), l.failDisk, &l.metrics}
 	}
 	if err := l.disk.MakeDir(dir); err != nil {
 		return nil, err
@@ -293,6 +294,9 @@ func (l *Log) SyncMark() error {
 func (l *Log) NoteSnapshot(next, newest SnapshotID) error {
 	return l.write(fmt.Sprintf("note the raft snapshot at %d", next.Index), func() error { return l.mark.snapshot(next, newest) })
 }
+
+// Metrics tells how the log's disk does.
+func (l *Log) Metrics() *Metrics { return &l.metrics }
 
 // Written is how many bytes of data were stored since the last ResetWritten, or
 // found behind the Raft snapshot by Verify.

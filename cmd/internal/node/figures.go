@@ -1,6 +1,7 @@
 package node
 
 import (
+	"syscall"
 	"time"
 
 	"github.com/the-block/bursar/actors"
@@ -40,8 +41,11 @@ type ownFigures struct {
 		Version string          `label:"version"`
 		One     int             `metric:"bursar_info" help:"Always 1; says which node and version this is."`
 	}
-	Ready    bool `metric:"bursar_ready" help:"1 if the node serves linearizable reads and writes."`
-	Executor struct {
+	// CertificateExpires is nil without TLS, Disk where the system does not tell.
+	CertificateExpires *time.Time `metric:"bursar_certificate_expiry_timestamp_seconds" help:"When this node's certificate ends."`
+	Disk               *diskFigures
+	Ready              bool `metric:"bursar_ready" help:"1 if the node serves linearizable reads and writes."`
+	Executor           struct {
 		Role   Role `label:"role"`
 		Active bool `metric:"treasury_executor_active" help:"1 if this node runs the executor, by the node's role."`
 	}
@@ -50,6 +54,19 @@ type ownFigures struct {
 	Shards  int           `metric:"bursar_cluster_shards" help:"Shards this node owns, as the log says. Sum over nodes: all there are."`
 	// Clock is nil while the leader's is not known.
 	Clock *time.Duration `metric:"bursar_cluster_clock_offset_seconds" help:"The leader's clock minus this node's; 0 on the leader. Beyond 2 s either way a node owns no clock, executor or market."`
+}
+
+type diskFigures struct {
+	Free  uint64 `metric:"bursar_disk_free_bytes" help:"Bytes free on the disk of the data directory."`
+	Total uint64 `metric:"bursar_disk_size_bytes" help:"Size of the disk of the data directory."`
+}
+
+func (n *Node) diskFigures() *diskFigures {
+	var s syscall.Statfs_t
+	if err := syscall.Statfs(n.cfg.DataDir, &s); err != nil {
+		return nil
+	}
+	return &diskFigures{Free: s.Bavail * uint64(s.Bsize), Total: s.Blocks * uint64(s.Bsize)}
 }
 
 type memberCount struct {
@@ -64,6 +81,11 @@ func (n *Node) ownFigures() *ownFigures {
 	f := &ownFigures{Ready: n.Ready() == nil, RPC: n.metrics}
 	f.Info.Node, f.Info.Role, f.Info.Version, f.Info.One = n.cfg.Name, n.cfg.Role, Version, 1
 	f.Executor.Role, f.Executor.Active = n.cfg.Role, n.treasury.Owns(n.treasury.ExecutorShard())
+	f.Disk = n.diskFigures()
+	if n.identity != nil {
+		expires := n.identity.Expires()
+		f.CertificateExpires = &expires
+	}
 	states := make(map[string]int)
 	for _, m := range n.memberFigures() {
 		states[m.State]++

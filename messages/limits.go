@@ -46,6 +46,7 @@ const (
 	VotesMax       = 1_000
 	VoterMax       = 128
 	ReasonMax      = 1_024
+	AuditReasonMax = 255
 	ReversingTxMax = 128
 	// DefaultLimit is a page's length where the call does not say, LimitMax the
 	// longest; a higher limit is taken for that.

@@ -1,5 +1,7 @@
 package messages
 
+import "strings"
+
 // The methods about breakers, actors and what operators did.
 const (
 	MethodSupervisionBreakers = "supervision.breakers"
@@ -15,11 +17,11 @@ const (
 
 var operationMethods = []*Method{
 	reads[BreakersParams, BreakersResult](MethodSupervisionBreakers, "The answering node's circuit breakers, by path."),
-	changes[PathParams, ForceResult](Operator, MethodForceOpen,
+	changes[ForceParams, ForceResult](Operator, MethodForceOpen,
 		"Holds an actor's breakers open: it and its children get no call, until reset.", CodeNotFound),
-	changes[PathParams, ForceResult](Operator, MethodForceClose,
+	changes[ForceParams, ForceResult](Operator, MethodForceClose,
 		"Holds an actor's breakers closed, whatever fails, until reset.", CodeNotFound),
-	changes[PathParams, ForceResult](Operator, MethodReset,
+	changes[ResetParams, ForceResult](Operator, MethodReset,
 		"Removes the force from an actor's breakers, if there is one, and clears what they remember.", CodeNotFound),
 	changes[InjectParams, InjectResult](Operator, MethodInject, "Makes trouble for the next messages of an actor or a kind, "+
 		"on the answering node, if it was started with --fault-injection."),
@@ -105,6 +107,41 @@ type PathParams struct {
 
 func (p *PathParams) fields(f *fields) {
 	f.must().text("path", &p.Path, "The actor's place, such as `/treasury/executor`.")
+}
+
+// CheckReason refuses an operator's reason that says nothing, or more than the audit log
+// keeps.
+func CheckReason(reason string) *Error {
+	switch {
+	case strings.TrimSpace(reason) == "":
+		return Errorf(CodeValidationFailed, "params.reason: say why")
+	case len(reason) > AuditReasonMax:
+		return Errorf(CodeValidationFailed, "params.reason: %d bytes are more than %d", len(reason), AuditReasonMax)
+	}
+	return nil
+}
+
+// ForceParams are the parameters of supervision.force_open and force_close.
+type ForceParams struct {
+	PathParams
+	// Reason stands in the audit log.
+	Reason string
+}
+
+func (p *ForceParams) fields(f *fields) {
+	p.PathParams.fields(f)
+	f.must().text("reason", &p.Reason, "Why; the audit log keeps it.").bound(AuditReasonMax)
+}
+
+// ResetParams are the parameters of supervision.reset.
+type ResetParams struct {
+	PathParams
+	Reason string
+}
+
+func (p *ResetParams) fields(f *fields) {
+	p.PathParams.fields(f)
+	f.may("none").text("reason", &p.Reason, "Why; the audit log keeps it.").bound(AuditReasonMax)
 }
 
 // ForceResult answers force_open, force_close and reset.
@@ -296,7 +333,7 @@ func (r *AuditRow) fields(f *fields) {
 	f.text("what", &r.What, "`trip` or `recover` of a breaker that opened or closed by itself; `skip_entry` of an entry of the log that all nodes were told to pass over.").oneOf(auditActions)
 	f.text("path", &r.Path, "The actor; for inject perhaps `kind:` and a kind.")
 	f.text("node", &r.Node, "The node that took the call, or on which the breaker is.")
-	f.may("").text("detail", &r.Detail, "Of inject: mode, times and delay. Of trip and recover: which breaker, why, and what was left out.")
+	f.may("").text("detail", &r.Detail, "Of a force: the reason given. Of inject: mode, times and delay. Of trip and recover: which breaker, why, and what was left out.")
 }
 
 // AuditResult answers admin.audit.

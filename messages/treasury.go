@@ -463,13 +463,15 @@ type SkipIntentParams struct {
 	ID DisbursementID
 	// Retry submits the same bytes again instead of replacing them by a null
 	// transaction.
-	Retry bool
+	Retry  bool
+	Reason string
 }
 
 func (p *SkipIntentParams) fields(f *fields) {
 	f.disbursement(&p.ID)
 	f.may("false").bool("retry", &p.Retry, "Submit the same bytes again. Otherwise a null transaction is sent on their nonce, "+
 		"and whichever of the two is confirmed decides whether the disbursement is rolled back or executed.")
+	f.must().text("reason", &p.Reason, "Why; of a disbursement that is rolled back its history keeps it.").bound(AuditReasonMax)
 }
 
 // TransitionResult answers queue_disbursement, execute_disbursement,

@@ -10,9 +10,11 @@ import (
 // API binds each method by which operators act on actors to what carries it out.
 func (o *Operations) API() []durable.Binding {
 	return []durable.Binding{
-		onPath(messages.MethodForceOpen, o.ForceOpen),
-		onPath(messages.MethodForceClose, o.ForceClosed),
-		onPath(messages.MethodReset, o.Reset),
+		forces(messages.MethodForceOpen, o.ForceOpen),
+		forces(messages.MethodForceClose, o.ForceClosed),
+		durable.Works(messages.MethodReset, func(ctx context.Context, r *durable.Request, p *messages.ResetParams) (*messages.ForceResult, *messages.Error) {
+			return o.Reset(ctx, callerFor(r, p.Reason), p.Path)
+		}),
 		durable.Works(messages.MethodInject, func(ctx context.Context, r *durable.Request, p *messages.InjectParams) (*messages.InjectResult, *messages.Error) {
 			return o.Inject(ctx, CallerOf(r), p)
 		}),
@@ -22,11 +24,17 @@ func (o *Operations) API() []durable.Binding {
 	}
 }
 
-// onPath binds a method about one actor.
-func onPath(method string, do func(context.Context, Caller, string) (*messages.ForceResult, *messages.Error)) durable.Binding {
-	return durable.Works(method, func(ctx context.Context, r *durable.Request, p *messages.PathParams) (*messages.ForceResult, *messages.Error) {
-		return do(ctx, CallerOf(r), p.Path)
+// forces binds a method that puts an actor under a force.
+func forces(method string, do func(context.Context, Caller, string) (*messages.ForceResult, *messages.Error)) durable.Binding {
+	return durable.Works(method, func(ctx context.Context, r *durable.Request, p *messages.ForceParams) (*messages.ForceResult, *messages.Error) {
+		return do(ctx, callerFor(r, p.Reason), p.Path)
 	})
+}
+
+func callerFor(r *durable.Request, reason string) Caller {
+	c := CallerOf(r)
+	c.Reason = reason
+	return c
 }
 
 // CallerOf is who made a request.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/binary"
 	"strings"
-	"time"
 
 	"github.com/the-block/bursar/actors/durable"
 	"github.com/the-block/bursar/messages"
@@ -15,8 +14,9 @@ import (
 
 // Caller is who wants something done, and how a repeat of it is recognised.
 type Caller struct {
-	// Who stands in the audit log; at most 255 bytes of it.
-	Who string
+	// Who and Reason stand in the audit log; at most 255 bytes of each.
+	Who    string
+	Reason string
 	// RequestID makes a repeat harmless; at most 64 bytes.
 	RequestID string
 	// Stamped says that the ingress chose RequestID because the caller gave none:
@@ -29,24 +29,29 @@ type Caller struct {
 // ForceOpen holds the breakers of the actor at path open until Reset: calls to it and
 // to its children, and those to what it guards itself, are refused.
 func (o *Operations) ForceOpen(ctx context.Context, c Caller, path string) (*messages.ForceResult, *messages.Error) {
-	return o.force(ctx, c, change{action: forceOpen, path: path}, breaker.ForcedOpen)
+	return o.force(ctx, c, change{action: forceOpen, path: path, detail: c.Reason}, breaker.ForcedOpen)
 }
 
 // ForceClosed holds the breakers of the actor at path closed until Reset, whatever
 // fails.
 func (o *Operations) ForceClosed(ctx context.Context, c Caller, path string) (*messages.ForceResult, *messages.Error) {
-	return o.force(ctx, c, change{action: forceClose, path: path}, breaker.ForcedClosed)
+	return o.force(ctx, c, change{action: forceClose, path: path, detail: c.Reason}, breaker.ForcedClosed)
 }
 
 // Reset removes the force from path, if there is one, and clears what the owner's
 // breakers of that path remember.
 func (o *Operations) Reset(ctx context.Context, c Caller, path string) (*messages.ForceResult, *messages.Error) {
-	return o.force(ctx, c, change{action: reset, path: path}, breaker.Closed)
+	return o.force(ctx, c, change{action: reset, path: path, detail: c.Reason}, breaker.Closed)
 }
 
 func (o *Operations) force(ctx context.Context, c Caller, ch change, state breaker.State) (*messages.ForceResult, *messages.Error) {
 	if refusal := checkPath(ch.path); refusal != nil {
 		return nil, refusal
+	}
+	if _, forces := ch.action.state(); forces || c.Reason != "" {
+		if refusal := messages.CheckReason(c.Reason); refusal != nil {
+			return nil, refusal
+		}
 	}
 	done, refusal := o.commit(ctx, c, ch)
 	if refusal != nil {
@@ -186,7 +191,7 @@ func (o *Operations) judge(ch change, f facts) *messages.Error {
 
 // txn writes the change and its row, or nothing if what it was decided on has changed.
 func (o *Operations) txn(c Caller, ch change, f facts, d done) *persistence.Txn {
-	now := time.Now()
+	now := o.now()
 	r := row{action: ch.action, at: now, who: c.Who, node: string(o.cfg.Node), path: ch.path, detail: ch.detail}
 	txn := &persistence.Txn{Adds: []persistence.Add{countAudit(d.id, 1)}, StampedAt: now.UnixMilli()}
 	txn.Writes, txn.Deletes = appendRow(nil, nil, d.id, &r)

@@ -1,6 +1,8 @@
 package operations
 
 import (
+	"time"
+
 	"github.com/the-block/bursar/persistence"
 	"github.com/the-block/bursar/supervision"
 )
@@ -29,3 +31,6 @@ func NewRow(tag byte, f supervision.Force, node, detail string) Row {
 func AuditGrows(n int64) *persistence.Txn {
 	return &persistence.Txn{Adds: []persistence.Add{{Counter: CounterAudit, Delta: n, Min: n, Max: 2 * n}}}
 }
+
+// SetClock gives the node another clock. Nothing must be under way.
+func (o *Operations) SetClock(now func() time.Time) { o.now = now }

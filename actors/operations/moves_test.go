@@ -62,7 +62,7 @@ func TestWhatAnOperatorMovedHasOneRow(t *testing.T) {
 		r, refusal = n.Reset(n.within(), n.caller(), "/shop/till")
 		granted(t, r, refusal)
 		time.Sleep(10 * time.Second)
-		want := []string{"2 ada a reset /shop/till", "1 ada a force_open /shop/till"}
+		want := []string{"2 ada a reset /shop/till a test", "1 ada a force_open /shop/till a test"}
 		if diff := cmp.Diff(n.rows(), want); diff != "" {
 			t.Errorf("audit: got -, want +\n%s", diff)
 		}

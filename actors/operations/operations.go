@@ -19,9 +19,11 @@ type Operations struct {
 	system  *actors.System
 	store   *persistence.Store
 	journal durable.Journal
+	now     func() time.Time // this node's clock
 
 	// Run's own: the audit log is followed up to the row seen. What it says was done
-	// before this node's start is history.
+	// before this node's start is history, which is told in fewer words. It is another
+	// node's clock that says so: what is done must not depend on it.
 	seen    uint64
 	started time.Time
 
@@ -39,7 +41,7 @@ func New(cfg Config, system *actors.System, store *persistence.Store, journal du
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
-	return &Operations{cfg: cfg, system: system, store: store, journal: journal}, nil
+	return &Operations{cfg: cfg, system: system, store: store, journal: journal, now: time.Now}, nil
 }
 
 // Run follows the log until ctx ends: it does to this node's breakers what operators
@@ -60,7 +62,7 @@ func (o *Operations) Run(ctx context.Context) error {
 }
 
 func (o *Operations) followLog(ctx context.Context) error {
-	o.started = time.UnixMilli(time.Now().UnixMilli()) // as coarse as rows are
+	o.started = time.UnixMilli(o.now().UnixMilli()) // as coarse as rows are
 	if err := o.load(); err != nil {
 		return err
 	}
@@ -226,9 +228,13 @@ func (o *Operations) follow(newest uint64) error {
 		return o.load()
 	}
 	history := false
+	var cleared []string
 	for i := range rows {
 		if rows[i].at.Before(o.started) {
 			history = true
+			if rows[i].action == reset {
+				cleared = append(cleared, rows[i].path)
+			}
 			continue
 		}
 		if err := o.carryOut(&rows[i]); err != nil {
@@ -236,8 +242,14 @@ func (o *Operations) follow(newest uint64) error {
 		}
 	}
 	o.seen = to
-	if history { // a node that replays its log: what came of it is in the table
-		return o.restore()
+	if !history {
+		return nil
+	}
+	if err := o.restore(); err != nil { // what came of the forces is in the table
+		return err
+	}
+	for _, path := range cleared {
+		o.clear(path)
 	}
 	return nil
 }
@@ -280,5 +292,15 @@ func (o *Operations) release(path string) {
 	o.mu.Unlock()
 	for _, scope := range scopes {
 		o.system.Reset(path, scope)
+	}
+}
+
+// clear closes the breakers of a path that opened by themselves.
+func (o *Operations) clear(path string) {
+	found, _ := o.system.Breakers(actors.BreakerPage{Path: path, NotClosed: true, Limit: len(scopes)})
+	for _, b := range found { // the path's own come first
+		if b.Path == path && !b.State.Forced() {
+			o.system.Reset(path, b.Scope)
+		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -68,7 +69,7 @@ func TestAForceHoldsOnEveryNodeUntilItIsReset(t *testing.T) {
 			if err := n.ask("/shop/till", 1); err != nil {
 				t.Errorf("after the reset: %v", err)
 			}
-			want := []string{"3 ada b reset /shop/till", "2 ada b force_close /shop/till", "1 ada a force_open /shop/till"}
+			want := []string{"3 ada b reset /shop/till a test", "2 ada b force_close /shop/till a test", "1 ada a force_open /shop/till a test"}
 			if diff := cmp.Diff(n.rows(), want); diff != "" {
 				t.Errorf("audit: got -, want +\n%s", diff)
 			}
@@ -99,6 +100,37 @@ func TestAForceSurvivesARestartAndMeetsActorsWhenTheyAreLoaded(t *testing.T) {
 		if err := n.ask("/shop/customer-8", 1); err != nil {
 			t.Errorf("another customer: %v", err)
 		}
+	})
+}
+
+// The row of the reset bears the time of the node that took the call, whose clock is not
+// the clock of the node that owns the actor.
+func TestAResetHoldsWhateverTheClocksSay(t *testing.T) {
+	live(t, func(t *testing.T, log *sharedLog) {
+		slow := boot(t, log, "slow")
+		defer slow.stop()
+		owner := boot(t, log, "owner")
+		defer owner.stop()
+		slow.SetClock(func() time.Time { return time.Now().Add(-time.Hour) }) // before the owner's start
+		if err := owner.system.Inject(actors.Fault{Path: "/shop/till", Mode: actors.FaultPanic, Times: 5}); err != nil {
+			t.Fatal(err)
+		}
+		for range 5 {
+			_ = owner.ask("/shop/till", 1)
+		}
+		if err := owner.ask("/shop/till", 1); !errors.Is(err, circuitOpen) {
+			t.Fatalf("after five panics: %v", err)
+		}
+		r, refusal := slow.Reset(slow.within(), slow.caller(), "/shop/till")
+		granted(t, r, refusal)
+		owner.is("/shop/till", breaker.Closed)
+		r, refusal = slow.ForceOpen(slow.within(), slow.caller(), "/shop/till")
+		granted(t, r, refusal)
+		owner.is("/shop/till", breaker.ForcedOpen)
+		r, refusal = slow.Reset(slow.within(), slow.caller(), "/shop/till")
+		granted(t, r, refusal)
+		owner.is("/shop/till", breaker.Closed)
+		owner.forced()
 	})
 }
 

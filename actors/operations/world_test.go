@@ -212,7 +212,7 @@ func (n *node) ok(err error) {
 func (n *node) caller() operations.Caller {
 	n.asked++
 	id := fmt.Sprintf("request-%p-%d", n, n.asked)
-	return operations.Caller{Who: "ada", RequestID: id, Hash: [16]byte{byte(n.asked)}}
+	return operations.Caller{Who: "ada", Reason: "a test", RequestID: id, Hash: [16]byte{byte(n.asked)}}
 }
 
 // within is how long a call waits.

@@ -34,7 +34,7 @@ func (t *Treasury) API() []durable.Binding {
 			func(r durable.Request, p *messages.IDParams) { t.Execute(&Execute{Request: r, ID: p.ID}) }),
 		durable.Orders(messages.MethodSkipIntent, func(*messages.SkipIntentParams) messages.ShardID { return executor },
 			func(r durable.Request, p *messages.SkipIntentParams) {
-				t.SkipIntent(&SkipIntent{Request: r, ID: p.ID, Retry: p.Retry})
+				t.SkipIntent(&SkipIntent{Request: r, ID: p.ID, Retry: p.Retry, Reason: p.Reason})
 			}),
 		durable.Orders(messages.MethodEpochAdvance, func(*messages.NoParams) messages.ShardID { return t.ClockShard() },
 			func(r durable.Request, _ *messages.NoParams) { t.Advance(&Advance{Request: r}) }),

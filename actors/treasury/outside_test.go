@@ -135,7 +135,7 @@ func (a *abroad) skip(id messages.DisbursementID, retry bool, hows ...how) *repl
 	a.t.Helper()
 	a.reach()
 	request, r := a.ask([]any{"skip", id, retry}, hows)
-	a.SkipIntent(&treasury.SkipIntent{Request: request, ID: id, Retry: retry})
+	a.SkipIntent(&treasury.SkipIntent{Request: request, ID: id, Retry: retry, Reason: "a test"})
 	return r
 }
 
@@ -513,7 +513,7 @@ func TestASkippedPaymentIsRolledBackWhenAnotherTransactionIsConfirmed(t *testing
 		a.quiet()
 		a.is(ids[0], messages.RolledBack)
 		a.holds(980)
-		if reason := a.get(ids[0]).Status.Reason; !strings.HasPrefix(reason, "skipped by an operator: ") {
+		if reason := a.get(ids[0]).Status.Reason; !strings.HasPrefix(reason, "skipped by an operator (a test): ") {
 			t.Errorf("the reason is %q", reason)
 		}
 	})

@@ -17,6 +17,8 @@ type SkipIntent struct {
 	// Retry tries the same bytes again. Otherwise a null transaction is sent on their
 	// nonce, and the disbursement is rolled back once that is confirmed.
 	Retry bool
+	// Reason is the operator's.
+	Reason string
 
 	result *messages.TransitionResult
 }
@@ -37,6 +39,10 @@ func (x *executor) skip(ctx durable.Context, c *SkipIntent) error {
 	if answered, err := x.AnswerRepeat(c); answered || err != nil {
 		return err
 	}
+	if refusal := messages.CheckReason(c.Reason); refusal != nil {
+		c.Fail(refusal)
+		return nil
+	}
 	r, ok, err := x.load(c.ID)
 	if err != nil {
 		return err
@@ -55,7 +61,7 @@ func (x *executor) skip(ctx durable.Context, c *SkipIntent) error {
 		return x.outside.retry(x, c, intent)
 	}
 	_, why, _ := x.outside.window.Paused()
-	d, ok := x.outside.window.GiveUp(fmt.Sprintf("skipped by an operator: %s", why))
+	d, ok := x.outside.window.GiveUp(fmt.Sprintf("skipped by an operator (%s): %s", c.Reason, why))
 	if !ok {
 		c.Fail(errStale)
 		return nil
@@ -114,6 +120,7 @@ func (t *retrial) fail(*executor) { t.call.Fail(durable.OutcomeUnknown()) }
 func (t *retrial) conclude(x *executor, _ durable.Context, o persistence.Outcome) error {
 	if o.Err == nil && o.Result.Status == persistence.Committed {
 		x.outside.window.Retry()
+		x.log.Info("an operator has the executor try again", "id", t.call.ID, "reason", t.call.Reason)
 		t.call.Reply(t.call.result)
 		return nil
 	}

@@ -162,7 +162,7 @@ const (
 	plan     = `{"items":[{"ref":"a","payload":{"proposal":` + proposal + `,"disbursement":` + payment + `}}]}`
 	mixed    = `{"items":[{"ref":"a","payload":{"proposal":` + proposal + `,"disbursement":` + payment + `}},` +
 		`{"ref":"b","payload":{"disbursement":` + payment + `}}]}`
-	path = `{"path":"/treasury/executor"}`
+	path = `{"path":"/treasury/executor","reason":"r"}`
 )
 
 // callable says which roles in a certificate may make a call; "" is no certificate.
@@ -186,7 +186,7 @@ var callable = []struct {
 	{"gov.treasury.queue_disbursement", `{"id":1}`, operators},
 	{"gov.treasury.execute_disbursement", `{"id":1}`, operators},
 	{"gov.treasury.rollback_disbursement", `{"id":1,"reason":"r"}`, operators},
-	{"gov.treasury.skip_intent", `{"id":1}`, operators},
+	{"gov.treasury.skip_intent", `{"id":1,"reason":"r"}`, operators},
 	{"epoch.advance", `{}`, operators},
 	{"cluster.drain", `{"node":"n1"}`, operators},
 	{"cluster.transfer_leader", `{}`, operators},

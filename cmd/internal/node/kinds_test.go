@@ -137,7 +137,7 @@ func TestActorsOfAKindOfOnesOwnAreReachedFromEveryNode(t *testing.T) {
 func TestAnActorOfAKindOfOnesOwnCanBeHeld(t *testing.T) {
 	members := startThreeWith(t, counters(t))
 	operator := dial(t, members[1])
-	must(t, operator, "supervision.force_open", object{"path": "/kinds/counter/held"})
+	must(t, operator, "supervision.force_open", object{"path": "/kinds/counter/held", "reason": "a test"})
 	for _, m := range members {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
@@ -155,7 +155,7 @@ func TestAnActorOfAKindOfOnesOwnCanBeHeld(t *testing.T) {
 			t.Errorf("another actor: %v", err)
 		}
 	}
-	if _, err := operator.call(t, "supervision.force_open", object{"path": "/kinds/nothing/held"}); err == nil {
+	if _, err := operator.call(t, "supervision.force_open", object{"path": "/kinds/nothing/held", "reason": "a test"}); err == nil {
 		t.Error("an actor of a kind that there is not can be forced")
 	}
 }

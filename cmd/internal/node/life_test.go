@@ -263,10 +263,13 @@ func TestMovesOfWhatIsNotThere(t *testing.T) {
 	for _, c := range wires(t) {
 		const none = 1 << 40
 		for _, method := range []string{"get_disbursement", "statement", "queue_disbursement", "execute_disbursement",
-			"dependents", "impact", "has_pending", "skip_intent"} {
+			"dependents", "impact", "has_pending"} {
 			refused(t, c, notFound, "not_found", "gov.treasury."+method, object{"id": none}, fmt.Sprint(none))
 		}
-		refused(t, c, notFound, "not_found", "gov.treasury.rollback_disbursement", object{"id": none, "reason": "x"})
+		for _, method := range []string{"rollback_disbursement", "skip_intent"} {
+			refused(t, c, notFound, "not_found", "gov.treasury."+method, object{"id": none, "reason": "x"})
+			refused(t, c, invalidParams, "invalid_params", "gov.treasury."+method, object{"id": none}, "reason")
+		}
 		refused(t, c, notFound, "not_found", "gov.treasury.vote",
 			object{"id": none, "house": "builders", "voter": "v", "weight_ppm": 1, "approve": true})
 		for _, method := range []string{"order", "waves", "critical_path"} {

@@ -45,7 +45,7 @@ func audited(t *testing.T, c caller) []string {
 			if integer(r["at"]) <= 0 || !strings.HasPrefix(r["who"].(string), "127.0.0.1:") || r["node"] != "n1" {
 				t.Errorf("a row says %v", r)
 			}
-			list = append([]string{fmt.Sprint(integer(r["id"]), " ", r["what"], " ", r["path"])}, list...)
+			list = append([]string{fmt.Sprintf("%d %v %v %v", integer(r["id"]), r["what"], r["path"], r["detail"])}, list...)
 		}
 		if page["next_cursor"] == nil {
 			return list
@@ -58,7 +58,7 @@ func TestAForcedExecutorHoldsPaymentsUntilItIsReset(t *testing.T) {
 	m := start(t)
 	for _, c := range []caller{dial(t, m), &web{m}} {
 		const executor = "/treasury/executor"
-		result := must(t, c, "supervision.force_open", object{"path": executor})
+		result := must(t, c, "supervision.force_open", object{"path": executor, "reason": "a test"})
 		if result["state"] != "forced_open" || result["path"] != executor || result["duplicate"] != false {
 			t.Errorf("forced: %v", result)
 		}
@@ -107,8 +107,8 @@ func TestAForcedExecutorHoldsPaymentsUntilItIsReset(t *testing.T) {
 		}
 	}
 	want := []string{
-		"1 force_open /treasury/executor", "2 reset /treasury/executor",
-		"3 force_open /treasury/executor", "4 reset /treasury/executor",
+		"1 force_open /treasury/executor a test", "2 reset /treasury/executor <nil>",
+		"3 force_open /treasury/executor a test", "4 reset /treasury/executor <nil>",
 	}
 	if diff := cmp.Diff(audited(t, dial(t, m)), want); diff != "" {
 		t.Errorf("audit: got -, want +\n%s", diff)
@@ -123,7 +123,7 @@ func TestAForceOutlivesTheNode(t *testing.T) {
 	paths := []string{"/treasury/executor", fmt.Sprintf("/treasury/shard-%02d/disbursement-%d", id%64, id)}
 	params := make([]object, len(paths))
 	for i, path := range paths {
-		params[i] = object{"path": path, "request_id": path}
+		params[i] = object{"path": path, "request_id": path, "reason": "a test"}
 		must(t, c, "supervision.force_open", params[i])
 	}
 	if err := m.stop(); err != nil {
@@ -160,12 +160,19 @@ func votable(t *testing.T, c caller) int64 {
 func TestOperatorsAreToldWhatMakesNoSense(t *testing.T) {
 	for _, c := range wires(t) {
 		for _, method := range []string{"supervision.force_open", "supervision.force_close", "supervision.reset"} {
-			refused(t, c, notFound, "not_found", method, object{"path": "/treasury/executr"}, "/treasury/executr")
-			refused(t, c, notFound, "not_found", method, object{"path": "/treasury/shard-01/disbursement-999999"})
-			refused(t, c, notFound, "not_found", method, object{"path": "/treasury/shard-02/disbursement-1"})
-			refused(t, c, validationFailed, "validation_failed", method, object{"path": "treasury"}, "path")
-			refused(t, c, validationFailed, "validation_failed", method, object{"path": "/"}, "path")
-			refused(t, c, invalidParams, "invalid_params", method, object{}, "path")
+			at := func(path string) object { return object{"path": path, "reason": "a test"} }
+			refused(t, c, notFound, "not_found", method, at("/treasury/executr"), "/treasury/executr")
+			refused(t, c, notFound, "not_found", method, at("/treasury/shard-01/disbursement-999999"))
+			refused(t, c, notFound, "not_found", method, at("/treasury/shard-02/disbursement-1"))
+			refused(t, c, validationFailed, "validation_failed", method, at("treasury"), "path")
+			refused(t, c, validationFailed, "validation_failed", method, at("/"), "path")
+			refused(t, c, invalidParams, "invalid_params", method, object{"reason": "a test"}, "path")
+		}
+		for _, method := range []string{"supervision.force_open", "supervision.force_close"} {
+			executor := object{"path": "/treasury/executor"}
+			refused(t, c, invalidParams, "invalid_params", method, executor, "reason")
+			refused(t, c, validationFailed, "validation_failed", method, with(executor, object{"reason": " "}), "say why")
+			refused(t, c, validationFailed, "validation_failed", method, with(executor, object{"reason": strings.Repeat("r", 256)}), "255")
 		}
 		refused(t, c, unauthorized, "unauthorized", "supervision.inject",
 			object{"path": "/treasury/executor", "mode": "panic"}, "--fault-injection")

@@ -34,7 +34,7 @@ func BenchmarkSibling(b *testing.B) {
 				path := fmt.Sprintf("/treasury/shard-%02d/disbursement-%d", poisoned%64, poisoned)
 				m.tell(ctx, b, messages.MethodInject, &messages.InjectParams{Path: path, Mode: "panic", Times: 1_000_000})
 				if c.force {
-					m.tell(ctx, b, messages.MethodForceClose, &messages.PathParams{Path: path})
+					m.tell(ctx, b, messages.MethodForceClose, &messages.ForceParams{PathParams: messages.PathParams{Path: path}, Reason: "a benchmark"})
 				}
 				hammered := make(chan struct{})
 				go func() { defer close(hammered); m.hammer(ctx, poisoned) }()

@@ -102,7 +102,7 @@ func TestANodePaysOnAnOutsideChain(t *testing.T) {
 	if executor["submitter"] != "http" || integer(executor["next_nonce"]) != payments+1 || integer(executor["staged"]) != 0 {
 		t.Errorf("the executor is %v", executor)
 	}
-	refused(t, c, invalidTransition, "invalid_transition", "gov.treasury.skip_intent", object{"id": ids[0]}, "not paused")
+	refused(t, c, invalidTransition, "invalid_transition", "gov.treasury.skip_intent", object{"id": ids[0], "reason": "a test"}, "not paused")
 	refused(t, c, validationFailed, "validation_failed", "gov.treasury.rollback_disbursement",
 		object{"id": ids[0], "reason": "x", "reversing_tx": strings.Repeat("ab", 32)}, "confirmed")
 }

@@ -296,9 +296,10 @@ func TestCallersFromElsewhereReadAndPropose(t *testing.T) {
 		denied("gov.treasury.accrue", object{"amount": 1}, "operator")
 		denied("gov.treasury.vote",
 			object{"id": id, "house": "builders", "voter": "v", "weight_ppm": 1, "approve": true}, "voter")
-		for _, move := range []string{"queue_disbursement", "execute_disbursement", "skip_intent"} {
+		for _, move := range []string{"queue_disbursement", "execute_disbursement"} {
 			denied("gov.treasury."+move, object{"id": id}, "operator")
 		}
+		denied("gov.treasury.skip_intent", object{"id": id, "reason": "x"}, "operator")
 		denied("gov.treasury.rollback_disbursement", object{"id": id, "reason": "x"}, "operator")
 		denied("epoch.advance", object{}, "operator")
 		if wire == "json" && strings.Contains(elsewhere, ":") {

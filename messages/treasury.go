@@ -20,6 +20,7 @@ const (
 	MethodAccount              = "gov.treasury.account"
 	MethodExecutor             = "gov.treasury.executor"
 	MethodSkipIntent           = "gov.treasury.skip_intent"
+	MethodResend               = "gov.treasury.resend"
 )
 
 var treasuryMethods = []*Method{
@@ -53,6 +54,8 @@ var treasuryMethods = []*Method{
 	reads[NoParams, ExecutorResult](MethodExecutor, "The executor's condition."),
 	moves[SkipIntentParams](MethodSkipIntent, "Decides about the intent at which the executor has paused. "+
 		"The state is the one before the intent's outcome is known."),
+	changes[ResendParams, ResendResult](Operator, MethodResend, "Sends the very same bytes to the outside chain again, "+
+		"of all nonces from one on, for a chain that has lost them.", CodeInvalidTransition),
 }
 
 // moves is a method that moves one disbursement and answers with its state.
@@ -500,6 +503,29 @@ func (p *AccrueParams) fields(f *fields) {
 	f.may("none").text("source", &p.Source, "Where it comes from.").identity(p.Source)
 }
 
+// ResendParams are the parameters of resend.
+type ResendParams struct {
+	Options
+	FromNonce uint64
+}
+
+func (p *ResendParams) fields(f *fields) {
+	f.must().uint("from_nonce", &p.FromNonce, "The lowest nonce to send again: `lost_nonce` of the executor's condition.")
+}
+
+// ResendResult answers resend.
+type ResendResult struct {
+	FromNonce uint64
+	Nonces    uint64
+	Duplicate bool
+}
+
+func (r *ResendResult) fields(f *fields) {
+	f.uint("from_nonce", &r.FromNonce, "The lowest nonce that is sent again.")
+	f.uint("nonces", &r.Nonces, "How many are, in their order and before any other.")
+	f.duplicate(&r.Duplicate)
+}
+
 // AccrueResult answers accrue: the treasury's balance after it.
 type AccrueResult struct {
 	Balance   Amount
@@ -574,8 +600,12 @@ type ExecutorStatus struct {
 	// PausedID is the record the executor has paused at, PausedReason why.
 	PausedID     *DisbursementID
 	PausedReason string
-	Submitter    string // ledger or http
-	Breaker      string // closed, open or half_open
+	// ConfirmedNonce is the newest nonce of the outside chain that is final; LostNonce one
+	// that the chain took and does not have any more, 0 if there is none.
+	ConfirmedNonce uint64
+	LostNonce      uint64
+	Submitter      string // ledger or http
+	Breaker        string // closed, open or half_open
 	// LastExecutedAt and LastErrorAt are Unix seconds, 0 for never.
 	LastExecutedAt uint64
 	LastError      string
@@ -589,6 +619,8 @@ func (s *ExecutorStatus) fields(f *fields) {
 	f.uint("due", &s.Due, "Records that wait for funds or their turn.")
 	f.optionalID("paused_id", &s.PausedID, "The record it has paused at, or nil.")
 	f.may("").text("paused_reason", &s.PausedReason, "Why.")
+	f.may("").uint("confirmed_nonce", &s.ConfirmedNonce, "The newest nonce that the outside chain has confirmed for good.")
+	f.may("").uint("lost_nonce", &s.LostNonce, "A nonce that the chain took and has lost: see resend.")
 	f.text("submitter", &s.Submitter, "`ledger` or `http`.")
 	f.text("breaker", &s.Breaker, "What stands between it and the next payment.").oneOf(breakerStates)
 	f.uint("last_executed_at", &s.LastExecutedAt, "Unix seconds; 0 for never.")

@@ -32,6 +32,10 @@ func (t *Treasury) API() []durable.Binding {
 			func(r durable.Request, p *messages.IDParams) { t.Command(&Queue{Request: r, ID: p.ID}) }),
 		durable.Orders(messages.MethodExecuteDisbursement, func(*messages.IDParams) messages.ShardID { return executor },
 			func(r durable.Request, p *messages.IDParams) { t.Execute(&Execute{Request: r, ID: p.ID}) }),
+		durable.Orders(messages.MethodResend, func(*messages.ResendParams) messages.ShardID { return executor },
+			func(r durable.Request, p *messages.ResendParams) {
+				t.Resend(&Resend{Request: r, From: p.FromNonce})
+			}),
 		durable.Orders(messages.MethodSkipIntent, func(*messages.SkipIntentParams) messages.ShardID { return executor },
 			func(r durable.Request, p *messages.SkipIntentParams) {
 				t.SkipIntent(&SkipIntent{Request: r, ID: p.ID, Retry: p.Retry, Reason: p.Reason})

@@ -26,7 +26,7 @@ func (d *deps) seat(shard messages.ShardID) durable.Seat {
 
 // now gathers what a step that opens no window is stamped with: its epoch may lag.
 func (d *deps) now() disbursement.Facts {
-	return disbursement.Facts{Epoch: d.model.Epoch(), Now: uint64(d.host.Wall().Unix()), Node: d.cfg.Node}
+	return disbursement.Facts{Epoch: d.model.Epoch(), Now: uint64(d.host.Wall().Unix()), Node: d.cfg.Node, Confirmed: d.model.Confirmed()}
 }
 
 // facts gathers what rules ask for that does not depend on the record, as of the

@@ -32,6 +32,14 @@ func (p Payable) before(other Payable) bool { return p.ID < other.ID }
 // ordered is what a queue holds.
 type ordered[E any] interface{ before(other E) bool }
 
+// unconfirmed is a payment that its chain can still lose.
+type unconfirmed struct {
+	nonce uint64
+	dueEntry
+}
+
+func (u unconfirmed) before(other unconfirmed) bool { return u.nonce < other.nonce }
+
 var (
 	_ ordered[dueEntry] = dueEntry{}
 	_ ordered[Payable]  = Payable{}

@@ -96,7 +96,9 @@ func (x *executor) Receive(ctx durable.Context, msg any) error {
 	if err := x.handle(ctx, msg); err != nil {
 		return err
 	}
-	x.outside.ask(x, ctx)
+	if err := x.outside.ask(x, ctx); err != nil {
+		return err
+	}
 	x.outside.report(x)
 	x.stats.executor.paying.Store(int64(len(x.paying)))
 	x.stats.unfunded.Store(int64(len(x.unfunded.byID)))
@@ -132,6 +134,8 @@ func (x *executor) handle(ctx durable.Context, msg any) error {
 		return x.execute(ctx, msg)
 	case *SkipIntent:
 		return x.skip(ctx, msg)
+	case *Resend:
+		return x.resend(msg)
 	default:
 		return fmt.Errorf("executor: unknown message %T", msg)
 	}

@@ -42,6 +42,7 @@ type draft struct {
 // At implements durable.Draft.
 func (d *draft) At(v *persistence.View) {
 	d.index.beginEpoch(messages.Epoch(v.Counter(rows.CounterEpoch)), &d.wakes)
+	d.index.confirm(uint64(v.Counter(rows.CounterConfirmed)), &d.wakes)
 }
 
 // Change implements durable.Draft.

@@ -27,6 +27,10 @@ type index struct {
 	payable   queue[Payable]
 	queued    map[messages.DisbursementID]struct{}
 	blocked   map[messages.DisbursementID]messages.Epoch
+	// unconfirmed holds what the outside chain has taken and not confirmed yet; confirmed is
+	// its newest nonce that is final.
+	unconfirmed queue[unconfirmed]
+	confirmed   uint64
 	// executedAt is when the newest payment was recorded, in Unix seconds.
 	executedAt uint64
 }
@@ -65,8 +69,11 @@ func (x *index) change(c *persistence.Change, w *wakes) error {
 		}
 		return nil
 	}
-	if name, value, ok := c.Counter(); ok && name == rows.CounterEpoch {
+	switch name, value, _ := c.Counter(); name {
+	case rows.CounterEpoch:
 		x.beginEpoch(messages.Epoch(value), w)
+	case rows.CounterConfirmed:
+		x.confirm(uint64(value), w)
 	}
 	return nil
 }
@@ -106,13 +113,30 @@ func (x *index) record(id messages.DisbursementID, v *persistence.Value, w *wake
 		x.executedAt = max(x.executedAt, step.At)
 	}
 	if epoch, ok := disbursement.DueEpoch(record); ok {
-		shard := x.graph.Shard(id)
-		x.putDue(shard, dueEntry{epoch, id})
-		if epoch <= x.epoch {
-			w.shard(shard)
+		if record.AwaitsChain(x.confirmed) {
+			x.unconfirmed.add(unconfirmed{record.Nonce, dueEntry{epoch, id}}, func(u unconfirmed) bool { return x.final(u.id) })
+			return nil
 		}
+		x.awaitStep(dueEntry{epoch, id}, w)
 	}
 	return nil
+}
+
+// awaitStep files a record whose next step comes with an epoch.
+func (x *index) awaitStep(e dueEntry, w *wakes) {
+	shard := x.graph.Shard(e.id)
+	x.putDue(shard, e)
+	if e.epoch <= x.epoch {
+		w.shard(shard)
+	}
+}
+
+// confirm notes that the outside chain has confirmed all nonces up to one.
+func (x *index) confirm(nonce uint64, w *wakes) {
+	x.confirmed = nonce
+	for x.unconfirmed.Len() > 0 && x.unconfirmed.first().nonce <= nonce {
+		x.awaitStep(x.unconfirmed.take().dueEntry, w)
+	}
 }
 
 // setState changes a state and follows its effects on the dependents.

@@ -151,6 +151,9 @@ func (t *Treasury) executorStatus(v *persistence.View) messages.ExecutorStatus {
 	if e := t.stats.lastError.Load(); e != nil {
 		status.LastError, status.LastErrorAt = e.text, uint64(e.at.Unix())
 	}
+	if p := t.stats.chain.Load(); p != nil {
+		status.ConfirmedNonce, status.LostNonce = p.confirmed, p.lost
+	}
 	if p := t.stats.paused.Load(); p != nil {
 		status.PausedID, status.PausedReason = &p.id, p.reason
 	}

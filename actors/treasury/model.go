@@ -21,7 +21,7 @@ import (
 type Model struct {
 	shards int
 	// epoch is the index's, for those who want nothing else.
-	epoch atomic.Uint64
+	epoch, confirmed atomic.Uint64
 
 	mu sync.RWMutex
 	*index
@@ -69,6 +69,7 @@ func (m *Model) advance(index uint64, changes []persistence.Change, now time.Tim
 // announce wakes those who wait for an index.
 func (m *Model) announce() {
 	m.epoch.Store(uint64(m.index.epoch))
+	m.confirmed.Store(m.index.confirmed)
 	if m.moved != nil {
 		close(m.moved)
 		m.moved = nil
@@ -146,6 +147,9 @@ func (m *Model) PutPayable(p Payable) {
 
 // Epoch is the treasury's clock as far as this node has followed it.
 func (m *Model) Epoch() messages.Epoch { return messages.Epoch(m.epoch.Load()) }
+
+// Confirmed is the newest nonce of the outside chain that this node knows to be final.
+func (m *Model) Confirmed() uint64 { return m.confirmed.Load() }
 
 // Index is the log index the model stands for.
 func (m *Model) Index() uint64 {

@@ -47,7 +47,7 @@ func (o *Outside) start(ctx context.Context, questions []payout.Question, answer
 //
 // A payment has three commits instead of one. Staging writes the intent and takes the
 // funds out of the balance; then the bytes are sent, many in one call, but one call
-// at a time; then the outcome is recorded and the intent dropped. What is sent and what an answer
+// at a time (another asks meanwhile what is final); then the outcome is recorded and the intent dropped. What is sent and what an answer
 // means is the window's to say.
 //
 // The window is a copy of what the log holds, and must not go on from a copy that a
@@ -63,7 +63,9 @@ type outside struct {
 	drawn, drawing bool
 	recording      int // outcomes on their way through the log
 	staged         map[messages.DisbursementID]*payment
-	call           *call // nil while the chain is asked nothing
+	confirming     confirming
+	again          uint64 // the nonce from which on bytes are still to be sent again; 0 if none
+	call           *call  // nil while the chain is asked nothing
 	calls          sync.WaitGroup
 	timer          durable.Timer // wakes the executor when there is something to ask again
 }
@@ -103,8 +105,12 @@ func (s *outside) forget(x *executor) {
 		x.breaker.Cancel(s.call.token)
 		s.call = nil
 	}
+	if c := s.confirming.call; c != nil {
+		c.cancel()
+	}
 	s.window.Clear()
 	clear(s.staged)
+	s.confirming, s.again = confirming{}, 0
 	s.drawn = false
 }
 
@@ -120,7 +126,7 @@ func (s *outside) room(x *executor) int {
 // resume draws a line once nothing is on its way any more. The window is filled when
 // it is drawn.
 func (s *outside) resume(x *executor, ctx durable.Context) error {
-	if len(x.paying) > 0 || s.recording > 0 || s.drawing || s.call != nil {
+	if len(x.paying) > 0 || s.recording > 0 || s.drawing || s.call != nil || s.confirming.call != nil {
 		return nil
 	}
 	s.drawn = false
@@ -179,6 +185,9 @@ func (s *outside) fill(x *executor) error {
 			x.callers.proposed(i.ID)
 		}
 	}
+	if err := s.confirming.fill(x.Store, intents, x.nonce); err != nil {
+		return err
+	}
 	s.drawn = true
 	x.rest.Reset()
 	return nil
@@ -191,18 +200,37 @@ func (s *outside) condition() persistence.Condition {
 
 // ask puts the next questions to the chain, if there are any and the breaker lets them
 // through.
-func (s *outside) ask(x *executor, ctx durable.Context) {
-	if s == nil || !s.drawn || s.call != nil || x.broken || !x.Active() {
-		return
+func (s *outside) ask(x *executor, ctx durable.Context) error {
+	if s == nil || !s.drawn || x.broken || !x.Active() {
+		return nil
 	}
 	now := x.Steady()
+	if err := s.askConfirmed(x, ctx, now); err != nil {
+		return err
+	}
+	if s.call != nil {
+		return nil
+	}
+	if err := s.sendAgain(x); err != nil {
+		return err
+	}
 	c, wait := s.next(x, now)
 	if c == nil {
+		if left := s.confirming.left(now); wait == 0 || left > 0 && left < wait {
+			wait = left
+		}
 		s.wake(ctx, wait)
-		return
+		return nil
 	}
+	s.call = c
+	s.begin(ctx, c)
+	return nil
+}
+
+// begin puts a call's questions to the chain.
+func (s *outside) begin(ctx durable.Context, c *call) {
 	asking, cancel := context.WithCancel(context.Background())
-	c.cancel, s.call = cancel, c
+	c.cancel = cancel
 	self := ctx.Self()
 	s.calls.Add(1)
 	s.start(asking, c.questions, func(answers []payout.Answer) {
@@ -244,7 +272,12 @@ func (s *outside) wake(ctx durable.Context, d time.Duration) {
 
 // answered takes the answers to a call. Those to a call that was cancelled say nothing.
 func (s *outside) answered(x *executor, ctx durable.Context, msg answered) error {
-	if s == nil || s.call != msg.call {
+	switch {
+	case s == nil:
+		return nil
+	case s.confirming.call == msg.call:
+		return s.confirm(x, ctx, msg.answers, x.Steady())
+	case s.call != msg.call:
 		return nil
 	}
 	return s.decide(x, ctx, msg.answers, x.Steady(), x.Chance())
@@ -316,6 +349,7 @@ func (s *outside) report(x *executor) {
 	if s == nil {
 		return
 	}
+	x.stats.chain.Store(&chainProgress{s.confirming.confirmed, s.confirming.lost})
 	if i, reason, ok := s.window.Paused(); ok {
 		x.stats.pause(&pause{i.ID, reason})
 		return

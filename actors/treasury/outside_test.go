@@ -772,3 +772,89 @@ func TestATreasuryMayChangeItsSubmitter(t *testing.T) {
 		a.home = home
 	})
 }
+
+// TestAPaymentIsFinalOnceItsChainSaysSo: what was accepted can still be lost.
+func TestAPaymentIsFinalOnceItsChainSaysSo(t *testing.T) {
+	liveAbroad(t, func(a *abroad) {
+		a.begin(1000)
+		a.node.Manual(true)
+		ids := a.payments(3)
+		a.quiet()
+		a.all(ids, messages.Executed)
+		a.epochs(20)
+		time.Sleep(time.Hour)
+		a.all(ids, messages.Executed)
+		a.queue(ids[0]).refused(messages.CodeInvalidTransition, "the chain has not confirmed its payment, under nonce 1")
+		a.node.Confirm()
+		time.Sleep(time.Minute)
+		a.quiet()
+		a.all(ids, messages.Finalized)
+		if got := a.status(); got.ConfirmedNonce != 3 || got.LostNonce != 0 {
+			t.Errorf("the executor says %+v", got)
+		}
+	})
+}
+
+// TestALedgerPaymentNeedsNoChain to be final.
+func TestALedgerPaymentNeedsNoChain(t *testing.T) {
+	live(t, func(w *world) {
+		w.funded(100)
+		id := result[*messages.SubmitDisbursementResult](w.submit(payment(10, 1))).ID
+		w.epochs(3)
+		w.quiet()
+		w.is(id, messages.Finalized)
+	})
+}
+
+// TestAChainThatLosesWhatItTook is told, finalizes nothing of it, and is sent the same
+// bytes again when an operator says so.
+func TestAChainThatLosesWhatItTook(t *testing.T) {
+	liveAbroad(t, func(a *abroad) {
+		a.begin(10_000)
+		final := a.payments(3)
+		a.quiet()
+		time.Sleep(time.Minute)
+		a.epochs(3)
+		a.quiet()
+		a.all(final, messages.Finalized)
+		a.node.Manual(true)
+		lost := a.payments(5)
+		a.quiet()
+		a.all(lost, messages.Executed)
+		a.node.Fork(a.account, 5)
+		more := a.payments(2)
+		a.quiet()
+		a.node.Manual(false)
+		a.node.Confirm()
+		a.epochs(20)
+		time.Sleep(time.Hour)
+		a.is(lost[0], messages.Finalized) // nonce 4 came through
+		a.all(append(lost[1:], more...), messages.Executed)
+		if got := a.status(); got.ConfirmedNonce != 4 || got.LostNonce != 5 {
+			t.Fatalf("the executor says %+v", got)
+		}
+		a.resend(0).refused(messages.CodeValidationFailed, "that can be sent again are 1 to 10")
+		a.resend(11).refused(messages.CodeValidationFailed, "from_nonce is 11")
+		got := result[*messages.ResendResult](a.resend(5, as("again")))
+		if want := (messages.ResendResult{FromNonce: 5, Nonces: 6}); *got != want {
+			t.Errorf("got %+v, want %+v", *got, want)
+		}
+		time.Sleep(time.Minute)
+		a.quiet()
+		a.all(append(lost[1:], more...), messages.Finalized)
+		if got := a.status(); got.ConfirmedNonce != 10 || got.LostNonce != 0 {
+			t.Errorf("the executor says %+v", got)
+		}
+		if got := result[*messages.ResendResult](a.resend(5, as("again"))); !got.Duplicate {
+			t.Errorf("the repeat got %+v", got)
+		}
+	})
+}
+
+func (a *abroad) resend(from uint64, hows ...how) *reply {
+	a.t.Helper()
+	a.reach()
+	request, r := a.ask([]any{"resend", from}, hows)
+	a.Resend(&treasury.Resend{Request: request, From: from})
+	return r
+}

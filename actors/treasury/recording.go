@@ -22,6 +22,8 @@ type recording struct {
 	call *Execute
 	// skip is the operator's order behind the decision, if it is one.
 	skip *SkipIntent
+	// taken says that the decision's nonce is taken by what the chain has.
+	taken bool
 }
 
 // fillTries is how many payable disbursements are looked at to find one that takes a
@@ -49,7 +51,10 @@ func (s *outside) propose(x *executor, ctx durable.Context, w *recording) error 
 		txn, err = s.rollBackTxn(x, w)
 	case payout.Drop:
 		txn = s.txn(x, w)
-		txn.Deletes = []persistence.Key{rows.IntentKey(w.Intent.Nonce)}
+		w.sent(txn)
+		w.remember(txn)
+	case payout.Forget:
+		return nil
 	case payout.GiveUp:
 		txn = s.giveUpTxn(x, w)
 	}
@@ -119,11 +124,21 @@ func (s *outside) executeTxn(x *executor, w *recording) (*persistence.Txn, error
 	if txn == nil || err != nil {
 		return nil, err
 	}
-	txn.Deletes = []persistence.Key{rows.IntentKey(w.Intent.Nonce)}
+	w.sent(txn)
 	if w.call = x.callers.first(w.Intent.ID); w.call != nil {
 		w.call.Remember(txn, transitionReply.Encode(executedResult(w.Intent.ID)))
 	}
 	return txn, nil
+}
+
+// sent drops the decision's intent, whose nonce is taken, and remembers what took it.
+func (w *recording) sent(txn *persistence.Txn) {
+	w.taken = true
+	s := w.Intent.Sent(w.Do)
+	txn.Deletes = []persistence.Key{rows.IntentKey(s.Nonce)}
+	txn.Writes = append(txn.Writes, persistence.Write{
+		Key: rows.SentKey(s.Nonce), Tag: byte(s.Kind), Value: payout.AppendSent(nil, &s),
+	})
 }
 
 // rollBackTxn rolls a record back. If its payment was refused the nonce is free, and
@@ -136,7 +151,7 @@ func (s *outside) rollBackTxn(x *executor, w *recording) (*persistence.Txn, erro
 		return nil, err
 	}
 	if w.Intent.Kind != payout.Pay {
-		txn.Deletes = []persistence.Key{rows.IntentKey(w.Intent.Nonce)}
+		w.sent(txn)
 		return txn, nil
 	}
 	return txn, s.fillNonce(x, w, txn)
@@ -201,10 +216,15 @@ func (s *outside) giveUpTxn(x *executor, w *recording) *persistence.Txn {
 	w.fill = &skip
 	txn := s.txn(x, w)
 	txn.Writes = []persistence.Write{rows.IntentWrite(&skip)}
+	w.remember(txn)
+	return txn
+}
+
+// remember keeps the answer to the operator's order, if there is one behind the decision.
+func (w *recording) remember(txn *persistence.Txn) {
 	if w.skip != nil {
 		w.skip.Remember(txn, transitionReply.Encode(w.skip.result))
 	}
-	return txn
 }
 
 func (w *recording) fail(x *executor) {
@@ -230,6 +250,9 @@ func (w *recording) conclude(x *executor, ctx durable.Context, o persistence.Out
 		return w.failed(x, ctx, o)
 	}
 	x.rest.Reset()
+	if s.drawn && w.taken {
+		s.confirming.taken(w.Intent.Nonce, x.Steady())
+	}
 	switch {
 	case !s.drawn: // forgotten meanwhile, and to be filled from the log
 	case w.fill != nil:
@@ -242,11 +265,11 @@ func (w *recording) conclude(x *executor, ctx durable.Context, o persistence.Out
 		w.executed(x, x.Steady())
 	case payout.RollBack:
 		w.rolledBack(x, x.Steady())
-	case payout.GiveUp:
+	case payout.GiveUp, payout.Drop:
 		if w.skip != nil {
 			w.skip.Reply(w.skip.result)
 		}
-	case payout.Wait, payout.Drop, payout.Pause:
+	case payout.Wait, payout.Pause, payout.Forget:
 	}
 	return nil
 }

@@ -14,8 +14,9 @@ import (
 type SkipIntent struct {
 	durable.Request
 	ID messages.DisbursementID
-	// Retry tries the same bytes again. Otherwise a null transaction is sent on their
-	// nonce, and the disbursement is rolled back once that is confirmed.
+	// Retry tries the same bytes again. Otherwise a null transaction is sent on a payment's
+	// nonce, and the disbursement is rolled back once that is confirmed; a null transaction
+	// on a nonce that came free is left out, and so are bytes that are sent again.
 	Retry bool
 	// Reason is the operator's.
 	Reason string
@@ -57,6 +58,11 @@ func (x *executor) skip(ctx durable.Context, c *SkipIntent) error {
 		return nil
 	}
 	c.result = &messages.TransitionResult{ID: c.ID, State: r.Record.State}
+	if intent.Kind == payout.Resend { // the log holds nothing of it
+		x.outside.decideResend(c.Retry)
+		c.Reply(c.result)
+		return nil
+	}
 	if c.Retry {
 		return x.outside.retry(x, c, intent)
 	}
@@ -90,10 +96,17 @@ func (s *outside) skippable(c *SkipIntent) (payout.Intent, *messages.Error) {
 		return i, nil
 	case i.Kind == payout.Skip:
 		return refuse("disbursement %d is being skipped already; retry its null transaction", i.ID)
-	case i.Kind == payout.Fill:
-		return refuse("disbursement %d is rolled back already; retry the null transaction on its nonce", i.ID)
 	}
 	return i, nil
+}
+
+// decideResend tries bytes again that are sent again, or sends them no more.
+func (s *outside) decideResend(retry bool) {
+	if retry {
+		s.window.Retry()
+	} else {
+		s.window.GiveUp("")
+	}
 }
 
 // retry remembers the order, and then tries again.

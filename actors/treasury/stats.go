@@ -34,6 +34,7 @@ type Stats struct {
 	unfunded    atomic.Int64
 	lastError   atomic.Pointer[lastError]
 	paused      atomic.Pointer[pause] // nil while the executor has not paused
+	chain       atomic.Pointer[chainProgress]
 }
 
 // ExecutorStats counts what this node's executor did.
@@ -202,5 +203,9 @@ type pause struct {
 	id     messages.DisbursementID
 	reason string
 }
+
+// chainProgress is the newest nonce that is final on the outside chain, and the one that
+// the chain has lost, 0 if none.
+type chainProgress struct{ confirmed, lost uint64 }
 
 func (s *Stats) pause(p *pause) { s.paused.Store(p) }

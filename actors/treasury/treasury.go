@@ -101,6 +101,9 @@ func (t *Treasury) Command(c Command) {
 // Execute takes a request to pay now; the Store must be as for Command.
 func (t *Treasury) Execute(c *Execute) { t.host.SendRequest(t.ExecutorShard(), c) }
 
+// Resend takes an operator's order to send bytes again; the Store must be as for Command.
+func (t *Treasury) Resend(c *Resend) { t.host.SendRequest(t.ExecutorShard(), c) }
+
 // SkipIntent takes an operator's decision; the Store must be as for Command.
 func (t *Treasury) SkipIntent(c *SkipIntent) { t.host.SendRequest(t.ExecutorShard(), c) }
 

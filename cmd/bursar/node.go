@@ -74,6 +74,7 @@ func nodeSettings(cfg *node.Config) *pflag.FlagSet {
 	set.StringVar(&cfg.Timing, "timing", cfg.Timing, "Raft's timeouts: default, or lan for wired networks")
 	set.StringVar(&cfg.Submitter, "submitter", cfg.Submitter, "how payments are made: ledger (own accounts) or http (an outside chain)")
 	set.StringVar(&cfg.SubmitterURL, "submitter-url", cfg.SubmitterURL, "with --submitter http: URL of the chain's node")
+	set.Uint64Var(&cfg.SubmitterConfirmations, "submitter-confirmations", cfg.SubmitterConfirmations, "with --submitter http: how many blocks must confirm a payment before it is final")
 	set.StringVar(&cfg.SubmitterKey, "submitter-key", cfg.SubmitterKey, "with --submitter http: file of the ed25519 key that signs, PEM, mode 0600")
 	set.StringVar(&cfg.TLSDir, "tls-dir", cfg.TLSDir, "directory with ca.crt, node.crt, node.key and gossip.key; see bursar cert")
 	set.BoolVar(&cfg.Insecure, "insecure", cfg.Insecure, "allow listening beyond loopback without TLS")

@@ -61,6 +61,7 @@ const (
 	flagVotes
 	flagTx
 	flagEnding
+	flagOutside
 	flagsAll = 1<<iota - 1
 )
 
@@ -124,6 +125,7 @@ func recordFlags(r *Record) byte {
 	set(flagEpochs, r.VoteDeadlineEpoch != 0 || r.ActivationEpoch != 0 || r.ReadyEpoch != 0)
 	set(flagVotes, len(r.Votes) > 0)
 	set(flagTx, r.Nonce != 0 || r.TxHash != Hash{} || r.ExecutedEpoch != 0)
+	set(flagOutside, r.Outside)
 	set(flagEnding, r.Reason != "" || r.Root != 0 || r.ReversingTx != "")
 	return flags
 }

@@ -59,7 +59,7 @@ type reader struct {
 
 func (r *reader) record() Record {
 	h, flags := r.header()
-	rec := Record{State: h.State, Staged: h.Staged, CreatedAt: h.CreatedAt, Deps: r.deps()}
+	rec := Record{State: h.State, Staged: h.Staged, Outside: flags&flagOutside != 0, CreatedAt: h.CreatedAt, Deps: r.deps()}
 	d := &rec.Payload.Disbursement
 	d.Amount, d.ScheduledEpoch = h.Amount, h.ScheduledEpoch
 	d.Destination = r.text()

@@ -65,7 +65,7 @@ func Confirm(r Record, f Facts) (Move, *messages.Error) {
 	if !r.Staged {
 		return Move{}, illegal(&r, "no intent is staged")
 	}
-	r.Staged = false
+	r.Staged, r.Outside = false, true
 	r.ExecutedEpoch = f.Epoch
 	m := r.moveTo(messages.Executed, f)
 	amount := int64(r.Payload.Disbursement.Amount)

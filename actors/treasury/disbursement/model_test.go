@@ -26,6 +26,7 @@ type model struct {
 	amount                           int64
 	votes                            map[string]map[string]ballot // by house and voter
 	unmet                            bool
+	outside, confirmed               bool // paid by a chain, which has confirmed it
 }
 
 type ballot struct {
@@ -68,12 +69,17 @@ func (m *model) step(requested bool) bool {
 		}
 	case m.state == "queued" && m.epoch >= m.activation:
 		m.state = "timelocked"
-	case m.state == "executed" && m.epoch >= m.executedAt+m.rollback:
+	case m.final():
 		m.state = "finalized"
 	default:
 		return false
 	}
 	return true
+}
+
+// final reports whether an execution can be taken back no more.
+func (m *model) final() bool {
+	return m.state == "executed" && m.epoch >= m.executedAt+m.rollback && (!m.outside || m.confirmed)
 }
 
 func (m *model) execute() bool {
@@ -103,6 +109,7 @@ func (m *model) confirm() bool {
 	m.inFlight -= m.amount
 	m.payee += m.amount
 	m.staged, m.state, m.executedAt, m.wasExecuted = false, "executed", m.epoch, true
+	m.outside = true
 	return true
 }
 
@@ -130,7 +137,7 @@ func (m *model) failDependency() bool {
 }
 
 func (m *model) rollBack() bool {
-	if m.state == "executed" && m.epoch < m.executedAt+m.rollback && m.payee >= m.amount {
+	if m.state == "executed" && !m.final() && m.payee >= m.amount {
 		m.payee -= m.amount
 		m.treasury += m.amount
 		m.state = "rolled_back"
@@ -196,6 +203,10 @@ func (w *world) facts() disbursement.Facts {
 	if w.unmet {
 		f.Unmet = 7
 	}
+	f.Confirmed = intent.Nonce - 1
+	if w.confirmed {
+		f.Confirmed++
+	}
 	return f
 }
 
@@ -248,6 +259,7 @@ func TestARecordLivesAsTheTableSays(t *testing.T) {
 		happenings := map[string]func(*rapid.T){
 			"epoch":      func(t *rapid.T) { w.epoch += rapid.SampledFrom([]uint64{1, 1, 1, 3}).Draw(t, "epochs") },
 			"dependency": func(*rapid.T) { w.unmet = false },
+			"confirmed":  func(*rapid.T) { w.confirmed = true },
 			"accrual": func(t *rapid.T) {
 				n := rapid.Int64Range(10, 60).Draw(t, "accrual")
 				w.treasury, w.total, w.balance, w.history = w.treasury+n, w.total+n, w.balance+n, w.history+n
@@ -306,7 +318,7 @@ func TestARecordLivesAsTheTableSays(t *testing.T) {
 		}
 		names := []string{
 			"landslide", "epoch", "vote", "queue", "accrual", "next", "landslide", "dependency",
-			"execute", "stage", "confirm", "payee spends", "vote", "queue", "landslide",
+			"execute", "stage", "confirm", "confirmed", "payee spends", "vote", "queue", "landslide",
 		}
 		if rapid.Bool().Draw(t, "may end early") {
 			names = append(names, "refuse", "rollback", "fail dependency")

@@ -19,6 +19,8 @@ type Facts struct {
 	Unmet    messages.DisbursementID
 	Treasury messages.Amount // the treasury's balance
 	Payee    messages.Amount // the balance of the destination's account
+	// Confirmed is the newest nonce of the outside chain that is final, with all below it.
+	Confirmed uint64
 }
 
 // AccountInFlight holds the funds of staged intents. No destination can have

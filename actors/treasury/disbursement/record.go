@@ -39,6 +39,9 @@ type Record struct {
 	// Nonce and TxHash name the transaction that pays, or was last tried.
 	Nonce  uint64
 	TxHash Hash
+	// Outside says that an outside chain took the transaction: the record is final only
+	// when that chain has confirmed it.
+	Outside bool
 
 	Reason string // rolled_back: why
 	// Root is the disbursement whose rollback started the cascade that took this
@@ -93,6 +96,12 @@ func (r *Record) TreasuryInitiated() bool { return r.Payload.Proposal == nil }
 // AwaitsExecution reports whether the next step is the executor's.
 func (r *Record) AwaitsExecution() bool {
 	return !r.Staged && (r.State == messages.Timelocked || r.State == messages.Draft && r.TreasuryInitiated())
+}
+
+// AwaitsChain reports whether the record is paid by a transaction that the outside chain
+// can still lose. confirmed is its newest nonce that is final.
+func (r *Record) AwaitsChain(confirmed uint64) bool {
+	return r.State == messages.Executed && r.Outside && r.Nonce > confirmed
 }
 
 // RollbackWindow is how many epochs an execution can be rolled back.

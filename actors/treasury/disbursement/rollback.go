@@ -15,7 +15,7 @@ type Reversal struct {
 }
 
 // Rollback cancels a disbursement that was not executed yet, or takes back one
-// whose rollback window is open: the amount returns from the payee, who must
+// that could not be finalized yet: the amount returns from the payee, who must
 // have it (insufficient_funds), to the treasury. Everything else is
 // invalid_transition.
 func Rollback(r Record, f Facts, rev Reversal) (Move, *messages.Error) {
@@ -32,7 +32,7 @@ func Rollback(r Record, f Facts, rev Reversal) (Move, *messages.Error) {
 		r.Reason = rev.Reason
 		return r.moveTo(messages.RolledBack, f), nil
 	}
-	if end := after(r.ExecutedEpoch, r.RollbackWindow()); f.Epoch >= end {
+	if end := after(r.ExecutedEpoch, r.RollbackWindow()); f.Epoch >= end && !r.AwaitsChain(f.Confirmed) {
 		return Move{}, illegal(&r, "it could be rolled back before epoch %d, and it is epoch %d", end, f.Epoch)
 	}
 	if amount := r.Payload.Disbursement.Amount; f.Payee < amount {

@@ -7,10 +7,10 @@ const reasonNoQuorum = "quorum_not_reached"
 
 // Next takes the step that epochs bring about by themselves, if it is time:
 // draft to voting, voting to queued or rolled_back, queued to timelocked,
-// executed to finalized. Execution is not among them: see AwaitsExecution.
+// executed to finalized (once the chain that paid it, if one did, has confirmed that). Execution is not among them: see AwaitsExecution.
 func Next(r Record, f Facts) (Move, bool) {
 	due, ok := DueEpoch(r)
-	if !ok || r.AwaitsExecution() || f.Epoch < due {
+	if !ok || r.AwaitsExecution() || f.Epoch < due || r.AwaitsChain(f.Confirmed) {
 		return Move{}, false
 	}
 	return step(r, f), true
@@ -37,6 +37,9 @@ func Queue(r Record, f Facts) (Move, *messages.Error) {
 	}
 	if f.Epoch < due {
 		return Move{}, illegal(&r, "its next step comes at epoch %d, and it is epoch %d", due, f.Epoch)
+	}
+	if r.AwaitsChain(f.Confirmed) {
+		return Move{}, illegal(&r, "the chain has not confirmed its payment, under nonce %d", r.Nonce)
 	}
 	return step(r, f), nil
 }

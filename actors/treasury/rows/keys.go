@@ -14,6 +14,9 @@ const (
 	TableDisbursements persistence.Table = 'd'
 	// TableIntents holds the intents in flight to an outside chain, under their nonces.
 	TableIntents persistence.Table = 'i'
+	// TableSent holds what the outside chain has taken, under its nonce, until long after it
+	// is final.
+	TableSent persistence.Table = 's'
 	// TableReversals holds the transfers into the treasury's account that are spoken for,
 	// under their hashes: none returns two payments, and none that is an accrual returns one.
 	TableReversals persistence.Table = 'v'
@@ -30,6 +33,8 @@ const (
 	// CounterChainNonce is that of the outside chain: the last nonce that was given
 	// out. A treasury may change its submitter; a chain counts only what it sees.
 	CounterChainNonce = "chain_nonce"
+	// CounterConfirmed is the newest nonce of the outside chain that is final, with all below.
+	CounterConfirmed = "chain_confirmed"
 	// CounterLine counts the lines that the executor has drawn in the log: what was
 	// proposed before one and has not committed by then never does.
 	CounterLine = "line"
@@ -60,6 +65,9 @@ func RecordKey(id messages.DisbursementID) persistence.Key {
 
 // IntentKey names the intent under a nonce.
 func IntentKey(nonce uint64) persistence.Key { return persistence.RecordKey(TableIntents, nonce) }
+
+// SentKey names what was sent under a nonce.
+func SentKey(nonce uint64) persistence.Key { return persistence.RecordKey(TableSent, nonce) }
 
 // BalanceAdd changes a balance by delta and keeps it within what an Amount holds.
 func BalanceAdd(counter string, delta int64) persistence.Add {

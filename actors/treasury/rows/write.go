@@ -40,6 +40,9 @@ type Write struct {
 func (w *Write) AppendTo(txn *persistence.Txn) {
 	key := RecordKey(w.ID)
 	txn.Conditions = append(txn.Conditions, persistence.VersionIs(key, w.Version))
+	if r := &w.Move.Record; w.Move.To == messages.Finalized && w.Move.Transition() && r.Outside {
+		txn.Conditions = append(txn.Conditions, persistence.CounterAtLeast(CounterConfirmed, int64(r.Nonce)))
+	}
 	write := persistence.Write{
 		Key: key, Tag: w.Move.Record.Tag(), Value: disbursement.AppendRecord(nil, &w.Move.Record),
 	}

@@ -68,6 +68,9 @@ type Config struct {
 	Submitter    string
 	SubmitterURL string
 	SubmitterKey string
+	// SubmitterConfirmations is how many blocks must confirm a payment before it is final.
+	// More waits longer and stands against deeper forks.
+	SubmitterConfirmations uint64
 	// TLSDir holds ca.crt, node.crt, node.key and gossip.key: with it every listener
 	// uses TLS, nodes know each other by their certificates, and callers have the roles
 	// of theirs.
@@ -91,15 +94,16 @@ type Config struct {
 // DefaultConfig returns the configuration of a lone node on loopback.
 func DefaultConfig() Config {
 	return Config{
-		Name:            "n1",
-		Role:            RolePrimary,
-		Listen:          "127.0.0.1",
-		BasePort:        9000,
-		BootstrapExpect: 1,
-		DataDir:         "data",
-		EpochInterval:   10 * time.Second,
-		Timing:          "default",
-		Submitter:       SubmitterLedger,
+		Name:                   "n1",
+		Role:                   RolePrimary,
+		Listen:                 "127.0.0.1",
+		BasePort:               9000,
+		BootstrapExpect:        1,
+		DataDir:                "data",
+		EpochInterval:          10 * time.Second,
+		Timing:                 "default",
+		Submitter:              SubmitterLedger,
+		SubmitterConfirmations: 1,
 	}
 }
 

@@ -35,6 +35,9 @@ func (c Config) checkSubmitter() error {
 	default:
 		return fmt.Errorf("submitter: %q is neither ledger nor http", c.Submitter)
 	}
+	if c.SubmitterConfirmations < 1 {
+		return errors.New("submitter_confirmations: a payment is final after one confirmation at least")
+	}
 	if c.SubmitterKey == "" {
 		return errors.New("submitter_key: http needs the file of the key that signs")
 	}
@@ -72,6 +75,7 @@ func (n *Node) openSubmitter() (*treasury.Outside, error) {
 	}
 	cfg := chain.DefaultConfig()
 	cfg.URL, cfg.Account = n.cfg.SubmitterURL, signer.Account()
+	cfg.Confirmations = n.cfg.SubmitterConfirmations
 	client, err := chain.New(cfg, nil)
 	if err != nil {
 		return nil, err

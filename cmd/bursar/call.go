@@ -20,7 +20,8 @@ func newCall(std streams) *cobra.Command {
 		Use:   "call METHOD [JSON]",
 		Short: "Call any method of a node with parameters as JSON",
 		Long: `Calls any method and prints its result as JSON. The parameters are one JSON object; "-" reads
-it from standard input. 'bursar call rpc.discover' lists the methods with their parameters.
+it from standard input. They are checked before they are sent: a name that is not known, there twice or missing is told.
+'bursar call rpc.discover' lists the methods with their parameters.
 
 An error is printed as {code, name, message, data} and the exit code is 1.`,
 		Example: `  bursar call gov.treasury.balance
@@ -71,6 +72,9 @@ func callParams(in io.Reader, args []string) ([]byte, error) {
 
 func call(ctx context.Context, std streams, to target, method string, params []byte) error {
 	if messages.MethodByName(method) == nil {
+		if near, ok := messages.PublicTable().Nearest(method); ok {
+			return usagef("no method %q; did you mean %s?", method, near)
+		}
 		return usagef("no method %q; 'bursar call rpc.discover' lists them", method)
 	}
 	ctx, cancel := context.WithTimeout(ctx, to.timeout)

@@ -169,11 +169,19 @@ func remaining(ctx context.Context) uint64 {
 }
 
 // CallJSON makes one call with parameters given as a JSON object and returns the
-// result as JSON.
+// result as JSON. What is wrong with the parameters is told before anything is sent, in
+// the words of a node.
 func (c *Client) CallJSON(ctx context.Context, method string, params []byte) ([]byte, error) {
 	packed, err := PackJSON(params)
 	if err != nil {
 		return nil, err
+	}
+	if m := c.table.ByName(method); m != nil {
+		p, fault := m.Decode(packed, messages.JSON)
+		if fault != nil {
+			return nil, fault
+		}
+		packed = messages.AppendParams(nil, p)
 	}
 	var text []byte
 	mutates := c.mutates(method, nil)

@@ -161,3 +161,14 @@ func TestCallsInJSON(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+func TestParametersInJSONAreCheckedBeforeTheyAreSent(t *testing.T) {
+	h := newHolder()
+	_, _, addr := serve(t, wire.DefaultConfig(), h)
+	c := dial(t, addr)
+	_, err := c.CallJSON(call(t), messages.MethodAccrue, []byte(`{"amount":1,"sourse":"x"}`))
+	want := `invalid_params: params.sourse: no such field; did you mean "source"?`
+	if err == nil || err.Error() != want || len(h.calls) > 0 {
+		t.Errorf("got %v and %d calls, want %s", err, len(h.calls), want)
+	}
+}

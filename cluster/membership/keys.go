@@ -95,9 +95,13 @@ func (m *Membership) heedKeys(ctx context.Context) {
 		return
 	}
 	m.keysAt = at
+	before := m.keyring.GetKeys()
 	if err := m.Reload(); err != nil {
 		m.log.WarnContext(ctx, "the new gossip keys cannot be used; the old ones stay", "err", err)
 		return
+	}
+	if slices.EqualFunc(before, m.keyring.GetKeys(), bytes.Equal) {
+		return // the file was only touched
 	}
 	m.log.InfoContext(ctx, "new gossip keys are in use")
 }

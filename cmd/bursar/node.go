@@ -6,13 +6,16 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"os/signal"
 	"strconv"
+	"syscall"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"github.com/the-block/bursar/cmd/internal/localcluster"
 	"github.com/the-block/bursar/cmd/internal/node"
+	"github.com/the-block/bursar/cmd/internal/terminal"
 )
 
 func newNode(std streams) *cobra.Command {
@@ -100,7 +103,12 @@ func runNode(ctx context.Context, std streams, cfg node.Config, effective *setti
 	if cfg.Debug {
 		level = slog.LevelDebug
 	}
-	log := slog.New(slog.NewTextHandler(std.err, &slog.HandlerOptions{Level: level})).With("node", cfg.Name)
+	var out io.Writer = std.err
+	if checked, ok := std.err.(*terminal.Checked); ok {
+		out = checked.File // a log that nobody reads any more ends no node
+	}
+	signal.Ignore(syscall.SIGPIPE)
+	log := slog.New(slog.NewTextHandler(out, &slog.HandlerOptions{Level: level})).With("node", cfg.Name)
 	attrs := make([]any, 0, 2*len(effective.origins))
 	for _, s := range effective.effective() {
 		attrs = append(attrs, s.Key, s.Value)
@@ -116,5 +124,23 @@ func runNode(ctx context.Context, std streams, cfg node.Config, effective *setti
 		defer cancel()
 		go localcluster.Obey(std.in, member, cancel) // until the leash ends, or the process
 	}
+	defer reloadOnHangup(ctx, member)()
 	return member.Run(ctx)
+}
+
+// reloadOnHangup has a node take up renewed files at SIGHUP, until stop is called.
+func reloadOnHangup(ctx context.Context, member *node.Node) (stop func()) {
+	hangup, over := make(chan os.Signal, 1), make(chan struct{})
+	signal.Notify(hangup, syscall.SIGHUP)
+	go func() {
+		defer close(over)
+		for range hangup {
+			member.Reload(ctx)
+		}
+	}()
+	return func() {
+		signal.Stop(hangup)
+		close(hangup)
+		<-over
+	}
 }

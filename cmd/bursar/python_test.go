@@ -5,12 +5,14 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/the-block/bursar/cmd/internal/node"
+	"github.com/the-block/bursar/messages"
 )
 
 // pythonPage is the page whose program is run.
@@ -94,4 +96,41 @@ func startNode(t *testing.T) string {
 		t.Fatal("the node did not get ready")
 	}
 	return n.Cfg.Address(node.PortRPC)
+}
+
+// The end of a terminal, and of whoever reads the log, does not end a node.
+func TestANodeOutlivesItsTerminalAndWhoReadsItsLog(t *testing.T) {
+	t.Parallel()
+	n := testNode(t)
+	command := exec.Command(n.Program, "node", "--base-port", strconv.Itoa(n.Cfg.BasePort), "--data", n.Cfg.DataDir)
+	log, err := command.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := command.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		_ = command.Process.Signal(os.Interrupt)
+		if err := command.Wait(); err != nil {
+			t.Error(err)
+		}
+	}()
+	if _, err := log.Read(make([]byte, 1)); err != nil {
+		t.Fatal(err)
+	}
+	if err := log.Close(); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	if !n.AwaitReady(ctx) {
+		t.Fatal("it did not get ready when nobody read its log any more")
+	}
+	if err := command.Process.Signal(syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	nodes := (&target{addr: n.Cfg.Address(node.PortRPC)}).connect()
+	defer nodes.Close()
+	mustCall(ctx, t, nodes, messages.MethodAccrue, &messages.AccrueParams{Amount: 1, Options: messages.Options{RequestID: "a"}}, nil)
 }

@@ -66,14 +66,26 @@ func stampsOf(dir string) []stamp {
 	return stamps
 }
 
+// Reload takes the files up if they have changed, as every handshake does by itself some
+// seconds after the last look. It is for nodes that nobody calls.
+func (id *Identity) Reload() {
+	id.mu.Lock()
+	defer id.mu.Unlock()
+	id.look(time.Now())
+}
+
 // current returns the files as they are now.
 func (id *Identity) current() *files {
 	id.mu.Lock()
 	defer id.mu.Unlock()
-	now := time.Now()
-	if now.Sub(id.checked) < reloadEvery {
-		return id.files
+	if now := time.Now(); now.Sub(id.checked) >= reloadEvery {
+		return id.look(now)
 	}
+	return id.files
+}
+
+// look returns the files, read again if they have changed. mu is held.
+func (id *Identity) look(now time.Time) *files {
 	id.checked = now
 	stamps := stampsOf(id.dir)
 	if slices.Equal(stamps, id.stamps) {

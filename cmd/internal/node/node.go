@@ -306,6 +306,7 @@ func (n *Node) runParts() {
 	n.parts.run("feature level", n.whileLeading(n.raiseLevel))
 	n.parts.run("clock watch", n.watchClock)
 	n.parts.run("disks of the others", n.watchDisks)
+	n.parts.run("file watch", n.watchFiles)
 	n.parts.run("forming", n.settle)
 	n.parts.onStop("calls", n.service.drain)
 	n.parts.run("wire", func(ctx context.Context) error { return n.wire.Serve(ctx, n.listener) })

@@ -53,6 +53,36 @@ func (n *Node) levelOfAll() uint16 {
 	return lowest
 }
 
+// filesEvery is how often a node looks whether its certificates have changed.
+const filesEvery = 5 * time.Second
+
+// watchFiles takes up certificates that were renewed, though nobody calls.
+func (n *Node) watchFiles(ctx context.Context) error {
+	tick := time.NewTicker(filesEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			if n.identity != nil {
+				n.identity.Reload()
+			}
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// Reload takes up certificates and gossip keys that have changed, at once. What cannot be
+// used leaves the old in use.
+func (n *Node) Reload(ctx context.Context) {
+	if n.identity != nil {
+		n.identity.Reload()
+	}
+	if err := n.membership.Reload(); err != nil {
+		n.log.WarnContext(ctx, "the new gossip keys cannot be used; the old ones stay", "err", err)
+	}
+}
+
 // watchClock warns while this node's clock is off those of most nodes: it owns nothing
 // that needs the right time then.
 func (n *Node) watchClock(ctx context.Context) error {

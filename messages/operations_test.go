@@ -21,11 +21,11 @@ func TestWhoMayActOnActors(t *testing.T) {
 		if m.Mutates != c.changes {
 			t.Errorf("%s: takes a request_id: %v, want %v", m.Name, m.Mutates, c.changes)
 		}
-		err := messages.Allowed(m, m.NewParams(), everybody)
+		err := messages.Allowed(m, m.NewParams(), messages.Caller{Roles: everybody})
 		if (err != nil) != c.changes || err != nil && err.Code != messages.CodeUnauthorized {
 			t.Errorf("%s for who is no operator: %v", m.Name, err)
 		}
-		if err := messages.Allowed(m, m.NewParams(), everybody|messages.Operator); err != nil {
+		if err := messages.Allowed(m, m.NewParams(), messages.Caller{Roles: everybody | messages.Operator}); err != nil {
 			t.Errorf("%s for an operator: %v", m.Name, err)
 		}
 	}

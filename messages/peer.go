@@ -144,9 +144,11 @@ type NodeCallParams struct {
 	Params []byte
 	// Stamped says that the request id was made up where the call arrived.
 	Stamped bool
-	// Roles are what the caller may do, Addr is where it is, host:port.
+	// Roles are what the caller may do, Addr is where it is, host:port, Name is the one in
+	// its certificate.
 	Roles Role
 	Addr  string
+	Name  string
 }
 
 func (p *NodeCallParams) fields(f *fields) {
@@ -157,6 +159,7 @@ func (p *NodeCallParams) fields(f *fields) {
 	f.may("0").uint("roles", &roles, "What the caller may do: 1 reader, 2 submitter, 4 voter, 8 operator, added up.").max(uint64(RolesAll))
 	p.Roles = Role(roles)
 	f.may("").text("addr", &p.Addr, "The caller's address, host:port.")
+	f.may("").text("name", &p.Name, "The name in the caller's certificate.")
 }
 
 // changes reports whether the call that is carried changes something; one that is not

@@ -25,7 +25,7 @@ func peerParams() map[string]messages.Params {
 		messages.MethodNodePropose:   &messages.NodeProposeParams{Options: opts, Entry: []byte("entry")},
 		messages.MethodNodeReadIndex: &messages.NoParams{Options: opts},
 		messages.MethodNodeCall: &messages.NodeCallParams{Options: opts, Method: messages.MethodAccrue, Params: []byte{0x80},
-			Stamped: true, Roles: messages.Operator | messages.Reader, Addr: "10.0.0.1:5000"},
+			Stamped: true, Roles: messages.Operator | messages.Reader, Addr: "10.0.0.1:5000", Name: "ann"},
 		messages.MethodNodeForm: &messages.NodeFormParams{Options: opts, Cluster: "c", Initiator: "n1",
 			Voters: []messages.FormVoter{{Node: "n1", Addr: "a:1"}, {Node: "n2", Addr: "b:2"}}},
 		messages.MethodActorsSend: &messages.SendParams{Options: opts, Kind: "counter", Key: "ada", Tell: true,

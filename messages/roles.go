@@ -34,15 +34,24 @@ func (r Role) String() string {
 	}
 }
 
-// Allowed judges whether a caller with these roles may make this call. It is asked
-// once, at the ingress. It returns nil or an unauthorized error that names the role
-// that is missing.
-func Allowed(m *Method, p Params, roles Role) *Error {
+// Caller is who makes a call, as far as it is known.
+type Caller struct {
+	Roles Role
+	// Name is the one in its certificate; empty without one.
+	Name string
+}
+
+// Allowed judges whether a caller may make this call. It is asked once, at the ingress.
+// It returns nil or an unauthorized error that names the role that is missing.
+func Allowed(m *Method, p Params, c Caller) *Error {
 	need := m.Who
+	if own, ok := p.(interface{ needs(Caller) Role }); ok {
+		need = own.needs(c)
+	}
 	if bypassesVote(p) && m.Who == Submitter {
 		need = Operator
 	}
-	if roles.Has(need) {
+	if c.Roles.Has(need) {
 		return nil
 	}
 	return Errorf(CodeUnauthorized, "%s needs the role %s", m.Name, need)

@@ -476,7 +476,7 @@ func TestWhoMayCall(t *testing.T) {
 		{messages.MethodBalance, &messages.NoParams{}, messages.Reader, true},
 		{messages.MethodBalance, &messages.NoParams{}, 0, false},
 	} {
-		err := messages.Allowed(messages.MethodByName(c.method), c.params, c.roles)
+		err := messages.Allowed(messages.MethodByName(c.method), c.params, messages.Caller{Roles: c.roles})
 		if (err == nil) != c.want || err != nil && err.Code != messages.CodeUnauthorized {
 			t.Errorf("%s with roles %04b: %v, want allowed %v", c.method, c.roles, err, c.want)
 		}

@@ -24,6 +24,9 @@ func fill(v reflect.Value) {
 	case messages.StatusFilter:
 		v.SetString("scheduled")
 		return
+	case messages.Error:
+		v.Set(reflect.ValueOf(messages.Error{Code: messages.CodeNonceReplay, Message: "some text"}))
+		return
 	case []messages.DisbursementID:
 		v.Set(reflect.ValueOf([]messages.DisbursementID{300}))
 		return
@@ -33,6 +36,8 @@ func fill(v reflect.Value) {
 		v.SetString("some text")
 	case reflect.Bool:
 		v.SetBool(true)
+	case reflect.Uint8:
+		v.SetUint(7)
 	case reflect.Uint64, reflect.Uint32, reflect.Uint16:
 		v.SetUint(300)
 	case reflect.Int64, reflect.Int32:
@@ -54,8 +59,25 @@ func fill(v reflect.Value) {
 		for i := range v.NumField() {
 			fill(v.Field(i))
 		}
+		chooseWords(v)
+	case reflect.Array:
+		for i := range v.Len() {
+			v.Index(i).SetUint(uint64(i))
+		}
 	default:
 		panic("fill: " + v.Type().String())
+	}
+}
+
+// chooseWords puts words where not every text will do.
+func chooseWords(v reflect.Value) {
+	switch p := v.Addr().Interface().(type) {
+	case *messages.EnergySettingsParams:
+		p.Given, p.Settings.Mode = 1<<11-1, messages.ModeBatch
+	case *messages.FlagDisputeParams:
+		p.Type = "low_reading"
+	case *messages.ResolveDisputeParams:
+		p.Outcome = "slashed"
 	}
 }
 

@@ -26,6 +26,9 @@ type Binding struct {
 
 	// Shard is the shard whose owner carries it out; nil where any node does.
 	Shard func(requestID string, p messages.Params) messages.ShardID
+	// Split makes several calls of one that several nodes carry out, and one answer of theirs;
+	// there are no parts where one node does.
+	Split func(p messages.Params, owner func(messages.ShardID) messages.NodeID) (parts []messages.Params, join func([]Answer) messages.Result)
 	// Leader has the leader carry it out.
 	Leader bool
 	// Any state of the node will do: it is about the node, or about the call alone.
@@ -33,6 +36,12 @@ type Binding struct {
 	Any bool
 	// Walks says that it takes long: it walks the graph or searches the Store.
 	Walks bool
+}
+
+// Answer is how a part of a call ended: with a result, or with an error.
+type Answer struct {
+	Result messages.Result
+	Err    *messages.Error
 }
 
 // Creation is one request that adds something to the log.

@@ -16,6 +16,13 @@ type Command interface {
 	Recall(reply []byte) (result any, ok bool)
 }
 
+// Appending is a Command whose Txn appends rows. No reply is kept beside them: a repeat is
+// told by the first of them.
+type Appending interface {
+	Command
+	RecallRow(store *persistence.Store, first uint64) (result any, ok bool)
+}
+
 // Entity is what a domain gives for one of its entities: how it is read and what is
 // decided about it. All else is the shell's.
 type Entity interface {
@@ -30,8 +37,12 @@ type Entity interface {
 type Change struct {
 	// Txn is nil if nothing shall: all commands have their answer.
 	Txn *persistence.Txn
-	// Reply is kept with the request id, if there is one: see Reply.Encode.
+	// Reply is kept with the request id, if there is one: see Reply.Encode. Beside rows
+	// that are appended none is kept: see Appending.
 	Reply []byte
+	// Refused says that the commands are refused although something is committed: their
+	// request ids stay free.
+	Refused bool
 	// Done answers the commands, once it is committed.
 	Done func(persistence.Result)
 }
@@ -202,7 +213,9 @@ func (e *entity) try(a *attempt) error {
 	proposal := persistence.Proposal{Txn: txn}
 	first := a.commands[0].Base()
 	if len(a.commands) == 1 {
-		first.Remember(txn, change.Reply)
+		if !change.Refused {
+			first.Remember(txn, change.Reply)
+		}
 		e.ProposeFor(first, proposal, a)
 		return nil
 	}
@@ -225,7 +238,7 @@ func (e *entity) conclude(a *attempt, o persistence.Outcome) error {
 	case persistence.Committed:
 		a.change.Done(o.Result)
 	case persistence.Duplicate:
-		Repeat(a.commands[0], o.Result.Reply)
+		e.repeat(a.commands[0], o.Result.First, o.Result.Reply)
 	default:
 		return e.retry(a)
 	}

@@ -112,9 +112,24 @@ func (h *Host) AnswerRepeat(c Command) (bool, error) {
 	if first.PayloadHash != r.Hash {
 		r.Fail(RequestIDConflict())
 	} else {
-		Repeat(c, first.Reply)
+		h.repeat(c, first.First, first.Reply)
 	}
 	return true, nil
+}
+
+// repeat answers a command from the first row that was appended for it, or from the reply
+// that is remembered under its request id.
+func (h *Host) repeat(c Command, first uint64, reply []byte) {
+	rows, ok := c.(Appending)
+	if !ok || first == 0 {
+		Repeat(c, reply)
+		return
+	}
+	if result, ok := rows.RecallRow(h.Store, first); ok {
+		c.Base().Reply(result)
+		return
+	}
+	c.Base().Fail(RequestIDConflict())
 }
 
 // Repeat answers a command from what is remembered under its request id. If that was for

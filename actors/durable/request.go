@@ -22,6 +22,8 @@ type Request struct {
 	To Replier
 	// Who is the caller, for audit rows.
 	Who string
+	// By is what the caller may do, and the name in its certificate.
+	By messages.Caller
 	// ID makes a repeat harmless; at most 64 bytes.
 	ID string
 	// Stamped says that the ingress chose ID because the caller gave none: nothing

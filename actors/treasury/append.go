@@ -160,12 +160,8 @@ func (r *Accrual) txn(*shard) (*persistence.Txn, *messages.Error) {
 		return nil, messages.Errorf(messages.CodeValidationFailed,
 			"source has %d bytes, at most %d are allowed", len(r.Source), sourceBytesMax)
 	}
-	treasury := rows.BalanceAdd(rows.CounterTreasury, int64(r.Amount))
-	treasury.Row = &persistence.Row{Event: byte(disbursement.EventAccrual)}
-	txn := &persistence.Txn{Adds: []persistence.Add{
-		accrualTreasury: treasury,
-		accrualTotal:    rows.BalanceAdd(rows.CounterAccruals, int64(r.Amount)),
-	}}
+	adds := rows.AccrualAdds(r.Amount)
+	txn := &persistence.Txn{Adds: adds[:]}
 	if hash, ok := payout.ParseHash(r.Source); ok {
 		claim := rows.TransferKey(hex.EncodeToString(hash[:]))
 		txn.Conditions = []persistence.Condition{persistence.Absent(claim)}

@@ -56,7 +56,7 @@ func (e *entity) Decide(commands []durable.Command) (none durable.Change, err er
 	record, ok, err := e.load(e.id)
 	if !e.recovered {
 		e.recovered = err == nil
-		e.stats.recovered(err)
+		e.stats.Recovered(err)
 	}
 	switch {
 	case err != nil:

@@ -157,7 +157,7 @@ func (x *executor) followFence(ctx durable.Context) error {
 		return x.pay(ctx)
 	}
 	err := x.readNonce()
-	x.stats.recovered(err)
+	x.stats.Recovered(err)
 	if err != nil {
 		return err
 	}

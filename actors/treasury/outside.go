@@ -163,7 +163,7 @@ func (d *drawing) conclude(x *executor, ctx durable.Context, o persistence.Outco
 	}
 	s.line = d.line
 	err := s.fill(x)
-	x.stats.recovered(err)
+	x.stats.Recovered(err)
 	return err
 }
 

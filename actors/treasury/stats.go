@@ -121,8 +121,8 @@ func (t *Treasury) due() int { return int(t.stats.unfunded.Load()) + t.model.Pay
 
 func (s *Stats) entered(state messages.State, n uint64) { s.transitions[state].Add(n) }
 
-// recovered counts that an actor took up its state from the Store.
-func (s *Stats) recovered(err error) {
+// Recovered counts that an actor took up its state from the Store.
+func (s *Stats) Recovered(err error) {
 	if err != nil {
 		s.RecoveriesFailed.Add(1)
 	} else {

@@ -13,8 +13,8 @@ type Peer struct {
 	Addr string
 	// Loopback is set where it is this machine.
 	Loopback bool
-	// Roles are what it may do.
-	Roles messages.Role
+	// Caller is what it may do, and the name in its certificate.
+	messages.Caller
 	// Node is its name where it is a node that has said hello.
 	Node messages.NodeID
 }

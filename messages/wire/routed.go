@@ -17,7 +17,7 @@ func (c *Call) Forward(now time.Time) *messages.NodeCallParams {
 			DeadlineMS: uint64(max(c.Deadline.Sub(now).Milliseconds(), 1)),
 		},
 		Method: c.Method.Name, Params: messages.AppendParamsWith(nil, c.Params, rest),
-		Stamped: c.Stamped, Roles: c.Peer.Roles, Addr: c.Peer.Addr,
+		Stamped: c.Stamped, Roles: c.Peer.Roles, Addr: c.Peer.Addr, Name: c.Peer.Name,
 	}
 }
 
@@ -50,7 +50,7 @@ func Inner(p *messages.NodeCallParams, received time.Time, done func(result []by
 	c := &Call{
 		Method: m, Params: params, RequestID: p.RequestID, Stamped: p.Stamped,
 		Received: received, Deadline: received.Add(time.Duration(p.DeadlineMS) * time.Millisecond),
-		Peer: Peer{Addr: p.Addr, Roles: p.Roles}, to: encoded(done),
+		Peer: Peer{Addr: p.Addr, Caller: messages.Caller{Roles: p.Roles, Name: p.Name}}, to: encoded(done),
 	}
 	if m.Mutates && c.RequestID == "" && !c.Stamped { // else nobody asks for it
 		c.RequestID, c.Stamped = stamp(), true
@@ -62,7 +62,7 @@ func Inner(p *messages.NodeCallParams, received time.Time, done func(result []by
 // once: a result of the method's type, or an error. Any goroutine may call done.
 func Own(m *messages.Method, params messages.Params, deadline time.Time, done func(messages.Result, *messages.Error)) *Call {
 	return &Call{Method: m, Params: params, Stamped: true, Received: time.Now(), Deadline: deadline,
-		Peer: Peer{Roles: messages.RolesAll}, to: own(done)}
+		Peer: Peer{Caller: messages.Caller{Roles: messages.RolesAll}}, to: own(done)}
 }
 
 // own takes answers as results; one that another node gave is decoded first.

@@ -58,21 +58,22 @@ func CertRoles(cert *x509.Certificate) []string {
 	return roles
 }
 
-// rolesProven are the roles of a caller with TLS. A certificate that names none is worth
-// as much as none.
-func rolesProven(state *tls.ConnectionState) messages.Role {
+// callerProven is a caller with TLS: its roles and its name. A certificate that names no
+// role is worth as much as none.
+func callerProven(state *tls.ConnectionState) messages.Caller {
 	if len(state.VerifiedChains) == 0 {
-		return stranger
+		return messages.Caller{Roles: stranger}
 	}
-	named := CertRoles(state.VerifiedChains[0][0])
+	leaf := state.VerifiedChains[0][0]
+	named := CertRoles(leaf)
 	if len(named) == 0 {
-		return stranger
+		return messages.Caller{Roles: stranger}
 	}
-	var roles messages.Role
+	c := messages.Caller{Name: leaf.Subject.CommonName}
 	for _, role := range named {
-		roles |= certRoles[role]
+		c.Roles |= certRoles[role]
 	}
-	return roles
+	return c
 }
 
 // secured is a connection with TLS.

@@ -187,6 +187,18 @@ var callable = []struct {
 	{"gov.treasury.execute_disbursement", `{"id":1}`, operators},
 	{"gov.treasury.rollback_disbursement", `{"id":1,"reason":"r"}`, operators},
 	{"gov.treasury.skip_intent", `{"id":1,"reason":"r"}`, operators},
+	{"energy.register_provider", `{"owner":"o","capacity_kwh":1,"price_per_kwh":1,"jurisdiction":"DE","meter_address":"m","stake":1,"public_key":"0000000000000000000000000000000000000000000000000000000000000000"}`, submitters},
+	{"energy.update_provider", `{"provider_id":"energy-0x00000000"}`, submitters},
+	{"energy.rotate_key", `{"provider_id":"energy-0x00000000","public_key":"0000000000000000000000000000000000000000000000000000000000000000"}`, submitters},
+	{"energy.reinstate", `{"provider_id":"energy-0x00000000"}`, operators},
+	{"energy.settings", `{}`, readers},
+	{"energy.settings", `{"rehearsal":true}`, operators},
+	{"energy.submit_reading", `{"provider_id":"energy-0x00000000","meter_address":"m","kwh_reading":1,"timestamp":1,"nonce":1,"signature":"00000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000000"}`, submitters},
+	{"energy.submit_readings", `{"readings":[]}`, submitters},
+	{"energy.settle", `{"provider_id":"energy-0x00000000","buyer":"somebody else","kwh":1,"meter_hash":"0000000000000000000000000000000000000000000000000000000000000000"}`, operators},
+	{"energy.settle", `{"provider_id":"energy-0x00000000","buyer":"someone","kwh":1,"meter_hash":"0000000000000000000000000000000000000000000000000000000000000000"}`, certified},
+	{"energy.flag_dispute", `{"meter_hash":"0000000000000000000000000000000000000000000000000000000000000000","reason":"r","reporter":"x","type":"other"}`, submitters},
+	{"energy.resolve_dispute", `{"dispute_id":1,"resolver":"x","outcome":"resolved"}`, operators},
 	{"epoch.advance", `{}`, operators},
 	{"cluster.drain", `{"node":"n1"}`, operators},
 	{"cluster.transfer_leader", `{}`, operators},
@@ -199,6 +211,7 @@ var callable = []struct {
 var (
 	readers    = []string{"", "client", "monitor", "voter", "operator"}
 	submitters = []string{"", "client", "voter", "operator"}
+	certified  = []string{"client", "voter", "operator"} // by a name in a certificate
 	voters     = []string{"voter"}
 	operators  = []string{"operator"}
 )

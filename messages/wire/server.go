@@ -221,14 +221,14 @@ func (s *Server) serve(calls []*Call) {
 // peerOf judges who is at the far end. With TLS it is worth what its certificate says,
 // wherever it is.
 func (s *Server) peerOf(addr string, state *tls.ConnectionState) Peer {
-	p := Peer{Addr: addr, Roles: stranger}
+	p := Peer{Addr: addr, Caller: messages.Caller{Roles: stranger}}
 	if host, _, err := net.SplitHostPort(addr); err == nil {
 		ip := net.ParseIP(host)
 		p.Loopback = ip != nil && ip.IsLoopback()
 	}
 	switch {
 	case state != nil:
-		p.Roles = rolesProven(state)
+		p.Caller = callerProven(state)
 	case p.Loopback && s.cfg.TrustLoopback:
 		p.Roles = messages.RolesAll
 	}
@@ -251,7 +251,7 @@ func (s *Server) ingress(d *messages.Decoder, req request, form messages.Form, p
 	}
 	params, err := m.DecodeWith(d, req.params, form)
 	if err == nil {
-		err = messages.Allowed(m, params, peer.Roles)
+		err = messages.Allowed(m, params, peer.Caller)
 	}
 	if err != nil {
 		return &Call{Method: m}, err

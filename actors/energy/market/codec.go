@@ -174,11 +174,14 @@ const (
 // AppendSettings appends the encoding of s to dst.
 func AppendSettings(dst []byte, s *Settings) []byte {
 	var flags byte
-	for flag, on := range map[byte]bool{flagFeeFixed: s.FeeFixed, flagBatch: s.Batch, flagRehearsal: s.Rehearsal} {
+	set := func(flag byte, on bool) {
 		if on {
 			flags |= flag
 		}
 	}
+	set(flagFeeFixed, s.FeeFixed)
+	set(flagBatch, s.Batch)
+	set(flagRehearsal, s.Rehearsal)
 	dst = append(dst, recordVersion, flags)
 	return appendNumbers(dst, uint64(s.MinStake), s.FeeBPS, uint64(s.QuorumPPM), uint64(s.TimeoutEpochs),
 		s.SlashingBPS, s.BackfillWindow, uint64(s.ChallengeEpochs), s.ReportInterval)
@@ -194,6 +197,27 @@ func DecodeSettings(b []byte) (s Settings, err error) {
 	d.check(flags <= settingsFlags)
 	s.FeeFixed, s.Batch, s.Rehearsal = flags&flagFeeFixed != 0, flags&flagBatch != 0, flags&flagRehearsal != 0
 	return s, d.end("settings")
+}
+
+// Published is what the market's owner publishes for an epoch.
+type Published struct {
+	Epoch     messages.Epoch
+	FeeBPS    uint64
+	Price     messages.Amount // when it was published
+	VolumeKWh uint64
+}
+
+// AppendPublished appends the encoding of p to dst.
+func AppendPublished(dst []byte, p *Published) []byte {
+	return appendNumbers(append(dst, recordVersion), uint64(p.Epoch), p.FeeBPS, uint64(p.Price), p.VolumeKWh)
+}
+
+// DecodePublished reads what AppendPublished wrote.
+func DecodePublished(b []byte) (p Published, err error) {
+	d := decoder{rest: b}
+	d.version()
+	d.numbers((*uint64)(&p.Epoch), &p.FeeBPS, (*uint64)(&p.Price), &p.VolumeKWh)
+	return p, d.end("published fee")
 }
 
 func appendNumbers(dst []byte, numbers ...uint64) []byte {

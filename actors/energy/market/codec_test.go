@@ -32,6 +32,7 @@ func samples() map[string]struct {
 	s := market.Slash{Provider: 7, Reason: market.SlashQuorum, Hash: hashOf(3), Buyer: "tb1buyer", At: now, Epoch: 2}
 	d := market.Dispute{Hash: hashOf(5), Provider: 7, Type: market.ConsensusGap, Reason: "why", Reporter: "who", RaisedAt: now,
 		Status: market.DisputeEscalated, Resolver: "op", Note: "later", ResolvedAt: now + 5}
+	pub := market.Published{Epoch: 77, FeeBPS: 243, Price: 5, VolumeKWh: 1000}
 	set := market.DefaultSettings()
 	set.Batch, set.QuorumPPM, set.TimeoutEpochs = true, 1000, 720
 	type sample = struct {
@@ -58,6 +59,10 @@ func samples() map[string]struct {
 		"dispute": {market.AppendDispute(nil, &d), func(b []byte) (any, []byte, error) {
 			x, err := market.DecodeDispute(b)
 			return x, market.AppendDispute(nil, &x), err
+		}},
+		"published": {market.AppendPublished(nil, &pub), func(b []byte) (any, []byte, error) {
+			x, err := market.DecodePublished(b)
+			return x, market.AppendPublished(nil, &x), err
 		}},
 		"settings": {market.AppendSettings(nil, &set), func(b []byte) (any, []byte, error) {
 			x, err := market.DecodeSettings(b)

@@ -60,19 +60,19 @@ const (
 	SlashSettlement                        // a settlement that committed: it takes from the stake
 )
 
+var slashReasons = [...]string{SlashQuorum: "quorum", SlashExpiry: "expiry", SlashConflict: "conflict",
+	SlashSettlement: "settlement"}
+
 // String gives the reason as it is written on the wire.
-func (r SlashReason) String() string {
-	switch r {
-	case SlashQuorum:
-		return "quorum"
-	case SlashExpiry:
-		return "expiry"
-	case SlashConflict:
-		return "conflict"
-	case SlashSettlement:
-		return "settlement"
+func (r SlashReason) String() string { return nameOf(slashReasons[:], int(r)) }
+
+// ParseSlashReason reads a reason.
+func ParseSlashReason(name string) (SlashReason, *messages.Error) {
+	i := find(slashReasons[:], name)
+	if i < 0 {
+		return 0, invalid("status must be quorum, expiry, conflict or settlement")
 	}
-	return "other"
+	return SlashReason(i), nil
 }
 
 // Settlement is what becomes of an order.

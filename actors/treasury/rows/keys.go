@@ -74,6 +74,14 @@ func BalanceAdd(counter string, delta int64) persistence.Add {
 	return persistence.Add{Counter: counter, Delta: delta, Min: 0, Max: int64(messages.AmountMax)}
 }
 
+// AccrualAdds books income of the treasury: its balance, with a row of its history, and
+// the total of all that ever came in.
+func AccrualAdds(amount messages.Amount) [2]persistence.Add {
+	treasury := BalanceAdd(CounterTreasury, int64(amount))
+	treasury.Row = &persistence.Row{Event: byte(disbursement.EventAccrual)}
+	return [2]persistence.Add{treasury, BalanceAdd(CounterAccruals, int64(amount))}
+}
+
 // EpochBefore holds while the treasury's clock is before epoch.
 func EpochBefore(epoch messages.Epoch) persistence.Condition {
 	return persistence.CounterBelow(CounterEpoch, int64(min(uint64(epoch), math.MaxInt64)))

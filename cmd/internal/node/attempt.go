@@ -40,7 +40,7 @@ func (s *service) attempt(c *wire.Call) *attempt { return &attempt{call: c, serv
 func (a *attempt) request() durable.Request {
 	c := a.call
 	return durable.Request{
-		To: a, Who: c.Peer.Addr, ID: c.RequestID, Stamped: c.Stamped,
+		To: a, Who: c.Peer.Addr, By: c.Peer.Caller, ID: c.RequestID, Stamped: c.Stamped,
 		Hash: c.Method.PayloadHash(c.Params), Deadline: c.Deadline,
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/the-block/bursar/actors"
+	"github.com/the-block/bursar/actors/energy"
 	"github.com/the-block/bursar/actors/treasury"
 	"github.com/the-block/bursar/cluster"
 	"github.com/the-block/bursar/cluster/ownership"
@@ -24,6 +25,7 @@ func (n *Node) figures() []metrics.Source {
 	return []metrics.Source{
 		metrics.From(n.ownFigures),
 		metrics.From(func() *treasury.Figures { return n.treasury.Figures() }),
+		metrics.From(func() *energy.Figures { return n.energy.Figures() }),
 		metrics.From(func() *persistence.JournalStats { return n.journal.Stats() }),
 		metrics.From(func() *persistence.StoreStats { return n.store.Stats() }),
 		metrics.From(func() *cluster.Figures { return n.consensus.Figures() }),

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"path/filepath"
 	"sync/atomic"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/the-block/bursar/actors"
 	"github.com/the-block/bursar/actors/durable"
+	"github.com/the-block/bursar/actors/energy"
 	"github.com/the-block/bursar/actors/kinds"
 	"github.com/the-block/bursar/actors/operations"
 	"github.com/the-block/bursar/actors/treasury"
@@ -23,6 +25,7 @@ import (
 	"github.com/the-block/bursar/cluster/ownership"
 	"github.com/the-block/bursar/cluster/peers"
 	"github.com/the-block/bursar/cmd/internal/certs"
+	"github.com/the-block/bursar/messages"
 	"github.com/the-block/bursar/messages/wire"
 	"github.com/the-block/bursar/monitoring"
 	"github.com/the-block/bursar/persistence"
@@ -41,6 +44,7 @@ type Node struct {
 	system     *actors.System
 	host       *durable.Host
 	treasury   *treasury.Treasury
+	energy     *energy.Energy
 	operations *operations.Operations
 	wire       *wire.Server
 	metrics    *wire.Metrics
@@ -140,6 +144,7 @@ func withAdvice(err error) error {
 func (n *Node) openStore(context.Context) error {
 	cfg := persistence.DefaultStoreConfig()
 	cfg.Columns = rows.Columns()
+	maps.Copy(cfg.Columns, energy.Columns())
 	store, err := persistence.Open(filepath.Join(n.cfg.DataDir, "store"), cfg)
 	if err != nil {
 		return err
@@ -194,6 +199,11 @@ func (n *Node) openActors(context.Context) error {
 	cfg = n.around.treasury(cfg)
 	n.host = durable.NewHost(cfg.Shards(), durable.On(n.system), n.store, n.journal, durable.ThisMachine())
 	if n.treasury, err = treasury.New(cfg, n.host, n.log); err != nil {
+		return err
+	}
+	market := energy.Config{First: messages.ShardID(cfg.GraphShards), Shards: cfg.EnergyShards, Market: cfg.MarketShard(),
+		MailboxLimit: cfg.MailboxLimit, Recovered: n.treasury.Stats().Recovered}
+	if n.energy, err = energy.New(market, n.host, n.log); err != nil {
 		return err
 	}
 	if err = n.openKinds(); err != nil {
@@ -295,9 +305,11 @@ func (n *Node) runParts() {
 	n.parts.run("meeting", n.meet)
 	n.parts.runUntil("journal", n.journal.Run, n.journal.Close)
 	n.parts.onStop("treasury", n.treasury.Stop)
+	n.parts.onStop("energy market", n.energy.Stop)
 	n.parts.onStop("kinds", n.kinds.Stop)
 	n.parts.run("operations", n.operations.Run)
 	n.parts.run("read model", n.treasury.Follow)
+	n.parts.run("market's read model", n.energy.Follow)
 	n.parts.run("ownership", n.followOwners)
 	n.parts.run("progress", n.watchProgress)
 	n.parts.run("placement", n.whileLeading(n.place))

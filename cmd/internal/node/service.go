@@ -67,7 +67,9 @@ func (s *service) take(calls []*wire.Call, routed bool) {
 	var atOnce, reads []*wire.Call
 	var attempts []*attempt
 	for _, c := range calls {
-		switch a := s.answer(c); {
+		a := s.answer(c)
+		switch {
+		case a.Split != nil && s.split(a, c):
 		case a.Any || isLocal(c):
 			atOnce = append(atOnce, c)
 		case a.Read == nil || a.Shard != nil:
@@ -83,6 +85,35 @@ func (s *service) take(calls []*wire.Call, routed bool) {
 	work(s, atOnce, s.answerAll)
 	work(s, reads, s.answerAtIndex)
 	s.send(attempts)
+}
+
+// split makes several calls of one that several nodes carry out, and reports whether that
+// was so.
+func (s *service) split(a *answer, c *wire.Call) bool {
+	parts, join := a.Split(c.Params, func(shard messages.ShardID) messages.NodeID {
+		owner, _ := s.node.routes.owner(shard)
+		return owner
+	})
+	if len(parts) == 0 {
+		return false
+	}
+	var mu sync.Mutex
+	answers, left := make([]durable.Answer, len(parts)), len(parts)
+	calls := make([]*wire.Call, len(parts))
+	for i, part := range parts {
+		calls[i] = wire.Own(c.Method, part, c.Deadline, func(result messages.Result, err *messages.Error) {
+			mu.Lock()
+			answers[i] = durable.Answer{Result: result, Err: err}
+			left--
+			last := left == 0
+			mu.Unlock()
+			if last {
+				c.Reply(join(answers))
+			}
+		})
+	}
+	s.take(calls, false)
+	return true
 }
 
 // enter begins something that drain waits for, until running.Done. It returns false

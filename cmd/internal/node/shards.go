@@ -118,6 +118,9 @@ func (n *Node) takeOwners(ctx context.Context) error {
 	if err := n.treasury.Model().Wait(ctx, state.Index); err != nil {
 		return err
 	}
+	if err := n.energy.Wait(ctx, state.Index); err != nil {
+		return err
+	}
 	if err := n.operations.Wait(ctx, state.Index); err != nil {
 		return err
 	}

@@ -31,12 +31,15 @@ func (n *Node) behind(state cluster.State) uint64 {
 	return 0
 }
 
-// follow waits until Store and read model have applied index.
+// follow waits until Store and read models have applied index.
 func (n *Node) follow(ctx context.Context, index uint64) error {
 	if err := n.store.Wait(ctx, index); err != nil {
 		return err
 	}
-	return n.treasury.Model().Wait(ctx, index)
+	if err := n.treasury.Model().Wait(ctx, index); err != nil {
+		return err
+	}
+	return n.energy.Wait(ctx, index)
 }
 
 // unavailable tells a caller that nothing was done, in the words of Ready.

@@ -378,7 +378,7 @@ func (d *Decoder) Text() string {
 	return string(b)
 }
 
-// Binary reads binary and copies it.
+// Binary reads binary and copies it, or hex in its place.
 func (d *Decoder) Binary() []byte {
 	if d.fault != nil {
 		return nil
@@ -388,7 +388,7 @@ func (d *Decoder) Binary() []byte {
 		return nil
 	}
 	b := d.buf[d.pos : d.pos+size]
-	if d.decimals && isString(b[0]) {
+	if isString(b[0]) {
 		return d.hex()
 	}
 	if !isBinary(b[0]) {

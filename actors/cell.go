@@ -119,7 +119,7 @@ type (
 	armOrder     struct{}
 	advanceOrder struct{}
 
-	patienceOrder struct{}
+	graceOrder struct{}
 )
 
 // cell is an actor's body: its mailbox, its place in the tree, its incarnation.
@@ -359,8 +359,8 @@ func (c *cell) serveLifecycle() bool {
 		c.arm()
 	case advanceOrder:
 		c.advance()
-	case patienceOrder:
-		c.losePatience()
+	case graceOrder:
+		c.abandonStuck()
 	default: // Watch, Unwatch, Failure
 		c.process.InvokeSystemMessage(msg)
 	}
@@ -393,7 +393,7 @@ func (c *cell) deliver(it item, counts bool) {
 	c.phase = phaseReceive
 	var err error
 	if c.sys.faults.armed.Load() {
-		err = c.suffer()
+		err = c.injectFault()
 	}
 	if err == nil {
 		err = c.behaviour.Receive(&c.context, it.msg)
@@ -619,7 +619,7 @@ func (c *cell) close() {
 		c.deadLetter(it.msg, Stopped)
 	}
 	c.stopIdle()
-	c.disband()
+	c.closeFamily()
 	c.set(Ended)
 	c.behaviour = nil
 	c.kind.active.Add(-1)
@@ -644,7 +644,7 @@ func (c *cell) noteEnd(path string) {
 		}
 	}
 	if child := c.family.remove(path); child != nil {
-		c.ceaseAwaiting(child)
+		c.noteChildDown(child)
 		if !c.family.over {
 			c.decide(func(m *supervision.Supervisor, _ time.Time) []supervision.Action {
 				m.Stopped(child.name())
@@ -659,7 +659,7 @@ func (c *cell) noteEnd(path string) {
 // notePause takes note that a child has come down and keeps its mailbox.
 func (c *cell) notePause(child *cell) {
 	if c.family.child(child.name()) == child {
-		c.ceaseAwaiting(child)
+		c.noteChildDown(child)
 		c.advance()
 	}
 }

@@ -2,6 +2,7 @@ package actors
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -61,6 +62,9 @@ type Event struct {
 	Kind string
 	// Err is the failure of EventFailed, EventEscalated and EventStopBroke.
 	Err error
+	// Message is the Go type of the message that EventFailed failed on, Where the place of
+	// a panic. Stack is the panic's, for the log: at most one a kind and minute.
+	Message, Where, Stack string
 	// Took is how long an unstalled message took.
 	Took time.Duration
 	// Restarts counts the actor's restarts so far.
@@ -241,9 +245,36 @@ func (ev *events) write(e Event) {
 	if e.What == EventRestarted || e.What == EventUnstalled {
 		level = slog.LevelInfo
 	}
-	ev.log.LogAttrs(context.Background(), level, "actor "+e.What.String(),
-		slog.String("actor", e.Path), slog.String("kind", e.Kind), slog.Any("err", e.Err),
-		slog.Duration("took", e.Took), slog.Int("restarts", e.Restarts))
+	attrs := []slog.Attr{slog.String("actor", e.Path), slog.String("kind", e.Kind), slog.Int("restarts", e.Restarts)}
+	if e.Err != nil {
+		attrs = append(attrs, slog.Any("err", e.Err))
+	}
+	if e.Took != 0 {
+		attrs = append(attrs, slog.Duration("took", e.Took))
+	}
+	for _, a := range []slog.Attr{slog.String("message", e.Message), slog.String("where", e.Where), slog.String("stack", e.Stack)} {
+		if a.Value.String() != "" {
+			attrs = append(attrs, a)
+		}
+	}
+	ev.log.LogAttrs(context.Background(), level, "actor "+e.What.String(), attrs...)
+}
+
+// tellFailed publishes a failure and remembers it.
+func (c *cell) tellFailed(err error, in any) {
+	e := Event{At: time.Now(), What: EventFailed, Path: c.path(), Kind: c.kind.name, Err: err, Restarts: int(c.restarts.Load())}
+	if in != nil {
+		e.Message = typeName(in)
+	}
+	f := Failure{At: e.At, Path: e.Path, Err: err.Error(), Message: e.Message}
+	if broken := new(crash); errors.As(err, &broken) {
+		e.Where, f.Where, f.Stack = broken.where, broken.where, broken.stack
+		if c.kind.stackDue(e.At) {
+			e.Stack = broken.stack
+		}
+	}
+	c.sys.failures.add(f)
+	c.sys.publish(e)
 }
 
 // tell publishes what happened to the cell.

@@ -40,7 +40,7 @@ type family struct {
 	broken  bool // the machine panicked: it is asked no more
 
 	awaiting int // children whose end the next step waits for
-	patience time.Duration
+	grace    time.Duration
 	progress progress
 	giveUpAt *time.Timer
 }
@@ -78,9 +78,9 @@ func (c *cell) offspring() *family {
 	return f
 }
 
-// disband lets go of the family's timer and breakers; the cell has ended, and nobody
+// closeFamily lets go of the family's timer and breakers; the cell has ended, and nobody
 // can be called through it.
-func (c *cell) disband() {
+func (c *cell) closeFamily() {
 	if c.family == nil {
 		return
 	}

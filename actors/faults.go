@@ -129,8 +129,8 @@ func (f *faults) take(path, kind string) (Fault, bool) {
 	return Fault{}, false
 }
 
-// suffer lets an injected fault happen in place of, or before, the message.
-func (c *cell) suffer() error {
+// injectFault lets an injected fault happen in place of, or before, the message.
+func (c *cell) injectFault() error {
 	fault, ok := c.sys.faults.take(c.path(), c.kind.name)
 	if !ok {
 		return nil

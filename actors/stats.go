@@ -19,6 +19,7 @@ type kind struct {
 	restarts atomic.Uint64
 	dead     atomic.Uint64
 	trips    atomic.Uint64
+	stackAt  atomic.Int64 // when a stack was logged last, Unix nanoseconds
 	waits    metrics.Histogram
 	turns    metrics.Histogram
 }

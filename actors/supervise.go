@@ -25,7 +25,7 @@ type failure struct {
 func (c *cell) broke(reason any) {
 	in := c.phase
 	c.phase = phaseNone
-	err := asError(reason)
+	err := crashed(reason)
 	if in == phaseStop { // what was to follow the Stop still does
 		c.tell(EventStopBroke, err)
 		c.lifecycle = append([]any{proceedOrder{}}, c.lifecycle...)
@@ -47,9 +47,10 @@ func (c *cell) fail(err error) {
 	if !c.admitted && c.gate != nil {
 		pass = c.gate.Current()
 	}
+	in := c.current.msg
 	c.finish()
 	c.kind.failures.Add(1)
-	c.tell(EventFailed, err)
+	c.tellFailed(err, in)
 	c.hold(true)
 	switch {
 	case c.stopping:
@@ -232,14 +233,14 @@ func (c *cell) await(children []*cell, timeout time.Duration) {
 		child.awaited = true
 	}
 	if f.awaiting = len(children); f.waiting() {
-		f.patience = timeout
+		f.grace = timeout
 		f.progress = measure(children)
-		f.giveUpAt = time.AfterFunc(timeout, func() { c.postSystem(patienceOrder{}) })
+		f.giveUpAt = time.AfterFunc(timeout, func() { c.postSystem(graceOrder{}) })
 	}
 }
 
-// ceaseAwaiting notes that a child has come down.
-func (c *cell) ceaseAwaiting(child *cell) {
+// noteChildDown notes that a child has come down.
+func (c *cell) noteChildDown(child *cell) {
 	f := c.family
 	if !child.awaited {
 		return
@@ -250,8 +251,8 @@ func (c *cell) ceaseAwaiting(child *cell) {
 	}
 }
 
-// losePatience abandons awaited children that made no progress.
-func (c *cell) losePatience() {
+// abandonStuck abandons awaited children that made no progress.
+func (c *cell) abandonStuck() {
 	f := c.family
 	if f == nil || !f.waiting() {
 		return
@@ -259,21 +260,21 @@ func (c *cell) losePatience() {
 	awaited := f.awaited()
 	if now := measure(awaited); now != f.progress {
 		f.progress = now
-		f.giveUpAt.Reset(f.patience)
+		f.giveUpAt.Reset(f.grace)
 		return
 	}
 	for _, child := range awaited {
-		if child.winding.Load() { // its own children have its patience
+		if child.winding.Load() { // its own children have a grace of their own
 			continue
 		}
 		child.tell(EventAbandoned, nil)
-		c.ceaseAwaiting(child)
+		c.noteChildDown(child)
 		if child.currentState() == Stopping || child.asked.Load() {
 			f.remove(child.pid.Id)
 		}
 	}
 	if f.waiting() {
-		f.giveUpAt.Reset(f.patience)
+		f.giveUpAt.Reset(f.grace)
 	}
 	c.advance()
 }

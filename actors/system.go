@@ -28,13 +28,14 @@ type System struct {
 	kinds kinds
 	live  atomic.Int64
 
-	events  events
-	keepers keepers
-	budget  *breaker.Budget
-	forces  forces
-	stalls  stalls
-	faults  faults
-	sampler sampler
+	events   events
+	keepers  keepers
+	budget   *breaker.Budget
+	forces   forces
+	stalls   stalls
+	failures failures
+	faults   faults
+	sampler  sampler
 	// began is where the coarse clock starts: coarse is the watchdog's last look at
 	// the time, in nanoseconds since then. It is free to read and up to half of
 	// Config.StallAfter behind.

@@ -304,7 +304,26 @@ type ActorResult struct {
 	StalledMS uint64
 	// Breakers are the actor's own and its cell, where they are not closed.
 	Breakers []BreakerInfo
+	// Failures are its last ones, newest first.
+	Failures []FailureInfo
 	Node     string
+}
+
+// FailureInfo is one failure of an actor.
+type FailureInfo struct {
+	At      uint64 // Unix seconds
+	Error   string
+	Message string
+	Where   string
+	Stack   string
+}
+
+func (i *FailureInfo) fields(f *fields) {
+	f.uint("at", &i.At, "Unix seconds.")
+	f.text("error", &i.Error, "What it was.")
+	f.may("").text("message", &i.Message, "The Go type of the message it failed on.")
+	f.may("").text("where", &i.Where, "Where it panicked: file and line.")
+	f.may("").text("stack", &i.Stack, "The stack of the panic, its first 4 KiB.")
 }
 
 func (r *ActorResult) fields(f *fields) {
@@ -312,6 +331,7 @@ func (r *ActorResult) fields(f *fields) {
 	f.uint("refused", &r.Refused, "Messages turned away so far.")
 	f.may("").uint("stalled_ms", &r.StalledMS, "How long the message in hand has taken, where that is too long.")
 	objects(f, "breakers", &r.Breakers, 0, "Its own and its cell, where they are not closed.")
+	objects(f, "failures", &r.Failures, 0, "Its last failures, newest first: at most 5, as far as the node remembers them.")
 	f.answeredBy(&r.Node)
 }
 

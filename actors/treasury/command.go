@@ -1,7 +1,9 @@
 package treasury
 
 import (
+	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/the-block/bursar/actors/durable"
@@ -45,8 +47,24 @@ type entity struct {
 	recovered bool // its record was read
 }
 
+// The names that make up the path of a disbursement's actor.
+const (
+	rootName     = "treasury"
+	entityPrefix = "disbursement-"
+)
+
+func shardName(shard messages.ShardID) string { return fmt.Sprintf("shard-%02d", shard) }
+
 func entityName(id messages.DisbursementID) string {
-	return "disbursement-" + strconv.FormatUint(uint64(id), 10)
+	return entityPrefix + strconv.FormatUint(uint64(id), 10)
+}
+
+// DisbursementAt is the disbursement whose actor has a path, if it is one of those,
+// whether or not there is such a disbursement.
+func (t *Treasury) DisbursementAt(path string) (messages.DisbursementID, bool) {
+	number, err := strconv.ParseUint(path[strings.LastIndexByte(path, '-')+1:], 10, 64)
+	id := messages.DisbursementID(number)
+	return id, err == nil && id > 0 && path == "/"+rootName+"/"+shardName(t.ShardOf(id))+"/"+entityName(id)
 }
 
 // Decide implements durable.Entity.

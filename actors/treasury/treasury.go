@@ -51,10 +51,10 @@ func (t *Treasury) spawn() (err error) {
 	}
 	for i := range t.cfg.GraphShards {
 		id := messages.ShardID(i)
-		members = append(members, member(id, fmt.Sprintf("shard-%02d", i), "shard",
+		members = append(members, member(id, shardName(id), "shard",
 			func() durable.Actor { return newShard(t.deps, id) }))
 	}
-	if t.root, err = t.host.SpawnTree("treasury", members...); err != nil {
+	if t.root, err = t.host.SpawnTree(rootName, members...); err != nil {
 		return err
 	}
 	t.clock, err = t.host.Spawn(member(t.cfg.ClockShard(), "clock", "clock",

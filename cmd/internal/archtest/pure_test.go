@@ -70,7 +70,7 @@ func reportImpureCode(t *testing.T, path string) {
 			if x.Name == "time" && slices.Contains(clockNames, n.Sel.Name) {
 				t.Errorf("%s: a pure package does not read the clock", fset.Position(n.Pos()))
 			}
-			if x.Name == "rand" && isGlobalRandom(file, n.Sel.Name) {
+			if isGlobalRandom(file, x.Name, n.Sel.Name) {
 				t.Errorf("%s: a pure package takes its random source as an argument", fset.Position(n.Pos()))
 			}
 		}
@@ -78,14 +78,38 @@ func reportImpureCode(t *testing.T, path string) {
 	})
 }
 
-// isGlobalRandom reports whether rand.<name> in the file is a function of
-// math/rand/v2 that draws from the process's own source.
-func isGlobalRandom(file *ast.File, name string) bool {
+// isGlobalRandom reports whether <pkg>.<name> in the file is a function of math/rand/v2,
+// under whatever name, that draws from the process's own source.
+func isGlobalRandom(file *ast.File, pkg, name string) bool {
 	importsRand := slices.ContainsFunc(file.Imports, func(spec *ast.ImportSpec) bool {
 		path, _ := strconv.Unquote(spec.Path.Value)
-		return path == "math/rand/v2"
+		return path == "math/rand/v2" && (spec.Name == nil && pkg == "rand" || spec.Name != nil && spec.Name.Name == pkg)
 	})
 	constructor := strings.HasPrefix(name, "New")
 	isType := slices.Contains([]string{"Rand", "Source", "PCG", "ChaCha8", "Zipf"}, name)
 	return importsRand && !constructor && !isType
+}
+
+// Who waits for something waits for that, and can be told to stop.
+func TestNobodySleeps(t *testing.T) {
+	for _, p := range packages(t) {
+		if strings.HasSuffix(p.name(), "test") {
+			continue
+		}
+		for _, name := range p.GoFiles {
+			fset := token.NewFileSet()
+			file, err := parser.ParseFile(fset, filepath.Join(p.Dir, name), nil, parser.SkipObjectResolution)
+			if err != nil {
+				t.Fatal(err)
+			}
+			ast.Inspect(file, func(n ast.Node) bool {
+				if s, ok := n.(*ast.SelectorExpr); ok && s.Sel.Name == "Sleep" {
+					if x, ok := s.X.(*ast.Ident); ok && x.Name == "time" {
+						t.Errorf("%s: production code does not sleep", fset.Position(n.Pos()))
+					}
+				}
+				return true
+			})
+		}
+	}
 }

@@ -40,5 +40,10 @@ func (n *Node) actor(p *messages.PathParams) (*messages.ActorResult, *messages.E
 			result.Breakers = append(result.Breakers, breakerInfo(&found[i]))
 		}
 	}
+	for _, f := range n.system.Failures(node.Path) {
+		result.Failures = append(result.Failures, messages.FailureInfo{
+			At: uint64(f.At.Unix()), Error: f.Err, Message: f.Message, Where: f.Where, Stack: f.Stack,
+		})
+	}
 	return result, nil
 }

@@ -1,10 +1,6 @@
 package node
 
 import (
-	"fmt"
-	"strconv"
-	"strings"
-
 	"github.com/the-block/bursar/actors/operations"
 	"github.com/the-block/bursar/actors/treasury/rows"
 )
@@ -27,10 +23,6 @@ func (n *Node) canHave(path string) bool {
 	if to, below := kindAt(path); below {
 		return n.kinds.CanHave(to)
 	}
-	_, text, _ := strings.Cut(path, "/disbursement-")
-	id, err := strconv.ParseUint(text, 10, 64)
-	if err != nil || id == 0 || id > n.store.Last(rows.TableDisbursements) {
-		return false
-	}
-	return path == fmt.Sprintf("/treasury/shard-%02d/disbursement-%d", id%uint64(n.treasury.Config().GraphShards), id)
+	id, ok := n.treasury.DisbursementAt(path)
+	return ok && uint64(id) <= n.store.Last(rows.TableDisbursements)
 }

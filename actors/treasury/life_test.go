@@ -254,3 +254,33 @@ func TestADueSweepOfLargeRecordsIsCutToFit(t *testing.T) {
 		}
 	})
 }
+
+// TestACascadeGoesDownManyLevelsInOneTxn, across shards: a long chain does not take a
+// round through the log for each of its records.
+func TestACascadeGoesDownManyLevelsInOneTxn(t *testing.T) {
+	live(t, func(w *world) {
+		w.epochs(1)
+		const length = 900
+		items := []messages.PlanItem{{Ref: "0", Payload: payment(1, 1000)}}
+		for i := 1; i < length; i++ {
+			items = append(items, messages.PlanItem{
+				Ref: fmt.Sprint(i), After: []string{fmt.Sprint(i - 1)}, Payload: payment(1, 1000),
+			})
+		}
+		ids := result[*messages.SubmitPlanResult](w.plan(items)).IDs
+		w.quiet()
+		before, root := w.store.Applied(), ids[0].ID
+		result[*messages.TransitionResult](w.rollback(root, "no longer wanted"))
+		w.quiet()
+		want := fmt.Sprintf("dependency_failed: disbursement %d was rolled back", root)
+		for _, item := range ids {
+			status := w.get(item.ID).Status
+			if status.State != messages.RolledBack || item.ID != root && status.Reason != want {
+				t.Fatalf("item %s is %s (%s)", item.Ref, status.State, status.Reason)
+			}
+		}
+		if entries := w.store.Applied() - before; entries > 20 {
+			t.Errorf("it took %d entries for %d levels", entries, length)
+		}
+	})
+}

@@ -103,7 +103,7 @@ func (s *shard) failingMoves() ([]rows.Write, error) {
 		}
 		s.cascade = ids[decided-1]
 		if len(moves) > 0 {
-			return moves, nil
+			return s.widen(moves)
 		}
 	}
 }

@@ -74,7 +74,9 @@ type stream struct {
 	net.Conn
 	of    *streams
 	place *admission.Ticket // of one that was accepted
-	until atomic.Int64      // the deadline Raft has set, Unix ns; 0 for none
+	to    raft.ServerID     // whom this node has called, and where; guarded by of.mu
+	addr  string
+	until atomic.Int64 // the deadline Raft has set, Unix ns; 0 for none
 }
 
 // acceptPause is how long the listener rests after a fault.
@@ -127,13 +129,14 @@ func (s *streams) receive(conn net.Conn) {
 }
 
 // Dial connects to another voter.
-func (s *streams) Dial(addr raft.ServerAddress, timeout time.Duration) (net.Conn, error) {
+func (s *streams) Dial(target raft.ServerAddress, timeout time.Duration) (net.Conn, error) {
 	if s.isSevered() {
 		return nil, errStandsStill
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
-	conn, err := s.network.Dial(ctx, string(addr))
+	id, addr := parseTarget(target)
+	conn, err := s.network.Dial(ctx, addr)
 	if err != nil {
 		return nil, err
 	}
@@ -141,7 +144,10 @@ func (s *streams) Dial(addr raft.ServerAddress, timeout time.Duration) (net.Conn
 	if err != nil {
 		return nil, err
 	}
-	if err := s.greet(tracked, addr, timeout); err != nil {
+	s.mu.Lock()
+	tracked.to, tracked.addr = id, addr
+	s.mu.Unlock()
+	if err := s.greet(tracked, id, addr, timeout); err != nil {
 		return nil, errors.Join(err, tracked.Close())
 	}
 	return tracked, nil
@@ -187,6 +193,21 @@ func (s *streams) sever(severed bool) {
 	}
 	s.mu.Unlock()
 	for _, c := range open {
+		_ = c.Conn.Close() // its owner hears of it
+	}
+}
+
+// forget ends the streams to where a node is not any more.
+func (s *streams) forget(id raft.ServerID, now string) {
+	var old []*stream
+	s.mu.Lock()
+	for c := range s.open {
+		if c.to == id && c.addr != now {
+			old = append(old, c)
+		}
+	}
+	s.mu.Unlock()
+	for _, c := range old {
 		_ = c.Conn.Close() // its owner hears of it
 	}
 }
@@ -280,8 +301,8 @@ const (
 	greetingOldCopy = 1 << 2 // in an answer: the caller's disk is an old copy
 )
 
-// greet tells the node at addr who this one is, and hears its answer.
-func (s *streams) greet(c *stream, addr raft.ServerAddress, timeout time.Duration) error {
+// greet tells the node at addr, which is to be id, who this one is, and hears its answer.
+func (s *streams) greet(c *stream, id raft.ServerID, addr string, timeout time.Duration) error {
 	if err := c.SetDeadline(time.Now().Add(timeout)); err != nil {
 		return err
 	}
@@ -298,7 +319,9 @@ func (s *streams) greet(c *stream, addr raft.ServerAddress, timeout time.Duratio
 	case answer.Flags&greetingOldCopy != 0:
 		s.self.disowned(answer.Why)
 		return fmt.Errorf("%s refuses this node: %s", addr, answer.Why)
-	case answer.Flags&greetingVotes == 0 && s.votes(addr):
+	case answer.Node != messages.NodeID(id):
+		return fmt.Errorf("at %s answers %s, not %s", addr, answer.Node, id)
+	case answer.Flags&greetingVotes == 0 && s.votes(id):
 		return fmt.Errorf("%s counts as a voter and has lost its disk: it is to be admitted anew", addr)
 	}
 	if err := s.judge(answer); err != nil {
@@ -316,19 +339,23 @@ func (s *streams) judge(theirs *greeting) error {
 	return err
 }
 
-// votes reports whether the node at addr is a voter of the group. What it stores
-// counts towards a majority; if it has lost what it stored before, it must not.
-func (s *streams) votes(addr raft.ServerAddress) bool {
-	group := s.group.Load()
-	if group == nil {
-		return true
-	}
-	for _, server := range group.GetConfiguration().Configuration().Servers {
-		if server.Address == addr {
+// votes reports whether a node is a voter of the group. What it stores counts towards a
+// majority; if it has lost what it stored before, it must not.
+func (s *streams) votes(id raft.ServerID) bool {
+	for _, server := range s.members().Servers {
+		if server.ID == id {
 			return server.Suffrage == raft.Voter
 		}
 	}
 	return true
+}
+
+// members is the group as the newest entry about it has it, empty while Raft starts.
+func (s *streams) members() raft.Configuration {
+	if group := s.group.Load(); group != nil {
+		return group.GetConfiguration().Configuration()
+	}
+	return raft.Configuration{}
 }
 
 // welcome hears the greeting of a stream that was accepted, and answers. A node that

@@ -56,7 +56,8 @@ type transport struct {
 	committed     func() uint64 // the newest entry that is known to be committed here
 	conflict      func(error)   // hears that another node does not have it
 	rpcs          chan raft.RPC // past the gate
-	patience      patience
+	returns       returns
+	addresses     addresses
 	confirmations confirmations
 	reach         reach
 	installing    atomic.Int32    // Raft snapshots on their way to others
@@ -81,12 +82,14 @@ func openTransport(network Network, cfg Config, c *Consensus, leaving <-chan str
 	if t.advertise == "" {
 		t.advertise = raft.ServerAddress(listener.Addr().String())
 	}
+	t.addresses.group = t.streams.members
 	t.NetworkTransport = raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
 		Stream:                  t.streams,
 		Logger:                  raftLog,
 		MaxPool:                 transportPool,
 		MaxRPCsInFlight:         transportRPCsFlying,
 		Timeout:                 transportTimeout,
+		ServerAddressProvider:   &t.addresses,
 		MsgpackUseNewTimeFormat: true,
 	})
 	t.gate.Go(t.keepGate)

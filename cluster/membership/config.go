@@ -70,7 +70,7 @@ func DefaultConfig() Config {
 		PushPullInterval: 5 * time.Second,
 		StreamTimeout:    2 * time.Second,
 		JoinInterval:     2 * time.Second,
-		ReclaimAfter:     10 * time.Second,
+		ReclaimAfter:     3 * time.Second,
 		ForgetAfter:      7 * 24 * time.Hour,
 		MembersMax:       64,
 		StreamsMax:       64,

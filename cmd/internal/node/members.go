@@ -66,6 +66,7 @@ func (n *Node) meet(ctx context.Context) error {
 		list := make([]peers.Peer, 0, len(members))
 		for _, m := range members {
 			list = append(list, peers.Peer{Node: m.Name, Addr: m.ActorsAddr(), Boot: m.Boot})
+			n.consensus.Locate(m.Name, m.RaftAddr())
 		}
 		n.peers.Set(list)
 		for outdated := false; !outdated; {

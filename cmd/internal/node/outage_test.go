@@ -343,3 +343,81 @@ func TestALeaderOrFollowerBehindANarrowWayKeepsNobodyWaiting(t *testing.T) {
 		})
 	}
 }
+
+// moveTo gives a node that is down another address.
+func (o *outage) moveTo(m *simMember, ip string) {
+	m.ip, m.cfg.Listen = ip, ip
+}
+
+// rejoin has all nodes ask at the addresses that they have now.
+func (o *outage) rejoin() {
+	var join []string
+	for _, m := range o.members {
+		join = append(join, m.port(node.PortGossip))
+	}
+	for _, m := range o.members {
+		m.cfg.Join = join
+	}
+}
+
+// renumbered is how long nodes at new addresses may take to serve.
+const renumbered = 10 * time.Second
+
+func TestAFollowerAtAnotherAddressGetsTheLogAtOnce(t *testing.T) {
+	for _, power := range []bool{false, true} {
+		t.Run(fmt.Sprintf("power=%t", power), func(t *testing.T) {
+			t.Parallel()
+			inOutage(t, "default", func(o *outage) {
+				leader := o.leader()
+				m := o.others(leader)[0]
+				m.kill(power, rand.New(rand.NewPCG(1, 1)))
+				o.payThrough(o.others(m), time.Second)
+				o.moveTo(m, "127.0.9.1")
+				o.rejoin()
+				if err := m.start(); err != nil {
+					t.Fatal(err)
+				}
+				took := o.await("all are ready", renumbered, o.allReady)
+				t.Logf("served after %s", took)
+				o.payThrough(o.members, time.Second)
+				o.holdsTheBar(outageMax)
+				leader.kill(false, nil) // the one that moved counts
+				o.payThrough(o.others(leader), 5*time.Second)
+				o.holdsTheBar(outageMax)
+			})
+		})
+	}
+}
+
+func TestThreeNodesAtOtherAddressesComeBack(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		ips  []string
+	}{
+		{"a new network", []string{"127.0.9.1", "127.0.9.2", "127.0.9.3"}},
+		{"in each other's places", []string{"127.0.1.2", "127.0.1.3", "127.0.1.1"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			inOutage(t, "default", func(o *outage) {
+				o.payThrough(o.members, time.Second)
+				for _, m := range o.members {
+					m.kill(true, rand.New(rand.NewPCG(1, 1)))
+				}
+				for i, m := range o.members {
+					o.moveTo(m, c.ips[i])
+				}
+				o.rejoin()
+				for _, m := range o.members {
+					if err := m.start(); err != nil {
+						t.Fatal(err)
+					}
+				}
+				took := o.await("all are ready", renumbered, o.allReady)
+				t.Logf("served after %s", took)
+				o.payThrough(o.members, 2*time.Second)
+				o.holdsTheBar(outageMax)
+			})
+		})
+	}
+}

@@ -8,47 +8,47 @@ import (
 	"github.com/hashicorp/raft"
 )
 
-// patience waits out a voter that cannot be reached. Raft waits twice as long after
+// returns knows when voters that could not be reached are back. Raft waits twice as long after
 // each failure, up to ten seconds, whether or not the voter is back by then, and this
 // is how long a healed network would stay unused. So Raft hears of a failure only once
 // a heartbeat, which is sent a few times a second, has got through again; that makes it
 // one failure, and a wait of ten milliseconds.
-type patience struct {
+type returns struct {
 	mu      sync.Mutex
-	waiting map[raft.ServerAddress]chan struct{} // closed at the next heartbeat that gets through
+	waiting map[raft.ServerID]chan struct{} // closed at the next heartbeat that gets through
 }
 
-// heard notes that a heartbeat got through to addr.
-func (p *patience) heard(addr raft.ServerAddress) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if waiting, any := p.waiting[addr]; any {
+// heard notes that a heartbeat got through to a voter, wherever it is now.
+func (r *returns) heard(id raft.ServerID) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if waiting, any := r.waiting[id]; any {
 		close(waiting)
-		delete(p.waiting, addr)
+		delete(r.waiting, id)
 	}
 }
 
-// next is closed when the next heartbeat gets through to addr.
-func (p *patience) next(addr raft.ServerAddress) <-chan struct{} {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.waiting == nil {
-		p.waiting = make(map[raft.ServerAddress]chan struct{})
+// next is closed when the next heartbeat gets through to a voter.
+func (r *returns) next(id raft.ServerID) <-chan struct{} {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.waiting == nil {
+		r.waiting = make(map[raft.ServerID]chan struct{})
 	}
-	if p.waiting[addr] == nil {
-		p.waiting[addr] = make(chan struct{})
+	if r.waiting[id] == nil {
+		r.waiting[id] = make(chan struct{})
 	}
-	return p.waiting[addr]
+	return r.waiting[id]
 }
 
 // leadershipPoll is how late it is noticed that nobody waits for a voter any more.
 const leadershipPoll = 100 * time.Millisecond
 
-// waitOut waits until addr is heard of again, or this node does not lead in term any
+// waitOut waits until a voter is heard of again, or this node does not lead in term any
 // more, which ends its heartbeats, or hands leadership over: Raft's part in that waits for
 // the voter too, and leadership would be neither here nor there.
-func (t *transport) waitOut(addr raft.ServerAddress, term uint64) {
-	heard := t.patience.next(addr)
+func (t *transport) waitOut(id raft.ServerID, term uint64) {
+	heard := t.returns.next(id)
 	tick := time.NewTicker(leadershipPoll)
 	defer tick.Stop()
 	for {
@@ -78,7 +78,7 @@ func (t *transport) AppendEntries(id raft.ServerID, target raft.ServerAddress, r
 	}
 	err := t.NetworkTransport.AppendEntries(id, target, request, response)
 	if err != nil {
-		t.waitOut(target, request.Term)
+		t.waitOut(id, request.Term)
 		return err
 	}
 	t.reach.note(id, response.LastLog, time.Now())
@@ -92,7 +92,7 @@ func (t *transport) heartbeat(id raft.ServerID, target raft.ServerAddress, reque
 	if err != nil {
 		return err
 	}
-	t.patience.heard(target)
+	t.returns.heard(id)
 	t.reach.note(id, response.LastLog, time.Now())
 	if response.Success {
 		t.confirmations.note(id, confirmation{asked: asked, term: request.Term})
@@ -109,7 +109,7 @@ func (t *transport) InstallSnapshot(id raft.ServerID, target raft.ServerAddress,
 	defer t.installing.Add(-1)
 	err := t.NetworkTransport.InstallSnapshot(id, target, request, response, state)
 	if err != nil {
-		t.waitOut(target, request.Term)
+		t.waitOut(id, request.Term)
 	}
 	return err
 }

@@ -86,7 +86,7 @@ type Config struct {
 	// MarkInterval is the longest time between two syncs of the high-water mark. Lowered:
 	// damage to fewer of the newest entries can hide behind a power loss.
 	MarkInterval time.Duration
-	// VotersMax is how many nodes vote; more follow without a vote.
+	// VotersMax is the most nodes that vote; more follow without a vote.
 	VotersMax int
 	// CaughtUpEntries is how far behind the leader a node may be to be caught up.
 	CaughtUpEntries uint64

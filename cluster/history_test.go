@@ -222,7 +222,7 @@ func (tr *trio) candidates(n *node) []cluster.Candidate {
 			Node: name, RaftAddr: other.RaftAddr(), Rank: tr.ranks[name],
 			Live:   other == n || !tr.isCut(n.State().Node, name),
 			Voting: other.Voting(), Life: other.Life(), Applied: other.AppliedIndex(),
-			RecordedLife: recorded,
+			RecordedLife: recorded, WantsVote: true,
 		})
 	}
 	return all

@@ -33,8 +33,9 @@ func (c *Consensus) Configuration() []Member {
 const rosterInterval = 200 * time.Millisecond
 
 // Keep looks after the group while this node leads, until ctx ends: nodes that live are
-// added without a vote, get one when they have caught up, at most Config.VotersMax of
-// them, and may change their address. A voter that came back without its disk loses
+// added without a vote, get one when they have caught up and somebody asked for it, at most
+// Config.VotersMax of them, and may change their address. Who leaves in order gives its
+// vote up where the rest is better off without it, and is taken off the group. A voter that came back without its disk loses
 // its vote, is admitted anew and votes again once caught up; admit records that life as
 // node's in the log and returns when it is committed. A voter that is dead stays one.
 // Leadership goes to a voter of a better rank that has been caught up for
@@ -93,6 +94,8 @@ func (c *Consensus) carryOut(ctx context.Context, todo change, admit func(contex
 		return c.TransferLeadershipTo(ctx, todo.node.Node)
 	case demote:
 		return ask(func() raft.IndexFuture { return c.raft.DemoteVoter(id, 0, changeTimeout) })
+	case remove:
+		return ask(func() raft.IndexFuture { return c.raft.RemoveServer(id, 0, changeTimeout) })
 	case promote:
 		return ask(func() raft.IndexFuture { return c.raft.AddVoter(id, addr, 0, changeTimeout) })
 	case addFollower:

@@ -2,6 +2,9 @@ package cluster
 
 import (
 	"sync/atomic"
+	"time"
+
+	"github.com/hashicorp/raft"
 
 	"github.com/the-block/bursar/cluster/internal/raftlog"
 	"github.com/the-block/bursar/metrics"
@@ -22,6 +25,7 @@ type Figures struct {
 	CommitIndex  uint64 `metric:"bursar_cluster_commit_index" help:"Newest log entry this node knows to be committed."`
 	LastIndex    uint64 `metric:"bursar_cluster_last_index" help:"Newest log entry this node has on disk."`
 	Voters       int    `metric:"bursar_cluster_voters" help:"Nodes whose majority decides, those that are gone and never removed among them."`
+	VotersHeard  int    `metric:"bursar_cluster_voters_heard" help:"Voters that answer the leader, itself among them; 0 on the other nodes."`
 	LogBytes     int64  `metric:"bursar_raft_log_bytes" help:"Bytes written to the log since the newest Raft snapshot."`
 	Counters     *Counters
 	Disk         *raftlog.Metrics
@@ -37,8 +41,12 @@ func (c *Consensus) Figures() *Figures {
 		LogBytes: c.store.Written(), Counters: &c.counters, Disk: c.store.Metrics(),
 	}
 	for _, m := range c.Configuration() {
-		if m.Voter {
-			f.Voters++
+		if !m.Voter {
+			continue
+		}
+		f.Voters++
+		if f.Leader && (m.Node == c.cfg.Node || c.transport.reach.heard(raft.ServerID(m.Node), time.Now())) {
+			f.VotersHeard++
 		}
 	}
 	return f

@@ -16,6 +16,12 @@ type Candidate struct {
 	Rank int
 	// Live says that it answers now.
 	Live bool
+	// WantsVote says that it was told to vote whoever votes already, and Expect how many
+	// nodes it was told to form a cluster of: while fewer vote it is to be one of them.
+	WantsVote bool
+	Expect    int
+	// Leaving says that it stops in order, or has.
+	Leaving bool
 	// Unheard says that its Raft has not answered this node's of late: it cannot lead.
 	Unheard bool
 	// Voting says that it takes part in elections, Life is its data directory's, and
@@ -46,6 +52,7 @@ const (
 	admitLife
 	promote
 	handOver
+	remove
 )
 
 // String is the change in the words of the log.
@@ -65,6 +72,8 @@ func (k changeKind) String() string {
 		return "give a vote"
 	case handOver:
 		return "hand leadership to"
+	case remove:
+		return "remove"
 	}
 	return "unknown"
 }
@@ -84,6 +93,7 @@ type roster struct {
 	self messages.NodeID
 
 	behind   map[messages.NodeID]time.Time // since when a node has been caught up
+	away     map[messages.NodeID]time.Time // since when one that stopped in order has been gone
 	notAgain map[messages.NodeID]retry     // what failed of late
 }
 
@@ -108,12 +118,20 @@ func newRoster(cfg Config) *roster {
 }
 
 // forget forgets who is caught up: another node has led meanwhile.
-func (r *roster) forget() { r.behind = make(map[messages.NodeID]time.Time) }
+func (r *roster) forget() {
+	r.behind, r.away = make(map[messages.NodeID]time.Time), make(map[messages.NodeID]time.Time)
+}
 
 // observe notes who is caught up with a leader that has applied index.
 func (r *roster) observe(candidates []Candidate, index uint64, now time.Time) {
-	since := make(map[messages.NodeID]time.Time)
+	since, away := make(map[messages.NodeID]time.Time), make(map[messages.NodeID]time.Time)
 	for _, c := range candidates {
+		if c.Leaving && !c.Live {
+			away[c.Node] = now
+			if before, known := r.away[c.Node]; known {
+				away[c.Node] = before
+			}
+		}
 		if !c.Live || c.Applied+r.cfg.CaughtUpEntries < index {
 			continue
 		}
@@ -122,7 +140,42 @@ func (r *roster) observe(candidates []Candidate, index uint64, now time.Time) {
 			since[c.Node] = before
 		}
 	}
-	r.behind = since
+	r.behind, r.away = since, away
+}
+
+// leftAfter is how long a node that stopped in order is gone before it has left for good:
+// a restart takes less.
+const leftAfter = time.Minute
+
+// leaver takes the vote of a node that leaves, or the node itself off the group once it has
+// none. A vote that makes their number even is taken at once: the rest survives one loss
+// more without it. Any other stays for leftAfter, so that a restart, or one of all nodes,
+// costs none. It is taken only where those that stay are a majority of what is left.
+func (r *roster) leaver(group []Member, candidates []Candidate, now time.Time) change {
+	voters, staying := r.votersOf(group), 0
+	for _, c := range candidates {
+		if c.Live && !c.Leaving && r.isVoter(c.Node, group) {
+			staying++
+		}
+	}
+	for _, c := range candidates {
+		gone, away := r.away[c.Node]
+		switch {
+		case !c.Leaving || c.Node == r.self || now.Before(r.notAgain[c.Node].after):
+		case r.isVoter(c.Node, group):
+			left := away && now.Sub(gone) >= leftAfter
+			if staying > (voters-1)/2 && (voters%2 == 0 || left) {
+				return change{kind: demote, node: c, voter: true}
+			}
+		case away && isMember(c.Node, group):
+			return change{kind: remove, node: c}
+		}
+	}
+	return change{}
+}
+
+func isMember(node messages.NodeID, group []Member) bool {
+	return slices.ContainsFunc(group, func(m Member) bool { return m.Node == node })
 }
 
 // caughtUp reports whether a node has been caught up for a while.
@@ -151,8 +204,11 @@ func (r *roster) succeeded(c change, now time.Time) {
 // in the group, then who leads it.
 func (r *roster) next(group []Member, candidates []Candidate, now time.Time) change {
 	ordered := slices.SortedFunc(slices.Values(candidates), func(a, b Candidate) int { return cmp.Compare(a.Node, b.Node) })
+	if todo := r.leaver(group, ordered, now); todo.kind != noChange {
+		return todo
+	}
 	for _, c := range ordered {
-		if !c.Live || now.Before(r.notAgain[c.Node].after) {
+		if !c.Live || c.Leaving || now.Before(r.notAgain[c.Node].after) {
 			continue
 		}
 		if todo := r.nextOf(c, group, now); todo.kind != noChange {
@@ -178,10 +234,16 @@ func (r *roster) nextOf(c Candidate, group []Member, now time.Time) change {
 		todo.kind = demote // it has lost its disk, and what it had acknowledged
 	case !todo.voter && c.Life != c.RecordedLife && (!c.Voting || c.replaced()):
 		todo.kind = admitLife
-	case !todo.voter && c.Voting && r.votersOf(group) < r.cfg.VotersMax && r.caughtUp(c.Node, r.cfg.PromoteAfter, now):
+	case !todo.voter && c.Voting && r.wanted(c, group) && r.caughtUp(c.Node, r.cfg.PromoteAfter, now):
 		todo.kind = promote
 	}
 	return todo
+}
+
+// wanted reports whether somebody asked for a node's vote, and there is a place for it.
+func (r *roster) wanted(c Candidate, group []Member) bool {
+	voters := r.votersOf(group)
+	return voters < r.cfg.VotersMax && (c.WantsVote || voters < c.Expect)
 }
 
 func (r *roster) votersOf(group []Member) int {
@@ -208,7 +270,7 @@ func (r *roster) successor(group []Member, candidates []Candidate, now time.Time
 	best := change{}
 	for _, c := range candidates {
 		better := c.Rank < candidates[own].Rank && (best.kind == noChange || c.Rank < best.node.Rank)
-		if better && c.Voting && !c.Unheard && r.isVoter(c.Node, group) && r.caughtUp(c.Node, while, now) && !now.Before(r.notAgain[c.Node].after) {
+		if better && c.Voting && !c.Unheard && !c.Leaving && r.isVoter(c.Node, group) && r.caughtUp(c.Node, while, now) && !now.Before(r.notAgain[c.Node].after) {
 			best = change{kind: handOver, node: c, voter: true}
 		}
 	}

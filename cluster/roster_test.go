@@ -17,7 +17,7 @@ func alive(name messages.NodeID, rank int) cluster.Candidate {
 	life := "life of " + string(name)
 	return cluster.Candidate{
 		Node: name, RaftAddr: addrOf(name), Rank: rank, Live: true,
-		Voting: true, Life: life, Applied: 5_000, RecordedLife: life,
+		Voting: true, Life: life, Applied: 5_000, RecordedLife: life, WantsVote: true,
 	}
 }
 
@@ -43,6 +43,13 @@ func TestWhatTheLeaderChanges(t *testing.T) {
 	lags := func(c *cluster.Candidate) { c.Applied = 3_999 }
 	three, five := voters("n1", "n2", "n3"), voters("n1", "n2", "n3", "a", "b")
 	follower := cluster.Member{Node: "n4", Addr: addrOf("n4")}
+	unasked := func(c *cluster.Candidate) { c.WantsVote = false }
+	leaves := func(c *cluster.Candidate) { c.Leaving = true }
+	left := func(c *cluster.Candidate) { c.Leaving, c.Live = true, false }
+	expects := func(nodes int) func(*cluster.Candidate) {
+		return func(c *cluster.Candidate) { c.WantsVote, c.Expect = false, nodes }
+	}
+	one, two, four := voters("n1"), voters("n1", "n2"), voters("n1", "n2", "n3", "n4")
 	primary := alive("n2", 0)
 	for _, c := range []struct {
 		name  string
@@ -63,6 +70,22 @@ func TestWhatTheLeaderChanges(t *testing.T) {
 		{"it has been caught up", append(three, follower), []cluster.Candidate{n1, n4}, 2 * time.Second, "give a vote", "n4"},
 		{"it lags", append(three, follower), []cluster.Candidate{n1, with(n4, lags)}, time.Hour, nothing, ""},
 		{"there are five voters", append(five, follower), []cluster.Candidate{n1, n4}, time.Hour, nothing, ""},
+		{"nobody asked for its vote", append(three, follower), []cluster.Candidate{n1, with(n4, unasked)}, time.Hour, nothing, ""},
+		{"it was told of as many as vote", append(three, follower), []cluster.Candidate{n1, with(n4, expects(3))}, time.Hour, nothing, ""},
+		{"it was told of more than vote", append(three, follower), []cluster.Candidate{n1, with(n4, expects(5))}, time.Hour, "give a vote", "n4"},
+		{"a first voter whose disk was replaced", append(two, cluster.Member{Node: "n3", Addr: addrOf("n3")}),
+			[]cluster.Candidate{n1, n2, with(n3, expects(3))}, time.Hour, "give a vote", "n3"},
+		{"one of two voters leaves", two, []cluster.Candidate{n1, with(n2, leaves)}, 0, "take the vote", "n2"},
+		{"one of four leaves", four, []cluster.Candidate{n1, n2, n3, with(n4, leaves)}, 0, "take the vote", "n4"},
+		{"one of four leaves, and the others are no majority", four, []cluster.Candidate{n1, with(n2, gone), with(n3, gone), with(n4, leaves)}, time.Hour, nothing, ""},
+		{"one of three leaves", three, []cluster.Candidate{n1, n2, with(n3, leaves)}, time.Hour, nothing, ""},
+		{"one of three is restarted", three, []cluster.Candidate{n1, n2, with(n3, left)}, 59 * time.Second, nothing, ""},
+		{"one of three has left", three, []cluster.Candidate{n1, n2, with(n3, left)}, time.Minute, "take the vote", "n3"},
+		{"two of three have left", three, []cluster.Candidate{n1, with(n2, left), with(n3, left)}, time.Hour, nothing, ""},
+		{"the leader leaves", two, []cluster.Candidate{with(n1, leaves), n2}, time.Hour, nothing, ""},
+		{"a follower has left", append(one, follower), []cluster.Candidate{n1, with(n4, left)}, 0, "remove", "n4"},
+		{"a follower leaves", append(one, follower), []cluster.Candidate{n1, with(n4, leaves)}, time.Hour, nothing, ""},
+		{"a follower is killed", append(one, follower), []cluster.Candidate{n1, with(n4, gone)}, time.Hour, nothing, ""},
 		{"another address", three, []cluster.Candidate{n1, with(n2, func(c *cluster.Candidate) { c.RaftAddr = "elsewhere:1" })}, 0, "change address", "n2"},
 		{"a voter without its disk", three, []cluster.Candidate{n1, with(n2, fresh)}, 0, "take the vote", "n2"},
 		{"one that was admitted as a follower by a leader whose demotion was lost", three,
@@ -109,6 +132,8 @@ func TestTheRosterKeepsItsPromises(t *testing.T) {
 				c.Live, c.Voting = i == 0 || rapid.Bool().Draw(t, "live"), i == 0 || rapid.Bool().Draw(t, "voting")
 				c.Applied = rapid.SampledFrom([]uint64{0, 4_500, 5_000}).Draw(t, "applied")
 				c.Life = rapid.SampledFrom([]string{"", c.Life, "another"}).Draw(t, "life")
+				c.Leaving, c.WantsVote = rapid.IntRange(0, 3).Draw(t, "leaving") == 0, rapid.Bool().Draw(t, "wants")
+				c.Expect = rapid.SampledFrom([]int{0, 3, 5}).Draw(t, "expect")
 				seen = append(seen, c)
 			}
 			what, node := r.Next(group, seen, 5_000, now)
@@ -117,11 +142,11 @@ func TestTheRosterKeepsItsPromises(t *testing.T) {
 				continue
 			}
 			at := int(node[1] - '1')
-			if !seen[at].Live {
+			if !seen[at].Live && !seen[at].Leaving {
 				t.Fatalf("%s %s, which is gone", what, node)
 			}
 			next := group[:0:0]
-			member, voter, count := false, false, 0
+			member, voter, count, stay := false, false, 0, 0
 			for _, m := range group {
 				if m.Node == node {
 					member, voter = true, m.Voter
@@ -130,6 +155,9 @@ func TestTheRosterKeepsItsPromises(t *testing.T) {
 				}
 				if m.Voter {
 					count++
+					if s := seen[m.Node[1]-'1']; s.Live && !s.Leaving {
+						stay++
+					}
 				}
 			}
 			own := seen[at].Life == seen[at].RecordedLife
@@ -140,11 +168,23 @@ func TestTheRosterKeepsItsPromises(t *testing.T) {
 					t.Fatalf("%s %s, a member", what, node)
 				}
 			case "take the vote":
-				if !voter || seen[at].Voting && own || node == cfg.Node {
+				if !voter || seen[at].Voting && own && !seen[at].Leaving || node == cfg.Node {
 					t.Fatalf("%s %s, which needs none of it", what, node)
 				}
+				if seen[at].Leaving && stay <= (count-1)/2 {
+					t.Fatalf("%s %s, and %d of %d stay", what, node, stay, count-1)
+				}
 				changed.Voter = false
+			case "remove":
+				if voter || seen[at].Live || !seen[at].Leaving {
+					t.Fatalf("%s %s, which has not left", what, node)
+				}
+				group = next
+				continue
 			case "give a vote":
+				if !seen[at].WantsVote && count >= seen[at].Expect {
+					t.Fatalf("%s %s, and nobody asked for it", what, node)
+				}
 				if voter || !seen[at].Voting || count >= cfg.VotersMax || seen[at].Applied < 4_000 {
 					t.Fatalf("%s %s, the voter number %d", what, node, count+1)
 				}

@@ -48,6 +48,8 @@ type ClusterStatusResult struct {
 	CommitIndex  uint64
 	Quorum       bool
 	Voters       uint64
+	VotersUp     uint64
+	MayFail      uint64
 	Epoch        Epoch
 	FeatureLevel uint64
 	// Ready says whether the node serves linearizable reads and writes, Reason in
@@ -65,6 +67,8 @@ func (r *ClusterStatusResult) fields(f *fields) {
 	f.uint("commit_index", &r.CommitIndex, "Index known to be committed.")
 	f.bool("quorum", &r.Quorum, "Whether a majority is known to be there.")
 	f.uint("voters", &r.Voters, "Voting nodes.")
+	f.uint("voters_up", &r.VotersUp, "Those of them that are there, as far as the answering node can call them.")
+	f.uint("may_fail", &r.MayFail, "How many of those may still fail before no majority is left.")
 	f.uint("epoch", (*uint64)(&r.Epoch), "The treasury's epoch.")
 	f.uint("feature_level", &r.FeatureLevel, "What all nodes understand.")
 	f.bool("ready", &r.Ready, "Whether the node serves linearizable reads and writes.")

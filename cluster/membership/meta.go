@@ -64,8 +64,10 @@ type Meta struct {
 	BootstrapExpect uint16
 	// Fresh says that the node has no log.
 	Fresh bool
-	// Draining says that the node hands over its shards, before a stop mostly.
+	// Draining says that the node hands over its shards, and goes.
 	Draining bool
+	// WantsVote says that the node was told to vote beside those that do.
+	WantsVote bool
 }
 
 // Offsets of a node's ports from its base port.
@@ -150,6 +152,7 @@ const (
 const (
 	flagFresh = 1 << iota
 	flagDraining
+	flagWantsVote
 )
 
 // appendMeta encodes a valid Meta.
@@ -164,6 +167,9 @@ func appendMeta(b []byte, m Meta) []byte {
 	}
 	if m.Draining {
 		flags |= flagDraining
+	}
+	if m.WantsVote {
+		flags |= flagWantsVote
 	}
 	be := binary.BigEndian
 	b = append(b, metaFormat)
@@ -234,6 +240,7 @@ func (m *Meta) read(tag byte, value []byte) bool {
 		m.Level = be.Uint16(value)
 	case tagFlags:
 		m.Fresh, m.Draining = value[0]&flagFresh != 0, value[0]&flagDraining != 0
+		m.WantsVote = value[0]&flagWantsVote != 0
 	}
 	return true
 }

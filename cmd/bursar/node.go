@@ -71,6 +71,7 @@ func nodeSettings(cfg *node.Config) *pflag.FlagSet {
 	set.StringVar(&cfg.Listen, "listen", cfg.Listen, "address to listen on, which the others call; beyond loopback only with --tls-dir or --insecure")
 	intVar(set, &cfg.BasePort, "base-port", cfg.BasePort, "first of the node's five ports")
 	set.StringSliceVar(&cfg.Join, "join", cfg.Join, "gossip addresses of other nodes, HOST:PORT,... (their base port + 1); one's own is ignored")
+	set.BoolVar(&cfg.Vote, "vote", cfg.Vote, "vote beside the nodes that formed the cluster; without it a node that joins follows only")
 	intVar(set, &cfg.BootstrapExpect, "bootstrap-expect", cfg.BootstrapExpect, "how many nodes form a new cluster; 0 joins the one that is there")
 	set.StringVar(&cfg.DataDir, "data", cfg.DataDir, "directory of the log and the snapshots")
 	set.DurationVar(&cfg.EpochInterval, "epoch-interval", cfg.EpochInterval, "least time between two epochs")

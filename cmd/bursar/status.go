@@ -64,6 +64,7 @@ func status(ctx context.Context, std streams, link *client.Client, form format) 
 		reason(cluster.Reason),
 		[]fact{
 			{"leader", cluster.Leader}, {"term", cluster.Term}, {"quorum", cluster.Quorum}, {"voters", cluster.Voters},
+			{"voters_up", cluster.VotersUp}, {"may_fail", cluster.MayFail},
 			{"applied_index", cluster.AppliedIndex},
 			{"epoch", uint64(cluster.Epoch)}, {"balance", uint64(balance.Balance)}, {"disbursements", graph.Nodes},
 			{"executor", executorFacts(executor)}, {"version", cluster.Version},

@@ -303,7 +303,7 @@ func TestAFourthNodeIsLetInAndVotes(t *testing.T) {
 	l := dial(t, members[0])
 	must(t, l, "gov.treasury.accrue", object{"amount": 1000})
 	cfg := config(t.TempDir())
-	cfg.Name, cfg.Role, cfg.BootstrapExpect = "n4", node.RoleReplica, 0
+	cfg.Name, cfg.Role, cfg.BootstrapExpect, cfg.Vote = "n4", node.RoleReplica, 0, true
 	cfg.Join = []string{members[1].cfg.Address(node.PortGossip)}
 	fourth := restart(t, cfg)
 	if got := must(t, dial(t, fourth), "gov.treasury.balance", object{})["balance"]; got != int64(1000) {

@@ -54,6 +54,9 @@ type Config struct {
 	// system, 3 waits for two others, 0 forms none and joins what is there. A node that
 	// belongs to a cluster does not look at it.
 	BootstrapExpect int
+	// Vote has a node vote that joins a cluster in which as many vote already as formed it.
+	// Without it such a node follows, and its loss costs nothing.
+	Vote bool
 	// DataDir holds the log and the snapshots. Its owner is one process.
 	DataDir string
 	// EpochInterval is the least time between two epochs. Shorter makes every
@@ -137,6 +140,7 @@ func (c Config) Validate() error {
 		_, port, err := net.SplitHostPort(addr)
 		rule(err == nil && port != "", "join: %q is not host:port; the port is the other node's base port + 1", addr)
 	}
+	rule(!c.Vote || c.BootstrapExpect != 1, "vote: a node that forms a cluster of its own votes in any case")
 	rule(c.DataDir != "", "data: a directory is needed")
 	rule(c.EpochInterval >= 10*time.Millisecond, "epoch_interval: %s is shorter than 10ms", c.EpochInterval)
 	rule(c.Timing == "default" || c.Timing == "lan", "timing: %q is neither default nor lan", c.Timing)

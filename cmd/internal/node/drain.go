@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/the-block/bursar/actors/durable"
@@ -122,6 +123,27 @@ func (n *Node) leave() {
 	if err := n.consensus.TransferLeadership(ctx); err != nil && !errors.Is(err, cluster.ErrNoSuccessor) {
 		n.log.Warn("leadership is not handed over", "component", "leave", "err", err)
 	}
+	n.giveUpVote(ctx)
+}
+
+// giveUpVote waits until the leader has taken this node's vote, where it is to: see
+// cluster.Consensus.Keep.
+func (n *Node) giveUpVote(ctx context.Context) {
+	tick := time.NewTicker(drainPoll)
+	defer tick.Stop()
+	for n.votes() && n.voters().all%2 == 0 {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			n.log.Warn("the vote is not given up: it counts until this node is back", "component", "leave", "err", ctx.Err())
+			return
+		}
+	}
+}
+
+// votes reports whether this node is a voter of the group.
+func (n *Node) votes() bool {
+	return slices.ContainsFunc(n.consensus.Configuration(), func(m cluster.Member) bool { return m.Node == n.cfg.Name && m.Voter })
 }
 
 // goodByeTimeout bounds what a node that stops waits for gossip to spread that it goes.

@@ -51,7 +51,7 @@ func (n *Node) Treasury() *treasury.Treasury { return n.treasury }
 func (n *Node) Leads() bool { return n.consensus.State().Leading }
 
 // Voting reports whether the node votes, and how many do.
-func (n *Node) Voting() (voting bool, voters int) { return n.consensus.Voting(), int(n.voters()) }
+func (n *Node) Voting() (voting bool, voters int) { return n.consensus.Voting(), int(n.voters().all) }
 
 // Misowned says of which shard this node's actors think otherwise than the log; "" of
 // none.

@@ -49,7 +49,7 @@ func (n *Node) openMembership(context.Context) error {
 	n.membership, err = membership.Open(cfg, membership.Meta{
 		Name: n.cfg.Name, Role: role, Host: n.cfg.Listen, BasePort: uint16(n.cfg.BasePort), Boot: n.boot,
 		Version: Version, ProtocolMin: peers.ProtocolMin, ProtocolMax: peers.Protocol,
-		Cluster: n.consensus.ClusterID(), Level: persistence.LevelMax, BootstrapExpect: uint16(n.cfg.BootstrapExpect), Fresh: !n.consensus.Formed(),
+		Cluster: n.consensus.ClusterID(), Level: persistence.LevelMax, BootstrapExpect: uint16(n.cfg.BootstrapExpect), Fresh: !n.consensus.Formed(), WantsVote: n.cfg.Vote,
 	}, n.gossip, n.parts.fail, n.log)
 	if err != nil {
 		return err
@@ -343,6 +343,7 @@ func (n *Node) candidates() []cluster.Candidate {
 		c := cluster.Candidate{
 			Node: m.Name, RaftAddr: m.RaftAddr(), Rank: int(m.Role) - int(membership.Primary),
 			RecordedLife: state.Nodes[m.Name].Life,
+			WantsVote:    m.WantsVote, Expect: int(m.BootstrapExpect), Leaving: m.Draining,
 		}
 		if state.Nodes[m.Name].Drained {
 			c.Rank = int(membership.Observer) // it is to lead only if nobody else can

@@ -13,6 +13,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/the-block/bursar/cluster/clustertest"
 	"github.com/the-block/bursar/cmd/internal/node"
 	"github.com/the-block/bursar/messages"
 	"github.com/the-block/bursar/messages/wire"
@@ -420,4 +421,58 @@ func TestThreeNodesAtOtherAddressesComeBack(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestANodeThatNobodyAskedToVoteStopsNobody: a fourth that joins, and goes in order or not.
+func TestANodeThatNobodyAskedToVoteStopsNobody(t *testing.T) {
+	for _, c := range []struct {
+		name           string
+		votes, ordered bool
+	}{
+		{"without a vote, killed", false, false}, {"without a vote, stopped in order", false, true}, {"with a vote, stopped in order", true, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			inOutage(t, "default", func(o *outage) {
+				joiner := o.join("n4", c.votes)
+				want := 3
+				if c.votes {
+					want = 4
+				}
+				o.await("the fourth follows", 20*time.Second, func() bool { return joiner.node.Load().Ready() == nil })
+				o.await("as many vote as were asked to", 20*time.Second, func() bool {
+					time.Sleep(3 * time.Second)
+					_, voters := o.leader().node.Load().Voting()
+					return voters == want
+				})
+				if c.ordered {
+					if err := joiner.stop(); err != nil {
+						t.Error(err)
+					}
+				} else {
+					joiner.kill(true, rand.New(rand.NewPCG(1, 1)))
+				}
+				if _, voters := o.leader().node.Load().Voting(); voters != 3 {
+					t.Errorf("%d vote when it has gone", voters)
+				}
+				next := o.others(o.leader())[0]
+				next.kill(true, rand.New(rand.NewPCG(1, 1)))
+				o.payThrough(slices.DeleteFunc(slices.Clone(o.members[:3]), func(m *simMember) bool { return m == next }), 5*time.Second)
+				o.holdsTheBar(outageMax)
+			})
+		})
+	}
+}
+
+// join starts one node more, which is to vote or not.
+func (o *outage) join(name messages.NodeID, vote bool) *simMember {
+	cfg := o.members[0].cfg
+	cfg.Name, cfg.Role, cfg.BootstrapExpect, cfg.Vote = name, node.RoleReplica, 0, vote
+	cfg.Listen, cfg.DataDir = "127.0.8.1", o.dir+"/"+string(name)
+	m := &simMember{w: o.simWorld, name: name, ip: cfg.Listen, cfg: cfg, log: o.log(string(name)), disk: clustertest.NewDisk()}
+	o.members = append(o.members, m)
+	if err := m.start(); err != nil {
+		o.t.Fatal(err)
+	}
+	return m
 }

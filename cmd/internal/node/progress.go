@@ -206,17 +206,8 @@ func (n *Node) isolated() bool {
 	if !n.consensus.State().Leading {
 		return false
 	}
-	voters, linked := 0, 0
-	for _, m := range n.consensus.Configuration() {
-		if !m.Voter {
-			continue
-		}
-		voters++
-		if s, known := n.peers.Status(m.Node); m.Node == n.cfg.Name || known && s.Up {
-			linked++
-		}
-	}
-	return linked <= voters/2
+	v := n.voters()
+	return v.up <= v.all/2
 }
 
 // readyGrace is how long a node stays ready while leadership or a shard passes from one

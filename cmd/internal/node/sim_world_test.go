@@ -141,7 +141,7 @@ func newSimWorld(seed uint64, mutant simMutant, dir string, nodes int) *simWorld
 		if i < founders {
 			cfg.BootstrapExpect = founders
 		} else {
-			cfg.BootstrapExpect = 0
+			cfg.BootstrapExpect, cfg.Vote = 0, true
 		}
 		join = append(join, cfg.Address(node.PortGossip))
 		w.members = append(w.members, &simMember{

@@ -52,11 +52,11 @@ func (n *Node) unavailable() *messages.Error {
 
 // status answers cluster.status.
 func (n *Node) status() *messages.ClusterStatusResult {
-	state := n.consensus.State()
+	state, voters := n.consensus.State(), n.voters()
 	result := &messages.ClusterStatusResult{
 		Node: string(n.cfg.Name), Leader: string(state.Leader), Term: state.Term,
 		AppliedIndex: n.store.Applied(), CommitIndex: n.consensus.CommitIndex(), Quorum: state.Ready,
-		Voters: n.voters(), Epoch: n.treasury.Model().Epoch(),
+		Voters: voters.all, VotersUp: voters.up, MayFail: voters.mayFail(), Epoch: n.treasury.Model().Epoch(),
 		FeatureLevel: uint64(n.store.Level()), Ready: true, Version: Version,
 	}
 	if err := n.Ready(); err != nil {
@@ -66,13 +66,25 @@ func (n *Node) status() *messages.ClusterStatusResult {
 }
 
 // voters counts those whose majority decides.
-func (n *Node) voters() (count uint64) {
+type voters struct{ all, up uint64 }
+
+// mayFail is how many of those that are there may fail before there is no majority.
+func (v voters) mayFail() uint64 {
+	needed := v.all/2 + 1
+	return max(v.up, needed) - needed
+}
+
+func (n *Node) voters() (v voters) {
 	for _, m := range n.consensus.Configuration() {
-		if m.Voter {
-			count++
+		if !m.Voter {
+			continue
+		}
+		v.all++
+		if s, known := n.peers.Status(m.Node); m.Node == n.cfg.Name || known && s.Up {
+			v.up++
 		}
 	}
-	return count
+	return v
 }
 
 // members answers cluster.members.

@@ -114,7 +114,62 @@ func (f *fields) payload(name string, v *Payload) {
 		f.b = AppendPayload(f.b, v)
 		return
 	}
+	if f.mode == decoding {
+		if f.here(name) {
+			f.readPayload(v)
+		}
+		return
+	}
 	object(f, name, v, "Who is paid how much and when, and what is voted on.")
+}
+
+func (f *fields) readPayload(v *Payload) {
+	plain, end, ok := plainPayload(&f.in.Decoder)
+	if *v = plain; ok {
+		f.in.Back(end)
+		return
+	}
+	*v = Payload{}
+	f.in.Map()
+	f.entries(v, nil)
+}
+
+// plainPayload reads a payment without proposal and receipts, each part once, as most
+// submissions are. Whatever is otherwise, or wrong, is for the fields to read: the
+// decoder stands where it stood.
+func plainPayload(d *pack.Decoder) (p Payload, end pack.Mark, ok bool) {
+	start := d.Mark()
+	defer d.Back(start)
+	if d.Map() != 1 || !d.Next() || string(d.Key()) != "disbursement" {
+		return p, end, false
+	}
+	seen := byte(0)
+	d.Map()
+	for d.Next() {
+		bit := byte(0)
+		switch string(d.Key()) {
+		case "destination":
+			bit, p.Disbursement.Destination = 1, d.Text()
+		case "amount":
+			bit, p.Disbursement.Amount = 2, Amount(d.Uint())
+		case "memo":
+			bit, p.Disbursement.Memo = 4, d.Text()
+		case "scheduled_epoch":
+			bit, p.Disbursement.ScheduledEpoch = 8, Epoch(d.Uint())
+		case "expected_receipts":
+			if bit = 16; d.List() != 0 || d.Next() {
+				return p, end, false
+			}
+		}
+		if bit == 0 || seen&bit != 0 {
+			return p, end, false
+		}
+		seen |= bit
+	}
+	if d.Next() || d.Fault() != nil {
+		return p, end, false
+	}
+	return p, d.Mark(), true
 }
 
 // AppendPayload appends p's one canonical encoding: every field, always in the

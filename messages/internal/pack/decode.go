@@ -106,6 +106,15 @@ func (d *Decoder) stop(judged bool, text string) {
 	d.pos = len(d.buf)
 }
 
+// Mark is a place to come back to, in the container that was the innermost one there.
+type Mark struct{ pos, depth int }
+
+// Mark notes where d stands.
+func (d *Decoder) Mark() Mark { return Mark{d.pos, d.depth} }
+
+// Back takes d back to a mark, and forgets what was wrong behind it.
+func (d *Decoder) Back(m Mark) { d.pos, d.depth, d.fault = m.pos, m.depth, nil }
+
 // Missing records that the map just left, or being read, lacks an entry.
 func (d *Decoder) Missing(name string) {
 	d.Reject("")

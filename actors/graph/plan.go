@@ -16,13 +16,13 @@ type Item struct {
 // RefError names the ref that a plan uses wrongly. Its Err is ErrRefDuplicate or
 // ErrRefUnknown.
 type RefError struct {
-	// Item is the place of the item in the plan, counted from 0.
+	// Item is the place of the item in the plan, counted from 0; people are told it from 1.
 	Item int
 	Ref  string
 	Err  error
 }
 
-func (e *RefError) Error() string { return fmt.Sprintf("item %d: %v %q", e.Item, e.Err, e.Ref) }
+func (e *RefError) Error() string { return fmt.Sprintf("item %d: %v %q", e.Item+1, e.Err, e.Ref) }
 
 func (e *RefError) Unwrap() error { return e.Err }
 

@@ -289,7 +289,11 @@ func readEntry(e *cluster.Entry) (*loggedEntry, error) {
 // text writes an entry as people read it.
 func (e *loggedEntry) text(w io.Writer) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, "entry %d  term %d  %s  %s", e.Index, e.Term, e.AppendedAt.Format("2006-01-02T15:04:05.000Z"), e.Kind)
+	at := "without a time" // what Raft itself writes first
+	if !e.AppendedAt.IsZero() {
+		at = e.AppendedAt.Format("2006-01-02T15:04:05.000Z")
+	}
+	fmt.Fprintf(&b, "entry %d  term %d  %s  %s", e.Index, e.Term, at, e.Kind)
 	if e.Kind == cluster.KindBatch {
 		fmt.Fprintf(&b, " of %d, %d B", len(e.Transactions), e.Bytes)
 	}
@@ -300,6 +304,6 @@ func (e *loggedEntry) text(w io.Writer) error {
 	if e.Fault != "" {
 		fmt.Fprintf(&b, "  cannot be applied: %s\n  it begins with %x\n", e.Fault, e.Data)
 	}
-	_, err := io.WriteString(w, b.String())
+	_, err := io.WriteString(w, terminal.VisibleLines(b.String()))
 	return err
 }

@@ -16,7 +16,7 @@ type loggedEntry struct {
 	Index        uint64      `json:"index"`
 	Term         uint64      `json:"term"`
 	Kind         string      `json:"kind"`
-	AppendedAt   time.Time   `json:"appended_at"`
+	AppendedAt   time.Time   `json:"appended_at,omitzero"`
 	Bytes        int         `json:"bytes"`
 	Transactions []loggedTxn `json:"transactions,omitempty"`
 	// Fault is why no node can apply the entry, and Data how it begins.

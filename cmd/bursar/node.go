@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/the-block/bursar/cmd/internal/certs"
 	"github.com/the-block/bursar/cmd/internal/localcluster"
 	"github.com/the-block/bursar/cmd/internal/node"
 	"github.com/the-block/bursar/cmd/internal/terminal"
@@ -47,6 +48,9 @@ A key that is not known is an error.`,
 				return usageError{err}
 			}
 			if check {
+				if err := checkFiles(&cfg); err != nil {
+					return usageError{err}
+				}
 				return printSettings(std.out, form, effective.effective())
 			}
 			cfg.Severable = leashed
@@ -86,6 +90,25 @@ func nodeSettings(cfg *node.Config) *pflag.FlagSet {
 	set.BoolVar(&cfg.FaultInjection, "fault-injection", cfg.FaultInjection, "let operators inject faults (supervision.inject)")
 	set.BoolVar(&cfg.Debug, "debug", cfg.Debug, "serve /debug/pprof and log each message")
 	return set
+}
+
+// checkFiles opens what the settings name.
+func checkFiles(cfg *node.Config) error {
+	if cfg.SubmitterKey != "" {
+		file, err := os.Open(cfg.SubmitterKey)
+		if err != nil {
+			return fmt.Errorf("submitter_key: %w", err)
+		}
+		file.Close()
+	}
+	if cfg.TLSDir == "" {
+		return nil
+	}
+	identity, err := certs.Load(cfg.TLSDir, slog.New(slog.DiscardHandler))
+	if err != nil {
+		return err
+	}
+	return identity.CheckNode(cfg.Name, cfg.Listen)
 }
 
 func printSettings(w io.Writer, form format, list []setting) error {

@@ -78,7 +78,7 @@ func text(value any) string {
 		}
 		return strings.Join(parts, ", ")
 	default:
-		return fmt.Sprint(v)
+		return terminal.Visible(fmt.Sprint(v))
 	}
 }
 

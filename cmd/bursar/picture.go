@@ -220,14 +220,14 @@ func drawnNode(row *messages.DisbursementRow) draw.Node {
 		tip = append(tip, "waits for "+someIDs{ids: row.Deps}.String())
 	}
 	if d.Status.Reason != "" {
-		tip = append(tip, "rolled back: "+d.Status.Reason)
+		tip = append(tip, "rolled back: "+terminal.Visible(d.Status.Reason))
 	}
 	if label != "" {
 		tip = append(tip, terminal.Shorten(label, tipMemoMax))
 	}
 	return draw.Node{
 		ID: d.ID, State: d.Status.State, Amount: d.Amount, Deps: row.Deps,
-		Label: noteOf(label), Tip: strings.Join(tip, "\n"),
+		Label: terminal.Visible(noteOf(label)), Tip: terminal.VisibleLines(strings.Join(tip, "\n")),
 	}
 }
 

@@ -81,6 +81,7 @@ New here? 'bursar dev' starts a treasury on this machine and pays a real DAO's g
   bursar submit --destination tb1payee --amount 5000 --memo 'first payment'
   bursar submit payments.csv      resumable: run it twice, nothing is paid twice
   bursar status                   how the node and the money are`,
+		Version:           node.Version,
 		SilenceUsage:      true,
 		SilenceErrors:     true,
 		Args:              cobra.ArbitraryArgs,
@@ -92,6 +93,7 @@ New here? 'bursar dev' starts a treasury on this machine and pays a real DAO's g
 			return unknownCommand(cmd, args[0])
 		},
 	}
+	root.SetVersionTemplate("bursar {{.Version}}\n")
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{flagError(err)} })
 	root.SetHelpCommand(newHelp(root))

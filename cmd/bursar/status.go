@@ -142,12 +142,15 @@ func executorFacts(e messages.ExecutorStatus) []fact {
 	if e.Unknown != "" {
 		return []fact{{"unknown", e.Unknown}}
 	}
+	if e.Node == "" {
+		return []fact{{"none", "no node pays yet"}}
+	}
 	facts := []fact{{"node", e.Node}, {"breaker", e.Breaker}, {"staged", e.Staged}, {"due", e.Due}}
 	if e.PausedID != nil {
 		facts = append(facts, fact{"paused_at", uint64(*e.PausedID)}, fact{"paused_reason", e.PausedReason})
 	}
 	if e.LastError != "" {
-		facts = append(facts, fact{"last_error", e.LastError}, fact{"last_error_at", e.LastErrorAt})
+		facts = append(facts, fact{"last_error", e.LastError}, fact{"last_error_at", unixTime(e.LastErrorAt)})
 	}
 	return facts
 }

@@ -1,7 +1,6 @@
 package show
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -57,8 +56,11 @@ func (o *outage) text(cost time.Duration, now *view) string {
 	case o.how == localcluster.Stopped:
 		return fmt.Sprintf("%s, %s, left in order: the longest pause between two payments was %s", name, o.was(), took)
 	case o.failover():
-		return fmt.Sprintf("FAILOVER: %s, %s, was %s; %s leads; the next payment was executed %s after it",
-			name, o.was(), o.how, cmp.Or(now.leader, "nobody"), took)
+		leads := ""
+		if now.leader != "" {
+			leads = fmt.Sprintf("%s leads; ", now.leader)
+		}
+		return fmt.Sprintf("FAILOVER: %s, %s, was %s; %sthe next payment was executed %s after it", name, o.was(), o.how, leads, took)
 	}
 	return fmt.Sprintf("%s, %s, was %s: the next payment was executed %s after it", name, o.was(), o.how, took)
 }

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/the-block/bursar/cmd/internal/localcluster"
 	"github.com/the-block/bursar/cmd/internal/node"
@@ -66,13 +67,18 @@ func TestTheTableTellsWhatEachNodeDoes(t *testing.T) {
 		{name: "n1", role: "primary", state: "ready", ready: true, shards: 41, applied: 1234, pid: 77, cpu: 0.183},
 		{name: "n2", role: "replica", state: "no quorum since 3 s", cpu: -1},
 	}}
-	lines := nodesTable(s, 1)
+	lines := nodesTable(s, 1, 120)
 	if len(lines) != 3 || !strings.HasPrefix(lines[2], "▸ n2 ") || strings.HasPrefix(lines[1], "▸") {
 		t.Errorf("table:\n%s", strings.Join(lines, "\n"))
 	}
 	for _, word := range []string{"primary", "ready", "41", "leader executor", "1,234", "77", "18 %"} {
 		if !strings.Contains(lines[1], word) {
 			t.Errorf("%q is not in %q", word, lines[1])
+		}
+	}
+	for _, line := range nodesTable(s, 1, 80) {
+		if n := utf8.RuneCountInString(line); n > 80 {
+			t.Errorf("%q has %d characters, a small terminal 80", line, n)
 		}
 	}
 	if got, want := nodesLine(s), "nodes: n1 primary ready leader executor 41 shards | n2 replica no quorum clock"; got != want {

@@ -6,18 +6,31 @@ import (
 	"strings"
 )
 
-// nodesTable draws what is known of the nodes, one a line, the chosen one marked.
-func nodesTable(s *view, chosen int) []string {
-	lines := []string{fmt.Sprintf("  %-4s %-9s %-34s %6s  %-22s %9s %7s %5s",
-		"node", "role", "state", "shards", "does", "applied", "pid", "cpu")}
+// nodesWide is the least width that has room for all that is known of the nodes.
+const nodesWide = 108
+
+// nodesTable draws what is known of the nodes, one a line, the chosen one marked. A narrow
+// terminal gets what matters most.
+func nodesTable(s *view, chosen, width int) []string {
+	head := fmt.Sprintf("  %-4s %-9s %-34s %6s  %-22s %9s %7s %5s", "node", "role", "state", "shards", "does", "applied", "pid", "cpu")
+	if width < nodesWide {
+		head = fmt.Sprintf("  %-4s %-24s %6s  %-22s %9s", "node", "state", "shards", "does", "applied")
+	}
+	lines := []string{head}
 	for i := range s.nodes {
 		n := &s.nodes[i]
 		mark := " "
 		if i == chosen {
 			mark = "▸"
 		}
+		does := strings.Join(s.does(n.name), " ")
+		if width < nodesWide {
+			lines = append(lines, fmt.Sprintf("%s %-4s %-24s %6d  %-22s %9s", mark,
+				n.name, terminal.Shorten(n.state, 24), n.shards, does, terminal.Group(n.applied)))
+			continue
+		}
 		lines = append(lines, fmt.Sprintf("%s %-4s %-9s %-34s %6d  %-22s %9s %7d %5s", mark,
-			n.name, n.role, terminal.Shorten(n.state, 34), n.shards, strings.Join(s.does(n.name), " "), terminal.Group(n.applied), n.pid, n.cpuText()))
+			n.name, n.role, terminal.Shorten(n.state, 34), n.shards, does, terminal.Group(n.applied), n.pid, n.cpuText()))
 	}
 	return lines
 }

@@ -104,6 +104,19 @@ func (l *poller) run(ctx context.Context, saw func(*view)) error {
 	}
 }
 
+// leadingWithin is how long a view with a leader is waited for.
+const leadingWithin = 2 * time.Second
+
+// leading gives the newest view, once it has a leader or leadingWithin is over: who has just
+// begun to lead is seen at the next look.
+func (l *poller) leading(ctx context.Context) *view {
+	ctx, cancel := context.WithTimeout(ctx, leadingWithin)
+	defer cancel()
+	for l.last.Load().leader == "" && localcluster.Wait(ctx, pollEvery) {
+	}
+	return l.last.Load()
+}
+
 // look asks all nodes at the same time how they are, and one of those that are ready
 // about the cluster.
 func (l *poller) look(ctx context.Context) *view {

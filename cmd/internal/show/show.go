@@ -187,7 +187,7 @@ func (s *Show) measureOne(ctx context.Context, o *outage) {
 		s.lastCost = cost
 		s.mu.Unlock()
 	}
-	s.screen.Event("%s", o.text(cost, s.poller.last.Load()))
+	s.screen.Event("%s", o.text(cost, s.poller.leading(ctx)))
 }
 
 // note takes the story's newest tally and tells what is news in it.
@@ -236,7 +236,7 @@ func (s *Show) draw(now *view) {
 	if s.keys {
 		chosen = int(s.chosen.Load())
 	}
-	panel := append([]string{""}, nodesTable(now, chosen)...)
+	panel := append([]string{""}, nodesTable(now, chosen, s.screen.Width())...)
 	prefix, summary := "", "no node is ready"
 	switch f := now.figures; {
 	case now.ready() == 0:

@@ -3,6 +3,7 @@ package terminal
 import (
 	"fmt"
 	"io"
+	"os"
 	"strings"
 	"sync"
 	"time"
@@ -24,7 +25,7 @@ type Display struct {
 }
 
 // NewDisplay shows on out.
-func NewDisplay(out io.Writer) *Display { return &Display{out: out, Live: Is(out)} }
+func NewDisplay(out io.Writer) *Display { return &Display{out: out, Live: Roomy(out)} }
 
 // Event prints lines that stay, above the panel.
 func (d *Display) Event(format string, args ...any) {
@@ -81,17 +82,52 @@ func (d *Display) erase(b *strings.Builder) {
 	}
 }
 
-// draw writes the panel, each line cut to the terminal's width: a line that wraps would
-// be two to erase. The caller holds mu.
+// draw writes the panel, longer lines in several: one that the terminal wraps would be two
+// to erase. The caller holds mu.
 func (d *Display) draw(b *strings.Builder) {
-	width, _ := size(d.out, widthDefault, heightDefault)
+	width := d.Width()
 	for _, line := range d.panel {
-		if runes := []rune(line); len(runes) > width {
-			line = string(runes[:width])
+		for _, part := range wrapped(line, width) {
+			b.WriteString(part + "\n")
+			d.lines++
 		}
-		b.WriteString(line + "\n")
 	}
-	d.lines = len(d.panel)
+}
+
+// Width is how many characters a line of the panel holds.
+func (d *Display) Width() int {
+	width, _ := size(d.out, widthDefault, heightDefault)
+	return width
+}
+
+// wrapped cuts a line between words, as far as that goes, and indents what follows.
+func wrapped(line string, width int) (parts []string) {
+	const indent = "    "
+	runes := []rune(line)
+	for len(runes) > width {
+		at := width
+		for at > width/2 && runes[at] != ' ' {
+			at--
+		}
+		if runes[at] != ' ' {
+			at = width
+		}
+		parts = append(parts, strings.TrimRight(string(runes[:at]), " "))
+		runes = append([]rune(indent), []rune(strings.TrimLeft(string(runes[at:]), " "))...)
+	}
+	return append(parts, string(runes))
+}
+
+// A panel needs a terminal that can move its cursor, of at least this size.
+const (
+	widthMin  = 80
+	heightMin = 24
+)
+
+// Roomy reports whether a panel can be shown on w: elsewhere there are plain lines.
+func Roomy(w io.Writer) bool {
+	width, height := size(w, widthDefault, heightDefault)
+	return Is(w) && os.Getenv("TERM") != "dumb" && width >= widthMin && height >= heightMin
 }
 
 // widthDefault is the width of a terminal that does not tell.

@@ -92,3 +92,16 @@ func TestABarWithoutATerminalPrintsPlainLines(t *testing.T) {
 		}
 	})
 }
+
+func TestALongLineOfAPanelIsWrappedNotCut(t *testing.T) {
+	var out strings.Builder
+	d := terminal.NewDisplay(&out)
+	d.Live = true
+	line := "  keys: " + strings.Repeat("k kill -9   ", 12)
+	d.Show([]string{line}, "", "")
+	d.Show([]string{"x"}, "", "")
+	shown := strings.Split(out.String(), "\n")
+	if len(shown) != 4 || !strings.HasPrefix(shown[2], "\x1b[2A") || strings.Join(strings.Fields(shown[0]+shown[1]), "") != strings.ReplaceAll(line, " ", "") {
+		t.Errorf("shown %q", shown)
+	}
+}

@@ -44,6 +44,14 @@ func (s streams) written() error {
 	return nil
 }
 
+// exitError is a failure with an exit code of its own.
+type exitError struct {
+	code int
+	text string
+}
+
+func (e exitError) Error() string { return e.text }
+
 // run carries out one command line and returns its exit code.
 func run(ctx context.Context, std streams, args []string) int {
 	root := newRoot(std)
@@ -56,9 +64,13 @@ func run(ctx context.Context, std streams, args []string) int {
 		err = std.written()
 	}
 	var usage usageError
+	var exit exitError
 	switch {
 	case err == nil:
 		return exitDone
+	case errors.As(err, &exit):
+		fmt.Fprintf(std.err, "bursar: %s\n", terminal.VisibleLines(err.Error()))
+		return exit.code
 	case errors.As(err, &usage):
 		fmt.Fprintf(std.err, "bursar: %s\nSee '%s --help'.\n", terminal.VisibleLines(err.Error()), command.CommandPath())
 		return exitUsage
@@ -100,7 +112,7 @@ New here? 'bursar dev' starts a treasury on this machine and pays a real DAO's g
 	root.AddCommand(
 		newNode(std), newDev(std), newSubmit(std), newCall(std), newStatus(std), newHealth(std), newDrain(std),
 		newGraph(std), newTree(std), newTop(std),
-		newBench(std), newMetrics(std), newJournal(std), newVerify(std), newCert(std), newVersion(std),
+		newBench(std), newMetrics(std), newMonitoring(std), newJournal(std), newVerify(std), newCert(std), newVersion(std),
 	)
 	for _, command := range root.Commands() {
 		command.Args = asUsage(command.Args)

@@ -1,0 +1,198 @@
+package main
+
+import (
+	"bytes"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/the-block/bursar/cmd/internal/node"
+	"github.com/the-block/bursar/monitoring"
+)
+
+// coming are families that rules name already and nodes export once their part is there:
+// the energy market, backups, pauses and operators' keys.
+var coming = map[string][]string{
+	"energy_readings_total": nil, "oracle_submission_errors_total": {"reason"}, "energy_disputes_raised_total": {"type"},
+	"energy_disputes_resolved_total": {"outcome"}, "energy_market_price_current": nil, "energy_market_volume_current": nil,
+	"oracle_active_count": nil, "energy_disputes_pending": nil, "oracle_inclusion_lag_seconds": nil,
+	"energy_dispute_resolution_seconds": nil, "energy_slashing_total": {"reason"}, "energy_providers_count": nil,
+	"energy_kwh_traded_total":               nil,
+	"backup_last_success_timestamp_seconds": {"exported_job"}, "backup_size_bytes": {"exported_job"},
+	"backup_duration_seconds": {"exported_job"}, "backup_drill_last_success_timestamp_seconds": nil,
+	"bursar_treasury_paused": {"scope"}, "bursar_operator_key_expiry_timestamp_seconds": nil,
+}
+
+// prometheusOwn are what Prometheus itself and Go's library add.
+var prometheusOwn = []string{
+	"up", "scrape_samples_post_metric_relabeling", "process_open_fds", "process_max_fds", "process_resident_memory_bytes", "ALERTS",
+}
+
+var (
+	expression = regexp.MustCompile(`(?m)^ +(?:- \{.*)?expr: (?:\|\n((?: {10}.*\n)+)|(.*)\n)`)
+	selector   = regexp.MustCompile(`([a-zA-Z_:][\w:]*)(\{[^}]*\}|\()?`)
+	matcher    = regexp.MustCompile(`(\w+)\s*(?:=~|!~|!=|=)`)
+	grouping   = regexp.MustCompile(`\b(?:by|on|without|ignoring|group_left|group_right) \([^)]*\)`)
+	window     = regexp.MustCompile(`\[[^\]]*\]`)
+	quoted     = regexp.MustCompile(`"[^"]*"`)
+)
+
+var keywords = []string{"or", "and", "unless", "bool", "offset", "m", "h", "d", "e", "sum", "max", "min", "count"}
+
+// Rules, alerts and dashboards use only names and labels that nodes export, or will.
+func TestRulesUseWhatIsExported(t *testing.T) {
+	labels := maps.Clone(coming)
+	for _, f := range node.Families() {
+		labels[f.Name] = f.Labels
+	}
+	for _, name := range prometheusOwn {
+		labels[name] = []string{"job", "alertname", "alertstate"}
+	}
+	recorded := monitoring.RuleNames()
+	exprs := monitoring.Queries()
+	export := monitoring.Export{Targets: []string{"a:1"}, Cluster: "c", Scale: 1}
+	files, err := export.Files()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range files {
+		if strings.HasPrefix(name, "rules/") && name != "rules/thresholds.yml" || strings.HasPrefix(name, "alerts/") {
+			for _, m := range expression.FindAllStringSubmatch(string(text), -1) {
+				exprs[name+": "+m[1]+m[2]] = m[1] + m[2]
+			}
+		}
+	}
+	if len(exprs) < 150 {
+		t.Fatalf("only %d expressions were found", len(exprs))
+	}
+	used := 0
+	for where, expr := range exprs {
+		bare := window.ReplaceAllString(quoted.ReplaceAllString(grouping.ReplaceAllString(expr, ""), `""`), "")
+		for _, m := range selector.FindAllStringSubmatch(bare, -1) {
+			name, rest := m[1], m[2]
+			switch {
+			case rest == "(", slices.Contains(keywords, name), recorded[name], strings.HasPrefix(name, "__"):
+				continue
+			}
+			family, ok := name, false
+			for _, suffix := range []string{"", "_bucket", "_sum", "_count"} {
+				if _, known := labels[strings.TrimSuffix(name, suffix)]; known {
+					family, ok = strings.TrimSuffix(name, suffix), true
+					break
+				}
+			}
+			if !ok {
+				t.Errorf("%s uses %s, which nobody exports", where, name)
+				continue
+			}
+			used++
+			for _, l := range matcher.FindAllStringSubmatch(rest, -1) {
+				if !slices.Contains(append([]string{"job", "cluster", "instance", "le"}, labels[family]...), l[1]) {
+					t.Errorf("%s: %s has no label %s", where, family, l[1])
+				}
+			}
+		}
+	}
+	if used < 80 {
+		t.Errorf("only %d uses of families were found", used)
+	}
+}
+
+// What export writes, Prometheus and Alertmanager start with; each alert reaches a receiver.
+func TestExportIsReadyToStart(t *testing.T) {
+	dir := t.TempDir()
+	var out, errs bytes.Buffer
+	code := run(t.Context(), streams{out: &out, err: &errs}, []string{"monitoring", "export", dir, "--targets", "10.0.0.1:9003,[::1]:9003", "--scale", "0.1", "--webhook", "http://localhost:1"})
+	if code != 0 {
+		t.Fatal(errs.String())
+	}
+	for _, file := range []string{
+		"prometheus.yml", "rules/thresholds.yml", "alerts/treasury.yml", "alertmanager.yml",
+		"grafana/dashboards/bursar-overview.json", "grafana/provisioning/dashboards/bursar.yml",
+	} {
+		if _, err := os.Stat(filepath.Join(dir, file)); err != nil {
+			t.Error(err)
+		}
+	}
+	text, err := os.ReadFile(filepath.Join(dir, "alerts", "treasury.yml"))
+	if err != nil || !strings.Contains(string(text), "for: 6s") || strings.Contains(string(text), "for: 1m\n") {
+		t.Errorf("the times are not a tenth: %v", err)
+	}
+	for _, tool := range [][]string{
+		{"promtool", "check", "config", filepath.Join(dir, "prometheus.yml")},
+		{"amtool", "check-config", filepath.Join(dir, "alertmanager.yml")},
+		{"amtool", "check-config", "../../monitoring/alertmanager.yml"},
+	} {
+		if _, err := exec.LookPath(tool[0]); err != nil && os.Getenv("REQUIRE_PROMTOOL") == "" {
+			continue // CI has them
+		}
+		if out, err := exec.CommandContext(t.Context(), tool[0], tool[1:]...).CombinedOutput(); err != nil {
+			t.Errorf("%v: %v\n%s", tool, err, out)
+		}
+	}
+	for _, wrong := range [][]string{
+		{"monitoring", "export", dir}, {"monitoring", "export", dir, "--targets", "a:1", "--scale", "2"},
+		{"monitoring", "export", dir, "--targets", "a:1", "--cluster", `x"y`},
+	} {
+		if code := run(t.Context(), streams{out: &out, err: &errs}, wrong); code != exitUsage {
+			t.Errorf("%v ends with %d", wrong, code)
+		}
+	}
+}
+
+func TestHealthJudgesACluster(t *testing.T) {
+	page := func(status int, text string) string {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(status)
+			_, _ = w.Write([]byte(text))
+		}))
+		t.Cleanup(server.Close)
+		return strings.TrimPrefix(server.URL, "http://")
+	}
+	good, bad := page(http.StatusOK, "ready\n"), page(http.StatusServiceUnavailable, "no quorum\n")
+	for _, c := range []struct {
+		targets string
+		form    string
+		code    int
+		want    string
+	}{
+		{good + "," + good, "nagios", 0, "BURSAR OK: 2 of 2 nodes are ready | ready=2;1;1;0;2"},
+		{good + "," + good + "," + bad, "nagios", healthWarning, "BURSAR WARNING: 2 of 3 nodes are ready; " + bad + " no quorum"},
+		{good + "," + bad, "table", healthCritical, "CRITICAL: 1 of 2 nodes are ready"},
+		{good + "," + bad, "prometheus", healthCritical, `bursar_health_ready{target="` + bad + `"} 0`},
+		{good, "json", 0, `"health": "ok"`},
+		{"nonsense", "json", exitUsage, ""},
+		{good, "xml", exitUsage, ""},
+	} {
+		var out, errs bytes.Buffer
+		code := run(t.Context(), streams{out: &out, err: &errs}, []string{"health", "--targets", c.targets, "--output", c.form})
+		if code != c.code || !strings.Contains(out.String(), c.want) {
+			t.Errorf("health of %s as %s: code %d\n%s%s", c.targets, c.form, code, out.String(), errs.String())
+		}
+	}
+}
+
+func TestCheckTellsWhatPrometheusLacks(t *testing.T) {
+	answers := map[string]string{
+		"/api/v1/targets": `{"data":{"activeTargets":[{"labels":{"job":"bursar","instance":"n1"},"health":"up"},{"labels":{"job":"bursar","instance":"n2"},"health":"down","lastError":"refused"}]}}`,
+		"/api/v1/rules":   `{"data":{"groups":[{"rules":[{"name":"treasury:balance:max","health":"err","lastError":"many-to-many"}]}]}}`,
+	}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = w.Write([]byte(answers[r.URL.Path])) }))
+	defer server.Close()
+	var out, errs bytes.Buffer
+	if code := run(t.Context(), streams{out: &out, err: &errs}, []string{"monitoring", "check", "--prometheus", server.URL}); code != 1 {
+		t.Errorf("it ends with %d", code)
+	}
+	for _, want := range []string{"n2 is down: refused", "treasury:balance:max fails: many-to-many", "TreasuryExecutorDown is not loaded"} {
+		if !strings.Contains(errs.String(), want) {
+			t.Errorf("%q is not told in\n%s", want, errs.String())
+		}
+	}
+}

@@ -142,7 +142,7 @@ func TestAPaymentDueWhenSubmittedIsMadeAtOnceAndFinalAnEpochLater(t *testing.T) 
 	}
 	must(t, c, "gov.treasury.accrue", object{"amount": 300})
 	before := balance(t, c)
-	payee := fresh("tb1due")
+	payee := strings.ReplaceAll(fresh("tb1due"), "-", "")
 	id := submit(t, c, direct(300, func(p object) { p["destination"] = payee }))
 	awaitState(t, c, id, "executed")
 	account := must(t, c, "gov.treasury.account", object{"account": payee})

@@ -45,7 +45,11 @@ func audited(t *testing.T, c caller) []string {
 			if integer(r["at"]) <= 0 || !strings.HasPrefix(r["who"].(string), "127.0.0.1:") || r["node"] != "n1" {
 				t.Errorf("a row says %v", r)
 			}
-			list = append([]string{fmt.Sprintf("%d %v %v %v", integer(r["id"]), r["what"], r["path"], r["detail"])}, list...)
+			row := fmt.Sprintf("%d %v %v", integer(r["id"]), r["what"], r["path"])
+			if r["detail"] != nil {
+				row += fmt.Sprintf(": %v", r["detail"])
+			}
+			list = append([]string{row}, list...)
 		}
 		if page["next_cursor"] == nil {
 			return list
@@ -107,8 +111,8 @@ func TestAForcedExecutorHoldsPaymentsUntilItIsReset(t *testing.T) {
 		}
 	}
 	want := []string{
-		"1 force_open /treasury/executor a test", "2 reset /treasury/executor <nil>",
-		"3 force_open /treasury/executor a test", "4 reset /treasury/executor <nil>",
+		"1 force_open /treasury/executor: a test", "2 reset /treasury/executor",
+		"3 force_open /treasury/executor: a test", "4 reset /treasury/executor",
 	}
 	if diff := cmp.Diff(audited(t, dial(t, m)), want); diff != "" {
 		t.Errorf("audit: got -, want +\n%s", diff)
@@ -252,7 +256,7 @@ func TestAPoisonedDisbursementIsShutOffAlone(t *testing.T) {
 		_, err := c.call(t, "gov.treasury.vote", vote(poisoned, 9))
 		return err == nil
 	})
-	want := []string{"1 inject " + path, "2 reset " + path}
+	want := []string{"1 inject " + path + ": panic, 5 times", "2 reset " + path}
 	if diff := cmp.Diff(audited(t, c), want); diff != "" {
 		t.Errorf("audit: got -, want +\n%s", diff)
 	}

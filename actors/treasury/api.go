@@ -5,12 +5,13 @@ import (
 
 	"github.com/the-block/bursar/actors/durable"
 	"github.com/the-block/bursar/actors/treasury/disbursement"
+	"github.com/the-block/bursar/actors/treasury/executor"
 	"github.com/the-block/bursar/messages"
 )
 
 // API binds each method of the treasury to what carries it out.
 func (t *Treasury) API() []durable.Binding {
-	executor := t.ExecutorShard()
+	pays := t.ExecutorShard()
 	return []durable.Binding{
 		durable.Creates(messages.MethodSubmitDisbursement, t, t.IngressShard, func(r durable.Request, p *messages.SubmitDisbursementParams) durable.Creation {
 			return &Submission{Request: r, Payload: p.Payload}
@@ -30,15 +31,15 @@ func (t *Treasury) API() []durable.Binding {
 			}),
 		durable.Orders(messages.MethodQueueDisbursement, func(p *messages.IDParams) messages.ShardID { return t.QueueShard(p.ID) },
 			func(r durable.Request, p *messages.IDParams) { t.Command(&Queue{Request: r, ID: p.ID}) }),
-		durable.Orders(messages.MethodExecuteDisbursement, func(*messages.IDParams) messages.ShardID { return executor },
-			func(r durable.Request, p *messages.IDParams) { t.Execute(&Execute{Request: r, ID: p.ID}) }),
-		durable.Orders(messages.MethodResend, func(*messages.ResendParams) messages.ShardID { return executor },
+		durable.Orders(messages.MethodExecuteDisbursement, func(*messages.IDParams) messages.ShardID { return pays },
+			func(r durable.Request, p *messages.IDParams) { t.Execute(&executor.Execute{Request: r, ID: p.ID}) }),
+		durable.Orders(messages.MethodResend, func(*messages.ResendParams) messages.ShardID { return pays },
 			func(r durable.Request, p *messages.ResendParams) {
-				t.Resend(&Resend{Request: r, From: p.FromNonce})
+				t.Resend(&executor.Resend{Request: r, From: p.FromNonce})
 			}),
-		durable.Orders(messages.MethodSkipIntent, func(*messages.SkipIntentParams) messages.ShardID { return executor },
+		durable.Orders(messages.MethodSkipIntent, func(*messages.SkipIntentParams) messages.ShardID { return pays },
 			func(r durable.Request, p *messages.SkipIntentParams) {
-				t.SkipIntent(&SkipIntent{Request: r, ID: p.ID, Retry: p.Retry, Reason: p.Reason})
+				t.SkipIntent(&executor.SkipIntent{Request: r, ID: p.ID, Retry: p.Retry, Reason: p.Reason})
 			}),
 		durable.Orders(messages.MethodEpochAdvance, func(*messages.NoParams) messages.ShardID { return t.ClockShard() },
 			func(r durable.Request, _ *messages.NoParams) { t.Advance(&Advance{Request: r}) }),
@@ -55,7 +56,7 @@ func (t *Treasury) API() []durable.Binding {
 			return t.Statement(p.ID)
 		}),
 		durable.Walks(messages.MethodDisbursements, t.List),
-		durable.By(executor, durable.Reads(messages.MethodBalance, func(*messages.NoParams) (*messages.BalanceResult, *messages.Error) {
+		durable.By(pays, durable.Reads(messages.MethodBalance, func(*messages.NoParams) (*messages.BalanceResult, *messages.Error) {
 			return t.Balance()
 		})),
 		durable.Reads(messages.MethodBalanceHistory, func(p *messages.PageParams) (*messages.BalanceHistoryResult, *messages.Error) {
@@ -64,7 +65,7 @@ func (t *Treasury) API() []durable.Binding {
 		durable.Reads(messages.MethodAccount, func(p *messages.AccountParams) (*messages.AccountResult, *messages.Error) {
 			return t.Account(p.Account)
 		}),
-		durable.By(executor, durable.Reads(messages.MethodExecutor, func(*messages.NoParams) (*messages.ExecutorResult, *messages.Error) {
+		durable.By(pays, durable.Reads(messages.MethodExecutor, func(*messages.NoParams) (*messages.ExecutorResult, *messages.Error) {
 			return t.Executor()
 		})),
 		durable.Reads(messages.MethodEpochGet, func(*messages.NoParams) (*messages.EpochResult, *messages.Error) {

@@ -45,7 +45,7 @@ func (r *Submission) fail(*shard) { r.Fail(durable.OutcomeUnknown()) }
 func (r *Submission) txn(s *shard) (*persistence.Txn, *messages.Error) {
 	deps, refusal := disbursement.Check(r.Payload)
 	if refusal != nil {
-		s.stats.refusedSubmission(refusal)
+		s.stats.RefusedSubmission(refusal)
 		return nil, refusal
 	}
 	facts, err := s.facts()
@@ -93,13 +93,13 @@ func (r *Submission) conclude(s *shard, _ durable.Context, o persistence.Outcome
 	id := messages.DisbursementID(o.Result.First)
 	switch o.Result.Status {
 	case persistence.Committed:
-		s.stats.entered(messages.Draft, 1)
+		s.stats.Entered(messages.Draft, 1)
 		r.Reply(&messages.SubmitDisbursementResult{ID: id, CreatedAt: r.createdAt})
 	case persistence.Duplicate:
 		r.repeat(s, id)
 	default:
 		refusal := s.deadDependency(r.deps[o.Result.Failed.Position])
-		s.stats.refusedSubmission(refusal)
+		s.stats.RefusedSubmission(refusal)
 		r.Fail(refusal)
 	}
 }

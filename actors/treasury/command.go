@@ -8,6 +8,7 @@ import (
 
 	"github.com/the-block/bursar/actors/durable"
 	"github.com/the-block/bursar/actors/treasury/disbursement"
+	"github.com/the-block/bursar/actors/treasury/executor"
 	"github.com/the-block/bursar/actors/treasury/rows"
 	"github.com/the-block/bursar/messages"
 	"github.com/the-block/bursar/persistence"
@@ -80,12 +81,12 @@ func (e *entity) Decide(commands []durable.Command) (none durable.Change, err er
 	case err != nil:
 		return none, err
 	case !ok:
-		r.Fail(notFound(e.id))
+		r.Fail(rows.NotFound(e.id))
 		return none, nil
 	}
 	if queue, ok := c.(*Queue); ok && record.Record.AwaitsExecution() {
 		// The executor's to do, and it refuses where it is not active.
-		e.host.SendRequest(e.cfg.ExecutorShard(), &Execute{Request: *r, ID: queue.ID})
+		e.host.SendRequest(e.cfg.ExecutorShard(), &executor.Execute{Request: *r, ID: queue.ID})
 		return none, nil
 	}
 	facts, err := e.facts()
@@ -119,7 +120,7 @@ func (d *decision) txn(r *rows.Stored) *persistence.Txn {
 // count counts a command that was carried out.
 func (e *entity) count(c Command, d *decision) {
 	if d.move.Transition() {
-		e.stats.stepped(d.move.To, d.due)
+		e.stats.Stepped(d.move.To, d.due)
 	}
 	if s, ok := c.(*step); ok && !s.due {
 		e.stats.RolledBackDependencies.Add(1)
@@ -129,7 +130,7 @@ func (e *entity) count(c Command, d *decision) {
 // transition is the decision for a move that a caller asked for.
 func transition(id messages.DisbursementID, move disbursement.Move) decision {
 	result := &messages.TransitionResult{ID: id, State: move.To}
-	return decision{move: move, result: result, reply: transitionReply.Encode(result)}
+	return decision{move: move, result: result, reply: rows.TransitionReply.Encode(result)}
 }
 
 // Vote counts a vote.
@@ -172,7 +173,7 @@ type Rollback struct {
 func (c *Rollback) target() messages.DisbursementID { return c.ID }
 
 // Recall implements durable.Command.
-func (c *Rollback) Recall(reply []byte) (any, bool) { return recallTransition(c.ID, reply) }
+func (c *Rollback) Recall(reply []byte) (any, bool) { return rows.RecallTransition(c.ID, reply) }
 
 func (c *Rollback) decide(e *entity, r rows.Stored, facts disbursement.Facts) (decision, *messages.Error) {
 	payee, err := e.host.Store.Counter(rows.CounterAccount(r.Record.Payload.Disbursement.Destination))
@@ -204,7 +205,7 @@ type Queue struct {
 func (c *Queue) target() messages.DisbursementID { return c.ID }
 
 // Recall implements durable.Command.
-func (c *Queue) Recall(reply []byte) (any, bool) { return recallTransition(c.ID, reply) }
+func (c *Queue) Recall(reply []byte) (any, bool) { return rows.RecallTransition(c.ID, reply) }
 
 func (c *Queue) decide(_ *entity, r rows.Stored, facts disbursement.Facts) (decision, *messages.Error) {
 	move, refusal := disbursement.Queue(r.Record, facts)

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/the-block/bursar/actors/treasury/rows"
+	"github.com/the-block/bursar/actors/treasury/executor"
 	"github.com/the-block/bursar/messages"
 )
 
@@ -22,7 +22,7 @@ type Config struct {
 	EpochInterval time.Duration
 	// Outside, if not nil, pays on an outside chain instead of in the cluster's own
 	// accounts.
-	Outside *Outside
+	Outside *executor.Outside
 	// MailboxLimit is how many bursts of requests wait for one shard before it
 	// answers overloaded.
 	MailboxLimit int
@@ -46,22 +46,6 @@ func (c Config) validate() error {
 	rule(c.EpochInterval > 0, "epoch interval %s is not positive", c.EpochInterval)
 	rule(c.MailboxLimit >= 1, "mailbox limit %d is not positive", c.MailboxLimit)
 	return errors.Join(errs...)
-}
-
-// submitter names how payments leave the treasury.
-func (c Config) submitter() string {
-	if c.Outside != nil {
-		return "http"
-	}
-	return "ledger"
-}
-
-// nonceCounter names the watermark of the nonces under which payments are made.
-func (c Config) nonceCounter() string {
-	if c.Outside != nil {
-		return rows.CounterChainNonce
-	}
-	return rows.CounterNonce
 }
 
 // ExecutorShard is the shard whose owner pays.

@@ -5,7 +5,9 @@ import (
 
 	"github.com/the-block/bursar/actors/durable"
 	"github.com/the-block/bursar/actors/treasury/disbursement"
+	"github.com/the-block/bursar/actors/treasury/readmodel"
 	"github.com/the-block/bursar/actors/treasury/rows"
+	"github.com/the-block/bursar/actors/treasury/stats"
 	"github.com/the-block/bursar/messages"
 )
 
@@ -13,9 +15,9 @@ import (
 type deps struct {
 	cfg   Config
 	host  *durable.Host
-	model *Model
+	model *readmodel.Model
 	pace  *pace
-	stats *Stats
+	stats *stats.Stats
 	log   *slog.Logger
 }
 
@@ -26,40 +28,16 @@ func (d *deps) seat(shard messages.ShardID) durable.Seat {
 
 // now gathers what a step that opens no window is stamped with: its epoch may lag.
 func (d *deps) now() disbursement.Facts {
-	return disbursement.Facts{Epoch: d.model.Epoch(), Now: uint64(d.host.Wall().Unix()), Node: d.cfg.Node, Confirmed: d.model.Confirmed()}
+	return d.model.Facts(d.host.Wall(), d.cfg.Node)
 }
 
-// facts gathers what rules ask for that does not depend on the record, as of the
-// newest entry this node has applied: whoever lost a race decides anew from it.
+// facts gathers what rules ask for that does not depend on the record: see
+// readmodel.Model.FactsOf.
 func (d *deps) facts() (disbursement.Facts, error) {
-	facts := d.now()
-	epoch, err := d.host.Store.Counter(rows.CounterEpoch)
-	if err != nil {
-		return facts, err
-	}
-	facts.Epoch = messages.Epoch(epoch)
-	return facts, nil
+	return d.model.FactsOf(d.host.Store, d.host.Wall(), d.cfg.Node)
 }
 
 // load reads one record; ok is false if there is none.
 func (d *deps) load(id messages.DisbursementID) (s rows.Stored, ok bool, err error) {
 	return rows.Load(d.host.Store, id)
-}
-
-// unmet names the lowest of a record's dependencies that is not final, 0 if all are.
-func (d *deps) unmet(ids []messages.DisbursementID) (messages.DisbursementID, error) {
-	for _, id := range ids {
-		value, ok, err := d.host.Store.Get(rows.RecordKey(id))
-		if err != nil {
-			return 0, err
-		}
-		if !ok || messages.State(value.Tag) != messages.Finalized {
-			return id, nil
-		}
-	}
-	return 0, nil
-}
-
-func notFound(id messages.DisbursementID) *messages.Error {
-	return messages.Errorf(messages.CodeNotFound, "there is no disbursement %d", id)
 }

@@ -3,19 +3,10 @@ package treasury
 import (
 	"time"
 
+	"github.com/the-block/bursar/actors/treasury/readmodel"
+	"github.com/the-block/bursar/actors/treasury/stats"
 	"github.com/the-block/bursar/messages"
 )
-
-// Queued counts the entries of all queues of work, those that are out of date included.
-func (m *Model) Queued() int {
-	m.mu.RLock()
-	defer m.mu.RUnlock()
-	count := m.scheduled.Len() + m.payable.Len()
-	for i := range m.due {
-		count += m.due[i].Len()
-	}
-	return count
-}
 
 // What the tests of sweeping know of their limits.
 const (
@@ -35,7 +26,7 @@ func (p *Pace) Leave(shard messages.ShardID) (messages.ShardID, bool) { return p
 // InTime reports whether a payment is counted as one within the objective: due at since,
 // funded at funded, executed at now.
 func InTime(since, funded time.Time, epoch time.Duration, now time.Time) bool {
-	var s ExecutorStats
-	s.executed(&Payable{Since: since, Funded: funded}, epoch, now)
+	var s stats.Executor
+	s.Executed(&readmodel.Payable{Since: since, Funded: funded}, epoch, now)
 	return s.InTime.Load() == 1 && s.Late.Load() == 0
 }

@@ -5,8 +5,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/the-block/bursar/actors/treasury"
 	"github.com/the-block/bursar/actors/treasury/chain"
+	"github.com/the-block/bursar/actors/treasury/executor"
 	"github.com/the-block/bursar/messages"
 )
 
@@ -31,7 +31,7 @@ func BenchmarkOutside(b *testing.B) {
 		cfg.URL, cfg.Account = "http://chain.test/", a.account
 		client, err := chain.New(cfg, distant{a.node.Transport(), 50 * time.Millisecond})
 		w.ok(err)
-		w.cfg.Outside = &treasury.Outside{Chain: client, Signer: w.cfg.Outside.Signer}
+		w.cfg.Outside = &executor.Outside{Chain: client, Signer: w.cfg.Outside.Signer}
 	})
 	a.funded(messages.Amount(b.N))
 	result[*messages.EpochResult](a.advance())

@@ -15,6 +15,7 @@ import (
 	"github.com/the-block/bursar/actors/treasury"
 	"github.com/the-block/bursar/actors/treasury/chain"
 	"github.com/the-block/bursar/actors/treasury/chain/chaintest"
+	"github.com/the-block/bursar/actors/treasury/executor"
 	"github.com/the-block/bursar/actors/treasury/payout"
 	"github.com/the-block/bursar/actors/treasury/rows"
 	"github.com/the-block/bursar/messages"
@@ -57,7 +58,7 @@ func (a *abroad) found(w *world) {
 	cfg.URL, cfg.Account = "http://chain.test/", a.account
 	client, err := chain.New(cfg, a.node.Transport())
 	w.ok(err)
-	w.cfg.Outside = &treasury.Outside{Chain: client, Signer: signer}
+	w.cfg.Outside = &executor.Outside{Chain: client, Signer: signer}
 }
 
 // calm lets everything come to its end: retries, the breaker's time-outs, pauses.
@@ -135,7 +136,7 @@ func (a *abroad) skip(id messages.DisbursementID, retry bool, hows ...how) *repl
 	a.t.Helper()
 	a.reach()
 	request, r := a.ask([]any{"skip", id, retry}, hows)
-	a.SkipIntent(&treasury.SkipIntent{Request: request, ID: id, Retry: retry, Reason: "a test"})
+	a.SkipIntent(&executor.SkipIntent{Request: request, ID: id, Retry: retry, Reason: "a test"})
 	return r
 }
 
@@ -855,6 +856,6 @@ func (a *abroad) resend(from uint64, hows ...how) *reply {
 	a.t.Helper()
 	a.reach()
 	request, r := a.ask([]any{"resend", from}, hows)
-	a.Resend(&treasury.Resend{Request: request, From: from})
+	a.Resend(&executor.Resend{Request: request, From: from})
 	return r
 }

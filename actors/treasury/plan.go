@@ -66,7 +66,7 @@ func (r *Plan) fail(*shard) { r.Fail(durable.OutcomeUnknown()) }
 func (r *Plan) txn(s *shard) (*persistence.Txn, *messages.Error) {
 	deps, after, refusal := JudgePlan(r.Items)
 	if refusal != nil {
-		s.stats.refusedSubmission(refusal)
+		s.stats.RefusedSubmission(refusal)
 		return nil, refusal
 	}
 	facts, err := s.facts()
@@ -114,7 +114,7 @@ func (r *Plan) conclude(s *shard, _ durable.Context, o persistence.Outcome) {
 	}
 	switch o.Result.Status {
 	case persistence.Committed:
-		s.stats.entered(messages.Draft, uint64(len(r.Items)))
+		s.stats.Entered(messages.Draft, uint64(len(r.Items)))
 		r.Reply(r.result(o.Result.First, r.createdAt, false))
 	case persistence.Duplicate:
 		first, ok, err := s.load(messages.DisbursementID(o.Result.First))
@@ -125,7 +125,7 @@ func (r *Plan) conclude(s *shard, _ durable.Context, o persistence.Outcome) {
 		r.Reply(r.result(o.Result.First, first.Record.CreatedAt, true))
 	default:
 		refusal := s.deadDependency(r.deps[o.Result.Failed.Position])
-		s.stats.refusedSubmission(refusal)
+		s.stats.RefusedSubmission(refusal)
 		r.Fail(refusal)
 	}
 }
@@ -136,4 +136,25 @@ func (r *Plan) result(first, createdAt uint64, duplicate bool) *messages.SubmitP
 		ids[i] = messages.PlanID{Ref: r.Items[i].Ref, ID: messages.DisbursementID(first + uint64(i))}
 	}
 	return &messages.SubmitPlanResult{IDs: ids, CreatedAt: createdAt, Duplicate: duplicate}
+}
+
+// CheckPlan answers check_plan: as submit_plan would be refused now, were it not for
+// a cycle, which is the answer.
+func (t *Treasury) CheckPlan(items []messages.PlanItem) (*messages.CheckPlanResult, *messages.Error) {
+	deps, _, refusal := JudgePlan(items)
+	if refusal != nil {
+		if cycle, ok := refusal.Data["cycle"].([]string); ok {
+			return &messages.CheckPlanResult{Cycle: cycle}, nil
+		}
+		return nil, refusal
+	}
+	all := slices.Concat(deps...)
+	slices.Sort(all)
+	for _, id := range slices.Compact(all) {
+		value, ok, err := t.host.Store.Get(rows.RecordKey(id))
+		if err != nil || !ok || messages.State(value.Tag) == messages.RolledBack {
+			return nil, t.deadDependency(id)
+		}
+	}
+	return &messages.CheckPlanResult{}, nil
 }

@@ -7,31 +7,14 @@ import (
 	"github.com/the-block/bursar/messages"
 )
 
-// The answers that are kept with their request ids.
-var (
-	transitionReply = durable.Reply[messages.TransitionResult]{
-		Kind: "transition", Repeat: func(r *messages.TransitionResult) { r.Duplicate = true },
-	}
-	voteReply = durable.Reply[messages.VoteResult]{
-		Kind: "vote", Repeat: func(r *messages.VoteResult) { r.Duplicate = true },
-	}
-)
-
-// Rows of before replies bore the name of their kind: a state is one byte, a vote what
-// each house approves after it.
-const (
-	oldTransitionBytes = 1
-	oldVoteBytes       = 16
-)
-
-// recallTransition reads the remembered answer to what moved a disbursement.
-func recallTransition(id messages.DisbursementID, reply []byte) (any, bool) {
-	if len(reply) == oldTransitionBytes {
-		return &messages.TransitionResult{ID: id, State: messages.State(reply[0]), Duplicate: true}, true
-	}
-	result, ok := transitionReply.Recall(reply)
-	return result, ok
+// voteReply is how the answer to a vote is kept with its request id.
+var voteReply = durable.Reply[messages.VoteResult]{
+	Kind: "vote", Repeat: func(r *messages.VoteResult) { r.Duplicate = true },
 }
+
+// oldVoteBytes is how long the answer to a vote was before replies bore the name of their
+// kind: what each house approves after it.
+const oldVoteBytes = 16
 
 // recallVote reads the remembered answer to a vote.
 func recallVote(id messages.DisbursementID, reply []byte) (any, bool) {

@@ -111,7 +111,7 @@ func (s *shard) admit(r Appendable) {
 func (s *shard) forward(ctx durable.Context, c Command) {
 	id := c.target()
 	if _, active := s.Fence(); active && (id == 0 || uint64(id) > s.Store.Last(rows.TableDisbursements)) {
-		c.Base().Fail(notFound(id))
+		c.Base().Fail(rows.NotFound(id))
 		return
 	}
 	s.Forward(ctx, entityName(id), func() durable.Entity { return &entity{deps: s.deps, id: id} }, c)

@@ -216,7 +216,7 @@ func (w *sweepWork) conclude(s *shard, ctx durable.Context, o persistence.Outcom
 		s.rest.BackOff(ctx, s.Chance())
 	case o.Result.Status == persistence.Committed:
 		for _, state := range w.entered {
-			s.stats.stepped(state, w.due)
+			s.stats.Stepped(state, w.due)
 		}
 		if !w.due {
 			s.stats.RolledBackDependencies.Add(uint64(len(w.ids)))

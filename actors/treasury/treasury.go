@@ -6,15 +6,17 @@ import (
 	"log/slog"
 
 	"github.com/the-block/bursar/actors/durable"
-	"github.com/the-block/bursar/actors/treasury/rows"
+	"github.com/the-block/bursar/actors/treasury/executor"
+	"github.com/the-block/bursar/actors/treasury/readmodel"
+	"github.com/the-block/bursar/actors/treasury/stats"
 	"github.com/the-block/bursar/messages"
-	"github.com/the-block/bursar/persistence"
 	"github.com/the-block/bursar/supervision/breaker"
 )
 
 // Treasury is this node's part of the treasury: its actors and its read model.
 type Treasury struct {
 	deps
+	readmodel.Reader
 	follower durable.Follower
 
 	root  durable.Ref
@@ -28,11 +30,10 @@ func New(cfg Config, host *durable.Host, log *slog.Logger) (*Treasury, error) {
 		return nil, err
 	}
 	t := &Treasury{deps: deps{
-		cfg: cfg, host: host, model: NewModel(cfg.GraphShards), pace: &pace{}, stats: &Stats{}, log: log,
+		cfg: cfg, host: host, model: readmodel.New(cfg.GraphShards), pace: &pace{}, stats: &stats.Stats{}, log: log,
 	}}
-	t.follower = durable.Follower{
-		Store: host.Store, Tables: []persistence.Table{rows.TableDisbursements}, Model: &projection{t},
-	}
+	t.follower = t.model.Follower(host, cfg.ExecutorShard())
+	t.Reader = readmodel.NewReader(t.model, host.Store)
 	if err := t.spawn(); err != nil {
 		return nil, fmt.Errorf("spawn the treasury: %w", err)
 	}
@@ -46,8 +47,9 @@ func (t *Treasury) spawn() (err error) {
 			Name: name, Kind: kind, MailboxLimit: t.cfg.MailboxLimit, New: make,
 		}}
 	}
+	cfg := executor.Config{Shard: t.cfg.ExecutorShard(), Node: t.cfg.Node, EpochInterval: t.cfg.EpochInterval, Outside: t.cfg.Outside}
 	members := []durable.Member{
-		member(t.cfg.ExecutorShard(), "executor", "executor", func() durable.Actor { return newExecutor(t.deps) }),
+		member(t.cfg.ExecutorShard(), "executor", "executor", func() durable.Actor { return executor.New(cfg, t.host, t.model, t.stats, t.log) }),
 	}
 	for i := range t.cfg.GraphShards {
 		id := messages.ShardID(i)
@@ -92,20 +94,20 @@ func (t *Treasury) Append(burst []Appendable) {
 // a payment is the executor's; see QueueShard.
 func (t *Treasury) Command(c Command) {
 	if q, ok := c.(*Queue); ok && t.Owns(t.ExecutorShard()) && t.QueueShard(q.ID) == t.ExecutorShard() {
-		t.Execute(&Execute{Request: q.Request, ID: q.ID})
+		t.Execute(&executor.Execute{Request: q.Request, ID: q.ID})
 		return
 	}
 	t.host.SendRequest(t.ShardOf(c.target()), c)
 }
 
 // Execute takes a request to pay now; the Store must be as for Command.
-func (t *Treasury) Execute(c *Execute) { t.host.SendRequest(t.ExecutorShard(), c) }
+func (t *Treasury) Execute(c *executor.Execute) { t.host.SendRequest(t.ExecutorShard(), c) }
 
 // Resend takes an operator's order to send bytes again; the Store must be as for Command.
-func (t *Treasury) Resend(c *Resend) { t.host.SendRequest(t.ExecutorShard(), c) }
+func (t *Treasury) Resend(c *executor.Resend) { t.host.SendRequest(t.ExecutorShard(), c) }
 
 // SkipIntent takes an operator's decision; the Store must be as for Command.
-func (t *Treasury) SkipIntent(c *SkipIntent) { t.host.SendRequest(t.ExecutorShard(), c) }
+func (t *Treasury) SkipIntent(c *executor.SkipIntent) { t.host.SendRequest(t.ExecutorShard(), c) }
 
 // Advance takes a request for one more epoch.
 func (t *Treasury) Advance(c *Advance) { t.host.SendRequest(t.ClockShard(), c) }
@@ -116,10 +118,10 @@ func (t *Treasury) Breaker() breaker.State {
 }
 
 // Model gives the read model.
-func (t *Treasury) Model() *Model { return t.model }
+func (t *Treasury) Model() *readmodel.Model { return t.model }
 
 // Stats gives the counters.
-func (t *Treasury) Stats() *Stats { return t.stats }
+func (t *Treasury) Stats() *stats.Stats { return t.stats }
 
 // Config gives the configuration in force.
 func (t *Treasury) Config() Config { return t.cfg }

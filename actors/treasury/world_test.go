@@ -18,6 +18,7 @@ import (
 	"github.com/the-block/bursar/actors/treasury"
 	"github.com/the-block/bursar/actors/treasury/audit"
 	"github.com/the-block/bursar/actors/treasury/disbursement"
+	"github.com/the-block/bursar/actors/treasury/executor"
 	"github.com/the-block/bursar/actors/treasury/rows"
 	"github.com/the-block/bursar/messages"
 	"github.com/the-block/bursar/persistence"
@@ -381,7 +382,7 @@ func (w *world) execute(id messages.DisbursementID, hows ...how) *reply {
 	w.t.Helper()
 	w.reach()
 	request, r := w.ask([]any{"execute", id}, hows)
-	w.Execute(&treasury.Execute{Request: request, ID: id})
+	w.Execute(&executor.Execute{Request: request, ID: id})
 	return r
 }
 

@@ -91,3 +91,8 @@ func MoveTxn(writes ...Write) *persistence.Txn {
 	}
 	return txn
 }
+
+// NotFound refuses what is asked of a disbursement that does not exist.
+func NotFound(id messages.DisbursementID) *messages.Error {
+	return messages.Errorf(messages.CodeNotFound, "there is no disbursement %d", id)
+}

@@ -12,8 +12,8 @@ import (
 	"net/url"
 	"os"
 
-	"github.com/the-block/bursar/actors/treasury"
 	"github.com/the-block/bursar/actors/treasury/chain"
+	"github.com/the-block/bursar/actors/treasury/executor"
 	"github.com/the-block/bursar/actors/treasury/payout"
 )
 
@@ -61,7 +61,7 @@ func checkSubmitterURL(text string, insecure bool) error {
 }
 
 // openSubmitter makes ready what an outside chain needs; nil for the ledger.
-func (n *Node) openSubmitter() (*treasury.Outside, error) {
+func (n *Node) openSubmitter() (*executor.Outside, error) {
 	if n.cfg.Submitter != SubmitterHTTP {
 		return nil, nil
 	}
@@ -82,7 +82,7 @@ func (n *Node) openSubmitter() (*treasury.Outside, error) {
 	}
 	n.parts.onStop("chain", func(context.Context) error { client.Close(); return nil })
 	n.log.Info("pays on an outside chain", "component", "executor", "account", signer.Account())
-	return &treasury.Outside{Chain: client, Signer: signer}, nil
+	return &executor.Outside{Chain: client, Signer: signer}, nil
 }
 
 // keyBytesMax bounds the file of a key.

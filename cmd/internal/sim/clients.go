@@ -7,6 +7,7 @@ import (
 	"github.com/the-block/bursar/actors/durable"
 	"github.com/the-block/bursar/actors/treasury"
 	"github.com/the-block/bursar/actors/treasury/disbursement"
+	"github.com/the-block/bursar/actors/treasury/executor"
 	"github.com/the-block/bursar/messages"
 )
 
@@ -196,7 +197,7 @@ func (n *node) route(item any, request durable.Request, hops int) {
 		shard = h.ShardOf(item.ID)
 	case treasury.Queue:
 		shard = h.QueueShard(item.ID)
-	case treasury.Execute, treasury.SkipIntent:
+	case executor.Execute, executor.SkipIntent:
 		shard = h.ExecutorShard()
 	case treasury.Advance:
 		shard = h.ClockShard()
@@ -235,10 +236,10 @@ func (n *node) accept(item any, request durable.Request) {
 	case treasury.Queue:
 		item.Request = request
 		t.Command(&item)
-	case treasury.Execute:
+	case executor.Execute:
 		item.Request = request
 		t.Execute(&item)
-	case treasury.SkipIntent:
+	case executor.SkipIntent:
 		item.Request = request
 		t.SkipIntent(&item)
 	case treasury.Advance:
@@ -289,7 +290,7 @@ func (w *world) compose(k kind) *call {
 	case queue:
 		c.make = func() any { return treasury.Queue{ID: c.about} }
 	case execute:
-		c.make = func() any { return treasury.Execute{ID: c.about} }
+		c.make = func() any { return executor.Execute{ID: c.about} }
 	case rollback:
 		c.make = func() any { return treasury.Rollback{ID: c.about, Reversal: disbursement.Reversal{Reason: c.id}} }
 	case advance:
@@ -297,7 +298,7 @@ func (w *world) compose(k kind) *call {
 	case decide:
 		c.about = w.pausedAt(c.about)
 		retry := w.chance(0.6)
-		c.make = func() any { return treasury.SkipIntent{ID: c.about, Retry: retry} }
+		c.make = func() any { return executor.SkipIntent{ID: c.about, Retry: retry} }
 	}
 	return c
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/the-block/bursar/actors/durable"
 	"github.com/the-block/bursar/actors/treasury"
+	"github.com/the-block/bursar/actors/treasury/executor"
 	"github.com/the-block/bursar/cluster/ownership"
 	"github.com/the-block/bursar/cluster/placement"
 	"github.com/the-block/bursar/messages"
@@ -116,7 +117,7 @@ func (n *node) spawn() {
 	cfg := n.w.treasuryConfig()
 	cfg.Node = n.name
 	if n.w.chain != nil {
-		cfg.Outside = &treasury.Outside{Signer: n.w.chain.signer, Start: n.ask}
+		cfg.Outside = &executor.Outside{Signer: n.w.chain.signer, Start: n.ask}
 	}
 	r := &runtime{n: n, boot: n.boot}
 	n.host = durable.NewHost(cfg.Shards(), r, n.fsm.Store(), &n.journal, durable.Machine{

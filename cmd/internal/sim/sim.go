@@ -10,6 +10,7 @@ import (
 
 	"github.com/the-block/bursar/actors/treasury"
 	"github.com/the-block/bursar/actors/treasury/disbursement"
+	"github.com/the-block/bursar/actors/treasury/executor"
 	"github.com/the-block/bursar/actors/treasury/payout"
 	"github.com/the-block/bursar/cluster/ownership"
 	"github.com/the-block/bursar/cluster/placement"
@@ -148,7 +149,7 @@ func (w *world) recover() {
 			operator = true
 			c := w.compose(decide)
 			c.named = true
-			c.make = func() any { return treasury.SkipIntent{ID: id, Retry: true} }
+			c.make = func() any { return executor.SkipIntent{ID: id, Retry: true} }
 			w.begin(c, func() { operator = false })
 		}
 		return true

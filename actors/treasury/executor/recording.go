@@ -1,4 +1,4 @@
-package treasury
+package executor
 
 import (
 	"time"
@@ -6,6 +6,7 @@ import (
 	"github.com/the-block/bursar/actors/durable"
 	"github.com/the-block/bursar/actors/treasury/disbursement"
 	"github.com/the-block/bursar/actors/treasury/payout"
+	"github.com/the-block/bursar/actors/treasury/readmodel"
 	"github.com/the-block/bursar/actors/treasury/rows"
 	"github.com/the-block/bursar/messages"
 	"github.com/the-block/bursar/persistence"
@@ -98,11 +99,11 @@ func (s *outside) move(
 	x *executor, w *recording,
 	rule func(disbursement.Record, disbursement.Facts) (disbursement.Move, *messages.Error),
 ) (*persistence.Txn, error) {
-	r, ok, err := x.load(w.Intent.ID)
+	r, ok, err := rows.Load(x.Store, w.Intent.ID)
 	if err != nil || !ok {
 		return nil, err
 	}
-	facts, err := x.facts()
+	facts, err := x.model.FactsOf(x.Store, x.Wall(), x.cfg.Node)
 	if err != nil {
 		return nil, err
 	}
@@ -126,7 +127,7 @@ func (s *outside) executeTxn(x *executor, w *recording) (*persistence.Txn, error
 	}
 	w.sent(txn)
 	if w.call = x.callers.first(w.Intent.ID); w.call != nil {
-		w.call.Remember(txn, transitionReply.Encode(executedResult(w.Intent.ID)))
+		w.call.Remember(txn, rows.TransitionReply.Encode(executedResult(w.Intent.ID)))
 	}
 	return txn, nil
 }
@@ -185,11 +186,11 @@ func (s *outside) fillNonce(x *executor, w *recording, txn *persistence.Txn) err
 
 // fillWith stages a payment under the nonce that comes free; nil if it cannot be
 // made now, and then it is filed under what it waits for.
-func (s *outside) fillWith(x *executor, w *recording, due Payable) (*persistence.Txn, error) {
+func (s *outside) fillWith(x *executor, w *recording, due readmodel.Payable) (*persistence.Txn, error) {
 	if x.under(due.ID) {
 		return nil, nil
 	}
-	r, ok, err := x.load(due.ID)
+	r, ok, err := rows.Load(x.Store, due.ID)
 	if err != nil || !ok {
 		return nil, err
 	}
@@ -223,7 +224,7 @@ func (s *outside) giveUpTxn(x *executor, w *recording) *persistence.Txn {
 // remember keeps the answer to the operator's order, if there is one behind the decision.
 func (w *recording) remember(txn *persistence.Txn) {
 	if w.skip != nil {
-		w.skip.Remember(txn, transitionReply.Encode(w.skip.result))
+		w.skip.Remember(txn, rows.TransitionReply.Encode(w.skip.result))
 	}
 }
 
@@ -276,20 +277,20 @@ func (w *recording) conclude(x *executor, ctx durable.Context, o persistence.Out
 
 func (w *recording) executed(x *executor, now time.Time) {
 	id := w.Intent.ID
-	x.stats.entered(messages.Executed, 1)
+	x.stats.Entered(messages.Executed, 1)
 	if p := x.outside.staged[id]; p != nil {
-		x.stats.executor.executed(&p.Payable, x.cfg.EpochInterval, now)
+		x.stats.Executor().Executed(&p.Payable, x.cfg.EpochInterval, now)
 	}
 	delete(x.outside.staged, id)
-	x.answerCallers(&payment{Payable: Payable{ID: id}, call: w.call})
+	x.answerCallers(&payment{Payable: readmodel.Payable{ID: id}, call: w.call})
 }
 
 func (w *recording) rolledBack(x *executor, now time.Time) {
 	id := w.Intent.ID
-	x.stats.entered(messages.RolledBack, 1)
+	x.stats.Entered(messages.RolledBack, 1)
 	refusal := messages.Errorf(messages.CodeInvalidTransition, "the payment was refused: %s", w.Reason).
 		With("state", messages.RolledBack.String())
-	x.stats.paymentRefused(refusal, now)
+	x.stats.PaymentRefused(refusal, now)
 	delete(x.outside.staged, id)
 	x.callers.fail(id, refusal)
 	if w.payee != nil && x.outside.drawn {
@@ -310,7 +311,7 @@ func (w *recording) failed(x *executor, ctx durable.Context, o persistence.Outco
 	}
 	switch {
 	case o.Err != nil:
-		x.stats.executionError(durable.ErrorOf(o.Err), x.Steady())
+		x.stats.ExecutionError(durable.ErrorOf(o.Err), x.Steady())
 		x.rest.BackOff(ctx, x.Chance())
 	case o.Result.Status == persistence.Duplicate && w.call != nil: // its id was used for something else
 		durable.Repeat(w.call, o.Result.Reply)

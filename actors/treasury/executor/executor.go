@@ -1,12 +1,15 @@
-package treasury
+package executor
 
 import (
 	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/the-block/bursar/actors/durable"
 	"github.com/the-block/bursar/actors/treasury/disbursement"
+	"github.com/the-block/bursar/actors/treasury/readmodel"
 	"github.com/the-block/bursar/actors/treasury/rows"
+	"github.com/the-block/bursar/actors/treasury/stats"
 	"github.com/the-block/bursar/messages"
 	"github.com/the-block/bursar/persistence"
 	"github.com/the-block/bursar/supervision/breaker"
@@ -21,7 +24,11 @@ import (
 // refused takes all behind it along: the executor waits until none is in flight,
 // and decides about them anew from what the Store says.
 type executor struct {
-	deps
+	cfg   Config
+	model *readmodel.Model
+	stats *stats.Stats
+	log   *slog.Logger
+
 	durable.Singleton
 	durable.Proposer[executorWork]
 	breaker *breaker.Breaker
@@ -43,12 +50,43 @@ type executor struct {
 	paid   bool // a submission went well, in the message in hand
 }
 
-func newExecutor(d deps) *executor {
+// Config says how payments leave the treasury.
+type Config struct {
+	// Shard is the shard whose owner pays.
+	Shard messages.ShardID
+	// Node is the name under which this node records what it decides.
+	Node messages.NodeID
+	// EpochInterval is the least time between two epochs.
+	EpochInterval time.Duration
+	// Outside, if not nil, pays on an outside chain instead of in the cluster's own
+	// accounts.
+	Outside *Outside
+}
+
+// New makes an incarnation of the executor. It takes its work from model.
+func New(cfg Config, host *durable.Host, model *readmodel.Model, counts *stats.Stats, log *slog.Logger) durable.Actor {
 	return &executor{
-		deps: d, Singleton: durable.Singleton{Seat: d.seat(d.cfg.ExecutorShard())},
-		paying: make(map[messages.DisbursementID]*payment), unfunded: newUnfunded(), callers: newCallers(),
-		outside: newOutside(d.cfg.Outside),
+		cfg: cfg, model: model, stats: counts, log: log,
+		Singleton: durable.Singleton{Seat: durable.Seat{Host: host, Shard: cfg.Shard}},
+		paying:    make(map[messages.DisbursementID]*payment), unfunded: newUnfunded(), callers: newCallers(),
+		outside: newOutside(cfg.Outside),
 	}
+}
+
+// Submitter names how payments leave the treasury.
+func Submitter(o *Outside) string {
+	if o != nil {
+		return "http"
+	}
+	return "ledger"
+}
+
+// NonceCounter names the watermark of the nonces under which payments are made.
+func NonceCounter(o *Outside) string {
+	if o != nil {
+		return rows.CounterChainNonce
+	}
+	return rows.CounterNonce
 }
 
 // executorWork is what the executor waits for: the outcome of one proposal.
@@ -100,9 +138,8 @@ func (x *executor) Receive(ctx durable.Context, msg any) error {
 		return err
 	}
 	x.outside.report(x)
-	x.stats.executor.paying.Store(int64(len(x.paying)))
-	x.stats.unfunded.Store(int64(len(x.unfunded.byID)))
-	x.stats.endError(x.paid, len(x.unfunded.byID), x.breaker.Passes())
+	x.stats.SetWaiting(len(x.paying), len(x.unfunded.byID))
+	x.stats.EndError(x.paid, len(x.unfunded.byID), x.breaker.Passes())
 	x.paid = false
 	return nil
 }
@@ -182,7 +219,7 @@ func (x *executor) handOver() {
 // readNonce takes the watermark from the Store: nothing of ours is in flight that
 // could still commit under this fence.
 func (x *executor) readNonce() error {
-	watermark, err := x.Store.Counter(x.cfg.nonceCounter())
+	watermark, err := x.Store.Counter(NonceCounter(x.cfg.Outside))
 	x.nonce, x.broken = uint64(watermark), false
 	x.chain, x.reserved = nil, 0
 	return err
@@ -205,7 +242,7 @@ func (x *executor) pay(ctx durable.Context) error {
 		}
 	}
 	begun := x.Steady()
-	defer func() { x.stats.executor.Tick.ObserveTime(x.Since(begun)) }()
+	defer func() { x.stats.Executor().Tick.ObserveTime(x.Since(begun)) }()
 	if err := x.releaseFunded(); err != nil {
 		return err
 	}
@@ -244,7 +281,7 @@ func (x *executor) under(id messages.DisbursementID) bool {
 // neither as booked nor as reserved, and the log has the last word about that. The
 // other way round it would count twice, and a caller would be refused for it.
 func (x *executor) funds() (disbursement.Facts, error) {
-	facts, err := x.facts()
+	facts, err := x.model.FactsOf(x.Store, x.Wall(), x.cfg.Node)
 	if err != nil {
 		return facts, err
 	}
@@ -252,7 +289,7 @@ func (x *executor) funds() (disbursement.Facts, error) {
 	if err != nil {
 		return facts, err
 	}
-	watermark, err := x.Store.Counter(x.cfg.nonceCounter())
+	watermark, err := x.Store.Counter(NonceCounter(x.cfg.Outside))
 	if err != nil {
 		return facts, err
 	}

@@ -1,4 +1,4 @@
-package treasury
+package executor
 
 import (
 	"maps"
@@ -6,6 +6,8 @@ import (
 
 	"github.com/the-block/bursar/actors/durable"
 	"github.com/the-block/bursar/actors/treasury/disbursement"
+	"github.com/the-block/bursar/actors/treasury/readmodel"
+	"github.com/the-block/bursar/actors/treasury/rows"
 	"github.com/the-block/bursar/messages"
 	"github.com/the-block/bursar/persistence"
 )
@@ -17,7 +19,7 @@ type Execute struct {
 }
 
 // Recall implements durable.Command.
-func (c *Execute) Recall(reply []byte) (any, bool) { return recallTransition(c.ID, reply) }
+func (c *Execute) Recall(reply []byte) (any, bool) { return rows.RecallTransition(c.ID, reply) }
 
 // callersMax bounds the callers that wait for a payment.
 const callersMax = 4096
@@ -126,7 +128,7 @@ func (x *executor) execute(ctx durable.Context, c *Execute) error {
 			c.Fail(refusal)
 			return nil
 		}
-		x.model.PutPayable(Payable{ID: c.ID, Since: x.Steady()})
+		x.model.PutPayable(readmodel.Payable{ID: c.ID, Since: x.Steady()})
 	}
 	if x.callers.full() {
 		c.Fail(messages.Errorf(messages.CodeOverloaded, "%d callers wait for the executor", callersMax).
@@ -142,18 +144,18 @@ func (x *executor) execute(ctx durable.Context, c *Execute) error {
 
 // refusal says why a disbursement cannot be paid now, nil if it can.
 func (x *executor) refusal(id messages.DisbursementID) (*messages.Error, error) {
-	r, ok, err := x.load(id)
+	r, ok, err := rows.Load(x.Store, id)
 	switch {
 	case err != nil:
 		return nil, err
 	case !ok:
-		return notFound(id), nil
+		return rows.NotFound(id), nil
 	}
 	facts, err := x.funds()
 	if err != nil {
 		return nil, err
 	}
-	if facts.Unmet, err = x.unmet(r.Record.Deps); err != nil {
+	if facts.Unmet, err = rows.Unmet(x.Store, r.Record.Deps); err != nil {
 		return nil, err
 	}
 	if refusal := disbursement.Executable(r.Record, facts); refusal != nil {
@@ -190,7 +192,7 @@ func (x *executor) answerCallers(p *payment) {
 		}
 		// What it says is true whoever owns the executor's shard by now: no fence.
 		txn := &persistence.Txn{}
-		c.Remember(txn, transitionReply.Encode(result))
+		c.Remember(txn, rows.TransitionReply.Encode(result))
 		x.ProposeFor(&c.Request, persistence.Proposal{Txn: txn}, &memory{c, result})
 	}
 }

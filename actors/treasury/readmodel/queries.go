@@ -1,10 +1,9 @@
-package treasury
+package readmodel
 
 import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/the-block/bursar/actors/durable"
 	"github.com/the-block/bursar/actors/graph"
@@ -15,8 +14,8 @@ import (
 )
 
 // Get answers get_disbursement from the Store.
-func (t *Treasury) Get(id messages.DisbursementID) (*messages.GetDisbursementResult, *messages.Error) {
-	record, index, refusal := t.find(id)
+func (r *Reader) Get(id messages.DisbursementID) (*messages.GetDisbursementResult, *messages.Error) {
+	record, index, refusal := r.find(id)
 	if refusal != nil {
 		return nil, refusal
 	}
@@ -24,8 +23,8 @@ func (t *Treasury) Get(id messages.DisbursementID) (*messages.GetDisbursementRes
 }
 
 // Statement answers statement: the disbursement and every step of its life.
-func (t *Treasury) Statement(id messages.DisbursementID) (*messages.StatementResult, *messages.Error) {
-	record, index, refusal := t.find(id)
+func (r *Reader) Statement(id messages.DisbursementID) (*messages.StatementResult, *messages.Error) {
+	record, index, refusal := r.find(id)
 	if refusal != nil {
 		return nil, refusal
 	}
@@ -46,11 +45,11 @@ func (t *Treasury) Statement(id messages.DisbursementID) (*messages.StatementRes
 }
 
 // find reads a record and the index it is true for.
-func (t *Treasury) find(id messages.DisbursementID) (disbursement.Record, uint64, *messages.Error) {
+func (r *Reader) find(id messages.DisbursementID) (disbursement.Record, uint64, *messages.Error) {
 	var value persistence.Value
 	var index uint64
 	found := false
-	err := t.host.Store.View(func(v *persistence.View) error {
+	err := r.store.View(func(v *persistence.View) error {
 		index = v.Applied()
 		value, found = v.Get(rows.RecordKey(id))
 		return nil
@@ -59,7 +58,7 @@ func (t *Treasury) find(id messages.DisbursementID) (disbursement.Record, uint64
 	case err != nil:
 		return disbursement.Record{}, 0, durable.ErrorOf(err)
 	case !found:
-		return disbursement.Record{}, 0, notFound(id)
+		return disbursement.Record{}, 0, rows.NotFound(id)
 	}
 	record, err := disbursement.DecodeRecord(value.Data)
 	if err != nil {
@@ -112,12 +111,12 @@ func statusOf(r *disbursement.Record) messages.Status {
 }
 
 // History answers balance_history, newest first.
-func (t *Treasury) History(page messages.Page) (*messages.BalanceHistoryResult, *messages.Error) {
+func (r *Reader) History(page messages.Page) (*messages.BalanceHistoryResult, *messages.Error) {
 	result := &messages.BalanceHistoryResult{}
-	err := t.host.Store.View(func(v *persistence.View) error {
+	err := r.store.View(func(v *persistence.View) error {
 		list := v.History(rows.CounterTreasury, uint64(page.Cursor), int(page.Limit))
 		for _, row := range list {
-			result.Snapshots = append(result.Snapshots, snapshotOf(row))
+			result.Snapshots = append(result.Snapshots, SnapshotOf(row))
 		}
 		if n := len(list); n > 0 && list[n-1].Seq > 1 {
 			result.NextCursor = messages.Cursor(list[n-1].Seq)
@@ -132,7 +131,8 @@ func (t *Treasury) History(page messages.Page) (*messages.BalanceHistoryResult, 
 	return result, nil
 }
 
-func snapshotOf(row persistence.HistoryRow) messages.BalanceSnapshot {
+// SnapshotOf shows a change of the balance as a reader sees it.
+func SnapshotOf(row persistence.HistoryRow) messages.BalanceSnapshot {
 	s := messages.BalanceSnapshot{
 		ID: row.Seq, Balance: messages.Amount(row.After), Delta: row.Delta,
 		Event:      messages.BalanceEvent(disbursement.Event(row.Event).String()),
@@ -146,13 +146,13 @@ func snapshotOf(row persistence.HistoryRow) messages.BalanceSnapshot {
 }
 
 // Account answers account. An account that nothing was ever paid to holds 0.
-func (t *Treasury) Account(account string) (*messages.AccountResult, *messages.Error) {
+func (r *Reader) Account(account string) (*messages.AccountResult, *messages.Error) {
 	result := &messages.AccountResult{Account: account}
 	if account == "" || len(account) > disbursement.DestinationBytesMax {
 		return nil, messages.Errorf(messages.CodeValidationFailed,
 			"account must have 1 to %d bytes", disbursement.DestinationBytesMax)
 	}
-	err := t.host.Store.View(func(v *persistence.View) error {
+	err := r.store.View(func(v *persistence.View) error {
 		result.Balance = messages.Amount(v.Counter(rows.CounterAccount(account)))
 		result.AppliedIndex = v.Applied()
 		return nil
@@ -171,13 +171,13 @@ func graphCursor(nodes messages.DisbursementID, offset int) messages.Cursor {
 }
 
 // graphPage takes the view that a cursor belongs to, and the page of it.
-func (t *Treasury) graphPage(p messages.Page) (graph.View, graph.Page) {
+func (r *Reader) graphPage(p messages.Page) (graph.View, graph.Page) {
 	offset := int(uint64(p.Cursor) & (1<<32 - 1))
 	page := graph.Page{Offset: offset, Limit: int(p.Limit)}
 	nodes := messages.DisbursementID(uint64(p.Cursor) >> 32)
-	view := t.model.View()
+	view := r.model.View()
 	if nodes != 0 && nodes < messages.DisbursementID(view.Nodes()) {
-		view = t.model.ViewAt(graph.Mark{Index: view.Index(), Nodes: nodes})
+		view = r.model.ViewAt(graph.Mark{Index: view.Index(), Nodes: nodes})
 	}
 	return view, page
 }
@@ -207,10 +207,10 @@ func listResult(view graph.View, page graph.Page, list graph.List, err error) (*
 }
 
 // Dependents answers dependents.
-func (t *Treasury) Dependents(
+func (r *Reader) Dependents(
 	id messages.DisbursementID, transitive bool, p messages.Page,
 ) (*messages.IDsResult, *messages.Error) {
-	view, page := t.graphPage(p)
+	view, page := r.graphPage(p)
 	ask := view.Dependents
 	if transitive {
 		ask = view.TransitiveDependents
@@ -220,8 +220,8 @@ func (t *Treasury) Dependents(
 }
 
 // Order answers order, of the whole graph where ids is empty.
-func (t *Treasury) Order(ids []messages.DisbursementID, p messages.Page) (*messages.IDsResult, *messages.Error) {
-	view, page := t.graphPage(p)
+func (r *Reader) Order(ids []messages.DisbursementID, p messages.Page) (*messages.IDsResult, *messages.Error) {
+	view, page := r.graphPage(p)
 	if len(ids) == 0 {
 		return listResult(view, page, view.Order(page), nil)
 	}
@@ -230,8 +230,8 @@ func (t *Treasury) Order(ids []messages.DisbursementID, p messages.Page) (*messa
 }
 
 // Impact answers impact.
-func (t *Treasury) Impact(id messages.DisbursementID, p messages.Page) (*messages.ImpactResult, *messages.Error) {
-	view, page := t.graphPage(p)
+func (r *Reader) Impact(id messages.DisbursementID, p messages.Page) (*messages.ImpactResult, *messages.Error) {
+	view, page := r.graphPage(p)
 	impact, err := view.Impact(id, page)
 	if err != nil {
 		return nil, graphError(err)
@@ -243,14 +243,14 @@ func (t *Treasury) Impact(id messages.DisbursementID, p messages.Page) (*message
 }
 
 // Graph answers graph.
-func (t *Treasury) Graph() *messages.GraphResult {
-	view := t.model.View()
+func (r *Reader) Graph() *messages.GraphResult {
+	view := r.model.View()
 	return &messages.GraphResult{Nodes: uint64(view.Nodes()), Edges: uint64(view.Edges()), AppliedIndex: view.Index()}
 }
 
 // Ready answers ready.
-func (t *Treasury) Ready(p messages.Page) *messages.IDsResult {
-	ids, index := t.model.Ready(messages.DisbursementID(p.Cursor), int(p.Limit)+1)
+func (r *Reader) Ready(p messages.Page) *messages.IDsResult {
+	ids, index := r.model.Ready(messages.DisbursementID(p.Cursor), int(p.Limit)+1)
 	result := &messages.IDsResult{IDs: ids, AppliedIndex: index}
 	if len(ids) > int(p.Limit) {
 		result.IDs = ids[:p.Limit]
@@ -260,38 +260,17 @@ func (t *Treasury) Ready(p messages.Page) *messages.IDsResult {
 }
 
 // HasPending answers has_pending.
-func (t *Treasury) HasPending(id messages.DisbursementID) (*messages.HasPendingResult, *messages.Error) {
-	pending, index, err := t.model.Pending(id)
+func (r *Reader) HasPending(id messages.DisbursementID) (*messages.HasPendingResult, *messages.Error) {
+	pending, index, err := r.model.Pending(id)
 	if err != nil {
 		return nil, graphError(err)
 	}
 	return &messages.HasPendingResult{HasPending: pending, AppliedIndex: index}, nil
 }
 
-// CheckPlan answers check_plan: as submit_plan would be refused now, were it not for
-// a cycle, which is the answer.
-func (t *Treasury) CheckPlan(items []messages.PlanItem) (*messages.CheckPlanResult, *messages.Error) {
-	deps, _, refusal := JudgePlan(items)
-	if refusal != nil {
-		if cycle, ok := refusal.Data["cycle"].([]string); ok {
-			return &messages.CheckPlanResult{Cycle: cycle}, nil
-		}
-		return nil, refusal
-	}
-	all := slices.Concat(deps...)
-	slices.Sort(all)
-	for _, id := range slices.Compact(all) {
-		value, ok, err := t.host.Store.Get(rows.RecordKey(id))
-		if err != nil || !ok || messages.State(value.Tag) == messages.RolledBack {
-			return nil, t.deadDependency(id)
-		}
-	}
-	return &messages.CheckPlanResult{}, nil
-}
-
 // Epoch answers epoch.get.
-func (t *Treasury) Epoch() (*messages.EpochResult, *messages.Error) {
-	books, err := rows.ReadBooks(t.host.Store)
+func (r *Reader) Epoch() (*messages.EpochResult, *messages.Error) {
+	books, err := rows.ReadBooks(r.store)
 	if err != nil {
 		return nil, durable.ErrorOf(err)
 	}

@@ -1,10 +1,11 @@
-package treasury
+package executor
 
 import (
 	"cmp"
 	"math"
 	"slices"
 
+	"github.com/the-block/bursar/actors/treasury/readmodel"
 	"github.com/the-block/bursar/messages"
 )
 
@@ -17,7 +18,7 @@ type unfunded struct {
 
 // costly is a payable disbursement and what it takes.
 type costly struct {
-	Payable
+	readmodel.Payable
 	amount messages.Amount
 }
 
@@ -33,7 +34,7 @@ func (u *unfunded) add(p costly) {
 // release removes those that funds reach for, the lowest ids first, and gives them in
 // that order. What is too large is passed over: others go on. It looks at all of them,
 // but only if that releases one.
-func (u *unfunded) release(funds messages.Amount) []Payable {
+func (u *unfunded) release(funds messages.Amount) []readmodel.Payable {
 	if funds < u.least {
 		return nil
 	}
@@ -47,7 +48,7 @@ func (u *unfunded) release(funds messages.Amount) []Payable {
 		}
 	}
 	slices.SortFunc(within, func(a, b costly) int { return cmp.Compare(a.ID, b.ID) })
-	var released []Payable
+	var released []readmodel.Payable
 	for _, p := range within {
 		if p.amount > funds {
 			u.least = min(u.least, p.amount)

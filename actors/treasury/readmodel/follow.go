@@ -1,4 +1,4 @@
-package treasury
+package readmodel
 
 import (
 	"maps"
@@ -12,11 +12,24 @@ import (
 
 // projection carries the log into the model, checks the books after every step and wakes
 // whoever has work. It implements durable.ReadModel.
-type projection struct{ t *Treasury }
+type projection struct {
+	model    *Model
+	host     *durable.Host
+	executor messages.ShardID
+}
+
+// Follower carries the log of host's Store into the model, and wakes the actors of host that
+// have work: those of the shards, and executor's.
+func (m *Model) Follower(host *durable.Host, executor messages.ShardID) durable.Follower {
+	return durable.Follower{
+		Store: host.Store, Tables: []persistence.Table{rows.TableDisbursements},
+		Model: &projection{model: m, host: host, executor: executor},
+	}
+}
 
 // Advance implements durable.ReadModel.
 func (p *projection) Advance(index uint64, changes []persistence.Change) error {
-	w, err := p.t.model.advance(index, changes, p.t.host.Steady())
+	w, err := p.model.advance(index, changes, p.host.Steady())
 	if err != nil {
 		return err
 	}
@@ -27,8 +40,8 @@ func (p *projection) Advance(index uint64, changes []persistence.Change) error {
 // Draft implements durable.ReadModel.
 func (p *projection) Draft() durable.Draft {
 	return &draft{
-		projection: p, index: newIndex(p.t.cfg.GraphShards),
-		wakes: wakes{now: p.t.host.Steady()}, // the work of an unfinished index wakes nobody
+		projection: p, index: newIndex(p.model.shards),
+		wakes: wakes{now: p.host.Steady()}, // the work of an unfinished index wakes nobody
 	}
 }
 
@@ -51,11 +64,11 @@ func (d *draft) Change(c *persistence.Change) error { return d.index.change(c, &
 // Show implements durable.Draft.
 func (d *draft) Show(index uint64) error {
 	d.index.graph.Advance(index)
-	return d.checkAndWake(d.t.model.replace(d.index))
+	return d.checkAndWake(d.model.replace(d.index))
 }
 
 func (p *projection) checkAndWake(w wakes) error {
-	books, err := rows.ReadBooks(p.t.host.Store)
+	books, err := rows.ReadBooks(p.host.Store)
 	if err != nil {
 		return err
 	}
@@ -70,11 +83,11 @@ func (p *projection) checkAndWake(w wakes) error {
 // becomes active.
 func (p *projection) wake(w wakes) {
 	if w.executor {
-		w.shard(p.t.cfg.ExecutorShard())
+		w.shard(p.executor)
 	}
 	for _, shard := range slices.Sorted(maps.Keys(w.shards)) {
-		if p.t.Owns(shard) {
-			p.t.host.Notify(shard, durable.Wake{})
+		if p.host.Owns(shard) {
+			p.host.Notify(shard, durable.Wake{})
 		}
 	}
 }

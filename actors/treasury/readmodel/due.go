@@ -1,4 +1,4 @@
-package treasury
+package readmodel
 
 import (
 	"container/heap"

@@ -1,4 +1,4 @@
-package treasury
+package executor
 
 import (
 	"context"
@@ -6,6 +6,7 @@ import (
 
 	"github.com/the-block/bursar/actors/durable"
 	"github.com/the-block/bursar/actors/treasury/disbursement"
+	"github.com/the-block/bursar/actors/treasury/readmodel"
 	"github.com/the-block/bursar/actors/treasury/rows"
 	"github.com/the-block/bursar/messages"
 	"github.com/the-block/bursar/persistence"
@@ -14,7 +15,7 @@ import (
 
 // payment is one disbursement on its way through the log.
 type payment struct {
-	Payable
+	readmodel.Payable
 	amount messages.Amount
 	nonce  uint64
 	token  breaker.Token
@@ -24,11 +25,11 @@ type payment struct {
 }
 
 // start decides about one payment and proposes it.
-func (x *executor) start(ctx durable.Context, due Payable) error {
+func (x *executor) start(ctx durable.Context, due readmodel.Payable) error {
 	if x.under(due.ID) {
 		return nil
 	}
-	r, ok, err := x.load(due.ID)
+	r, ok, err := rows.Load(x.Store, due.ID)
 	if err != nil || !ok {
 		return err
 	}
@@ -65,7 +66,7 @@ func (x *executor) txn(r rows.Stored, move disbursement.Move, p *payment) *persi
 		Counter: rows.CounterNonce, Delta: 1, Min: int64(p.nonce), Max: int64(p.nonce),
 	})
 	if p.call != nil {
-		p.call.Remember(txn, transitionReply.Encode(executedResult(r.ID)))
+		p.call.Remember(txn, rows.TransitionReply.Encode(executedResult(r.ID)))
 	}
 	return txn
 }
@@ -78,7 +79,7 @@ func (x *executor) submit(ctx durable.Context, work executorWork, p *payment, tx
 		x.callers.fail(p.ID, durable.ErrorOf(err))
 		if errors.Is(err, persistence.ErrInvalid) || errors.Is(err, persistence.ErrTooLarge) {
 			// It will never be taken: it must not keep the payments behind it waiting.
-			x.stats.executionError(durable.ErrorOf(err), x.Steady())
+			x.stats.ExecutionError(durable.ErrorOf(err), x.Steady())
 			x.log.ErrorContext(context.Background(), "a payment that the log cannot hold is passed over", "id", p.ID, "err", err)
 			return
 		}
@@ -97,16 +98,16 @@ func (x *executor) submit(ctx durable.Context, work executorWork, p *payment, tx
 func (x *executor) refuse(p costly, refusal *messages.Error) {
 	if refusal.Code == messages.CodeInsufficientFunds {
 		x.unfunded.add(p)
-		x.stats.executionError(refusal, x.Steady())
+		x.stats.ExecutionError(refusal, x.Steady())
 	}
 	x.callers.fail(p.ID, refusal)
 }
 
 // hold keeps a payment back while the breaker lets nothing through.
-func (x *executor) hold(ctx durable.Context, due Payable) {
+func (x *executor) hold(ctx durable.Context, due readmodel.Payable) {
 	x.model.PutPayable(due)
 	refusal := x.circuitOpen()
-	x.stats.executionError(refusal, x.Steady())
+	x.stats.ExecutionError(refusal, x.Steady())
 	x.callers.fail(due.ID, refusal)
 	x.rest.Begin(ctx, min(x.breaker.RetryAfter(x.Steady()), holdMax))
 }
@@ -129,18 +130,18 @@ func (p *payment) conclude(x *executor, ctx durable.Context, o persistence.Outco
 	if o.Err != nil {
 		x.broken = true
 		x.model.PutPayable(p.Payable)
-		x.stats.executionError(durable.ErrorOf(o.Err), now)
+		x.stats.ExecutionError(durable.ErrorOf(o.Err), now)
 		x.callers.fail(p.ID, durable.ErrorOf(o.Err))
 		x.failure(ctx, p.token, o.Err)
 		return nil
 	}
 	ctx.Outcome(p.token, true)
-	x.stats.executor.BreakerSuccesses.Add(1)
+	x.stats.Executor().BreakerSuccesses.Add(1)
 	x.paid = true
 	x.rest.Reset()
 	if o.Result.Status == persistence.Committed {
-		x.stats.entered(messages.Executed, 1)
-		x.stats.executor.executed(&p.Payable, x.cfg.EpochInterval, now)
+		x.stats.Entered(messages.Executed, 1)
+		x.stats.Executor().Executed(&p.Payable, x.cfg.EpochInterval, now)
 		x.answerCallers(p)
 		return nil
 	}
@@ -169,7 +170,7 @@ func (x *executor) failure(ctx durable.Context, token breaker.Token, err error) 
 		x.breaker.Cancel(token)
 	} else {
 		x.blamed = true
-		x.stats.executor.BreakerFailures.Add(1)
+		x.stats.Executor().BreakerFailures.Add(1)
 		ctx.Outcome(token, false)
 	}
 	x.rest.BackOff(ctx, x.Chance())

@@ -1,4 +1,4 @@
-package treasury
+package executor
 
 import (
 	"context"
@@ -8,7 +8,9 @@ import (
 	"github.com/the-block/bursar/actors/durable"
 	"github.com/the-block/bursar/actors/treasury/disbursement"
 	"github.com/the-block/bursar/actors/treasury/payout"
+	"github.com/the-block/bursar/actors/treasury/readmodel"
 	"github.com/the-block/bursar/actors/treasury/rows"
+	"github.com/the-block/bursar/actors/treasury/stats"
 	"github.com/the-block/bursar/messages"
 	"github.com/the-block/bursar/persistence"
 	"github.com/the-block/bursar/supervision/breaker"
@@ -181,7 +183,7 @@ func (s *outside) fill(x *executor) error {
 	for _, i := range intents {
 		s.window.Add(i, false)
 		if i.Kind != payout.Fill {
-			s.staged[i.ID] = &payment{Payable: Payable{ID: i.ID, Since: x.Steady()}}
+			s.staged[i.ID] = &payment{Payable: readmodel.Payable{ID: i.ID, Since: x.Steady()}}
 			x.callers.proposed(i.ID)
 		}
 	}
@@ -290,12 +292,12 @@ func (s *outside) decide(x *executor, ctx durable.Context, answers []payout.Answ
 	s.call = nil
 	if clear := answers[0].Verdict != payout.Unclear; clear {
 		ctx.Outcome(c.token, true)
-		x.stats.executor.BreakerSuccesses.Add(1)
+		x.stats.Executor().BreakerSuccesses.Add(1)
 		x.paid = true
 	} else {
 		ctx.Outcome(c.token, false)
-		x.stats.executor.BreakerFailures.Add(1)
-		x.stats.executionError(messages.Errorf(messages.CodeUnavailable, "%s", answers[0].Reason), now)
+		x.stats.Executor().BreakerFailures.Add(1)
+		x.stats.ExecutionError(messages.Errorf(messages.CodeUnavailable, "%s", answers[0].Reason), now)
 	}
 	for _, d := range s.window.Answer(c.questions, answers, now, chance) {
 		if d.Note {
@@ -349,12 +351,12 @@ func (s *outside) report(x *executor) {
 	if s == nil {
 		return
 	}
-	x.stats.chain.Store(&chainProgress{s.confirming.confirmed, s.confirming.lost})
+	x.stats.SetChain(&stats.Chain{Confirmed: s.confirming.confirmed, Lost: s.confirming.lost})
 	if i, reason, ok := s.window.Paused(); ok {
-		x.stats.pause(&pause{i.ID, reason})
+		x.stats.SetPaused(&stats.Pause{ID: i.ID, Reason: reason})
 		return
 	}
-	x.stats.pause(nil)
+	x.stats.SetPaused(nil)
 }
 
 // stop waits for the call that was cancelled.

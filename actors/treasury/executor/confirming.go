@@ -1,4 +1,4 @@
-package treasury
+package executor
 
 import (
 	"cmp"

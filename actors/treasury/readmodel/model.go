@@ -1,4 +1,4 @@
-package treasury
+package readmodel
 
 import (
 	"context"
@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/the-block/bursar/actors/graph"
+	"github.com/the-block/bursar/actors/treasury/disbursement"
+	"github.com/the-block/bursar/actors/treasury/rows"
 	"github.com/the-block/bursar/messages"
 	"github.com/the-block/bursar/persistence"
 )
@@ -29,8 +31,8 @@ type Model struct {
 	moved chan struct{}
 }
 
-// NewModel makes the model of an empty Store.
-func NewModel(shards int) *Model {
+// New makes the model of an empty Store.
+func New(shards int) *Model {
 	return &Model{shards: shards, index: newIndex(shards)}
 }
 
@@ -220,4 +222,29 @@ func (m *Model) ExecutedAt() uint64 {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
 	return m.executedAt
+}
+
+// Queued counts the entries of all queues of work, those that are out of date included.
+func (m *Model) Queued() int {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	count := m.scheduled.Len() + m.payable.Len()
+	for i := range m.due {
+		count += m.due[i].Len()
+	}
+	return count
+}
+
+// Facts gathers what a step that opens no window is stamped with: its epoch may lag.
+func (m *Model) Facts(now time.Time, node messages.NodeID) disbursement.Facts {
+	return disbursement.Facts{Epoch: m.Epoch(), Now: uint64(now.Unix()), Node: node, Confirmed: m.Confirmed()}
+}
+
+// FactsOf gathers what rules ask for that does not depend on the record, as of the newest
+// entry that the Store has applied: whoever lost a race decides anew from it.
+func (m *Model) FactsOf(store *persistence.Store, now time.Time, node messages.NodeID) (disbursement.Facts, error) {
+	facts := m.Facts(now, node)
+	epoch, err := store.Counter(rows.CounterEpoch)
+	facts.Epoch = messages.Epoch(epoch)
+	return facts, err
 }

@@ -1,10 +1,11 @@
-package treasury
+package executor
 
 import (
 	"fmt"
 
 	"github.com/the-block/bursar/actors/durable"
 	"github.com/the-block/bursar/actors/treasury/payout"
+	"github.com/the-block/bursar/actors/treasury/rows"
 	"github.com/the-block/bursar/messages"
 	"github.com/the-block/bursar/persistence"
 )
@@ -25,7 +26,7 @@ type SkipIntent struct {
 }
 
 // Recall implements durable.Command.
-func (c *SkipIntent) Recall(reply []byte) (any, bool) { return recallTransition(c.ID, reply) }
+func (c *SkipIntent) Recall(reply []byte) (any, bool) { return rows.RecallTransition(c.ID, reply) }
 
 // skip carries an operator's decision out.
 func (x *executor) skip(ctx durable.Context, c *SkipIntent) error {
@@ -44,12 +45,12 @@ func (x *executor) skip(ctx durable.Context, c *SkipIntent) error {
 		c.Fail(refusal)
 		return nil
 	}
-	r, ok, err := x.load(c.ID)
+	r, ok, err := rows.Load(x.Store, c.ID)
 	if err != nil {
 		return err
 	}
 	if !ok {
-		c.Fail(notFound(c.ID))
+		c.Fail(rows.NotFound(c.ID))
 		return nil
 	}
 	intent, refusal := x.outside.skippable(c)
@@ -120,7 +121,7 @@ func (s *outside) retry(x *executor, c *SkipIntent, i payout.Intent) error {
 		c.Fail(errStale)
 		return nil
 	}
-	c.Remember(txn, transitionReply.Encode(c.result))
+	c.Remember(txn, rows.TransitionReply.Encode(c.result))
 	x.ProposeFor(&c.Request, persistence.Proposal{Txn: txn}, &retrial{c})
 	return nil
 }

@@ -1,10 +1,11 @@
-package treasury
+package executor
 
 import (
 	"fmt"
 
 	"github.com/the-block/bursar/actors/durable"
 	"github.com/the-block/bursar/actors/treasury/payout"
+	"github.com/the-block/bursar/actors/treasury/rows"
 	"github.com/the-block/bursar/messages"
 	"github.com/the-block/bursar/persistence"
 )
@@ -125,7 +126,7 @@ func (s *outside) sendAgain(x *executor) error {
 func (s *outside) signAgain(x *executor, sent *payout.Sent) (payout.Intent, error) {
 	intent := s.Signer.Fill(sent.ID, sent.Nonce)
 	if sent.Kind == payout.Pay {
-		r, ok, err := x.load(sent.ID)
+		r, ok, err := rows.Load(x.Store, sent.ID)
 		if err != nil {
 			return intent, err
 		}

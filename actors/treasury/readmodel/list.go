@@ -1,8 +1,7 @@
-package treasury
+package readmodel
 
 import (
 	"github.com/the-block/bursar/actors/durable"
-	"github.com/the-block/bursar/actors/graph"
 	"github.com/the-block/bursar/actors/treasury/disbursement"
 	"github.com/the-block/bursar/actors/treasury/rows"
 	"github.com/the-block/bursar/messages"
@@ -15,14 +14,14 @@ const listBytesMax = messages.ReplyMax - 1<<10
 
 // List answers disbursements, newest first. It examines at most 10,000 records: a
 // page may be short, or empty, and still have a next one.
-func (t *Treasury) List(p *messages.DisbursementsParams) (*messages.DisbursementsResult, *messages.Error) {
-	result := &messages.DisbursementsResult{AppliedIndex: t.host.Store.Applied()}
-	numbers, next := t.host.Store.Select(selection(p))
+func (r *Reader) List(p *messages.DisbursementsParams) (*messages.DisbursementsResult, *messages.Error) {
+	result := &messages.DisbursementsResult{AppliedIndex: r.store.Applied()}
+	numbers, next := r.store.Select(selection(p))
 	var packed []byte
 	size := 0
 	for i, number := range numbers {
 		id := messages.DisbursementID(number)
-		s, ok, err := t.load(id)
+		s, ok, err := rows.Load(r.store, id)
 		if err != nil {
 			return nil, durable.ErrorOf(err)
 		}
@@ -97,72 +96,9 @@ func matches(p *messages.DisbursementsParams, r *disbursement.Record) bool {
 	return false
 }
 
-// Balance answers balance.
-func (t *Treasury) Balance() (*messages.BalanceResult, *messages.Error) {
-	result := &messages.BalanceResult{}
-	err := t.host.Store.View(func(v *persistence.View) error {
-		result.Balance = messages.Amount(v.Counter(rows.CounterTreasury))
-		result.AppliedIndex = v.Applied()
-		for _, row := range v.History(rows.CounterTreasury, 0, 1) {
-			snapshot := snapshotOf(row)
-			result.LastSnapshot = &snapshot
-		}
-		result.Executor = t.executorStatus(v)
-		return nil
-	})
-	if err != nil {
-		return nil, durable.ErrorOf(err)
-	}
-	return result, nil
-}
-
-// Executor answers executor.
-func (t *Treasury) Executor() (*messages.ExecutorResult, *messages.Error) {
-	result := &messages.ExecutorResult{}
-	err := t.host.Store.View(func(v *persistence.View) error {
-		result.ExecutorStatus, result.AppliedIndex = t.executorStatus(v), v.Applied()
-		return nil
-	})
-	if err != nil {
-		return nil, durable.ErrorOf(err)
-	}
-	return result, nil
-}
-
-func (t *Treasury) executorStatus(v *persistence.View) messages.ExecutorStatus {
-	status := messages.ExecutorStatus{
-		Node:      string(v.Owner(t.cfg.ExecutorShard()).Owner),
-		NextNonce: uint64(v.Counter(t.cfg.nonceCounter())) + 1,
-		Staged:    uint64(t.model.InState(graph.Staged)),
-		Submitter: t.cfg.submitter(),
-
-		LastExecutedAt: t.model.ExecutedAt(),
-	}
-	switch {
-	case t.Owns(t.cfg.ExecutorShard()):
-	case status.Node == "":
-		status.Unknown = "no node owns the executor yet"
-		return status
-	default:
-		status.Unknown = "only " + status.Node + " knows more; it is asked unless consistency is local"
-		return status
-	}
-	status.Due, status.Breaker = uint64(t.due()), t.Breaker().String()
-	if e := t.stats.lastError.Load(); e != nil {
-		status.LastError, status.LastErrorAt = e.text, uint64(e.at.Unix())
-	}
-	if p := t.stats.chain.Load(); p != nil {
-		status.ConfirmedNonce, status.LostNonce = p.confirmed, p.lost
-	}
-	if p := t.stats.paused.Load(); p != nil {
-		status.PausedID, status.PausedReason = &p.id, p.reason
-	}
-	return status
-}
-
 // Waves answers waves.
-func (t *Treasury) Waves(ids []messages.DisbursementID, p messages.Page) (*messages.WavesResult, *messages.Error) {
-	view, page := t.graphPage(p)
+func (r *Reader) Waves(ids []messages.DisbursementID, p messages.Page) (*messages.WavesResult, *messages.Error) {
+	view, page := r.graphPage(p)
 	list := view.Waves(page)
 	if len(ids) > 0 {
 		var err error
@@ -181,10 +117,10 @@ func (t *Treasury) Waves(ids []messages.DisbursementID, p messages.Page) (*messa
 }
 
 // CriticalPath answers critical_path.
-func (t *Treasury) CriticalPath(
+func (r *Reader) CriticalPath(
 	ids []messages.DisbursementID, p messages.Page,
 ) (*messages.CriticalPathResult, *messages.Error) {
-	view, page := t.graphPage(p)
+	view, page := r.graphPage(p)
 	path := view.CriticalPath(page)
 	if len(ids) > 0 {
 		var err error

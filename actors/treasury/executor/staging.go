@@ -1,4 +1,4 @@
-package treasury
+package executor
 
 import (
 	"github.com/the-block/bursar/actors/durable"

@@ -17,6 +17,7 @@ func (c *Consensus) halt(why error) {
 	if !c.halted.CompareAndSwap(nil, &why) {
 		return
 	}
+	c.look()
 	c.log.Error("this node takes no part in the log any more and runs on to say why", "err", why)
 	c.halting.Go(func() {
 		if group := c.transport.streams.group.Load(); group != nil {
@@ -27,6 +28,12 @@ func (c *Consensus) halt(why error) {
 	})
 }
 
+// Diverge halts this node, whose state is another than that of most others; which says
+// whose, and from which entry on.
+func (c *Consensus) Diverge(which string) {
+	c.halt(fmt.Errorf("%w: the state here is another than that of %s", ErrDiverged, which))
+}
+
 // Halted is why this node takes no part in the log any more; nil while it does.
 func (c *Consensus) Halted() error {
 	if why := c.halted.Load(); why != nil {
@@ -35,9 +42,9 @@ func (c *Consensus) Halted() error {
 	return nil
 }
 
-// haltedState is the state of a node that has halted.
+// haltedState is the state of a node that has halted: it stands still, for good.
 func (c *Consensus) haltedState(why error) State {
-	return State{Node: c.cfg.Node, Term: c.raft.CurrentTerm(), Halted: why.Error()}
+	return State{Node: c.cfg.Node, Term: c.raft.CurrentTerm(), Halted: why.Error(), Stalled: why.Error()}
 }
 
 // adviceHalted is what to do about it.

@@ -29,6 +29,7 @@ type Figures struct {
 	LogBytes     int64  `metric:"bursar_raft_log_bytes" help:"Bytes written to the log since the newest Raft snapshot."`
 	Counters     *Counters
 	Disk         *raftlog.Metrics
+	Halted       bool `metric:"bursar_cluster_halted" help:"1 if this node takes no part in the log any more and runs on to say why. Alert at 1."`
 	Quorum       bool `metric:"bursar_cluster_quorum" help:"1 if this node knows a leader that a majority follows, so that the log takes entries."`
 }
 
@@ -37,7 +38,7 @@ func (c *Consensus) Figures() *Figures {
 	state := c.State()
 	f := &Figures{
 		Leader: state.Leading, Term: state.Term, AppliedIndex: c.AppliedIndex(), CommitIndex: c.CommitIndex(),
-		LastIndex: c.LastIndex(), Quorum: state.Ready,
+		LastIndex: c.LastIndex(), Quorum: state.Ready, Halted: state.Halted != "",
 		LogBytes: c.store.Written(), Counters: &c.counters, Disk: c.store.Metrics(),
 	}
 	for _, m := range c.Configuration() {

@@ -94,6 +94,8 @@ type NodePingResult struct {
 	// Leader is whom it follows, empty while there is none, Term is Raft's.
 	Leader NodeID
 	Term   uint64
+	// Sums are checksums of its state, persistence's Checkpoints.
+	Sums []byte
 }
 
 func (r *NodePingResult) fields(f *fields) {
@@ -105,6 +107,7 @@ func (r *NodePingResult) fields(f *fields) {
 	f.uint("last_index", &r.LastIndex, "Last index of its log.")
 	f.text("leader", (*string)(&r.Leader), "The leader it follows; empty while there is none.")
 	f.uint("term", &r.Term, "Raft's term.")
+	f.binary("sums", &r.Sums, "Checksums of its state: index 8 and sum 8 of each, the newest first.")
 }
 
 // NodeProposeParams are the parameters of node.propose.

@@ -71,6 +71,7 @@ func (f *FSM) apply(index uint64, data []byte) ([]Result, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	f.index = index
+	s.checkpoints.pass(s.applied.Load(), index, s.derived.checksum.sum)
 	// The last entry's belong to the Store's recent changes.
 	f.changes = make([]change, 0, b.count)
 	f.counters.clear()

@@ -229,6 +229,7 @@ func (s *Store) become(db *buntdb.DB, d *derived, path string, index uint64) err
 	old, oldPath := s.db, s.path
 	s.db, s.derived, s.path = db, d, path
 	s.recent.reset(index)
+	s.checkpoints = checkpoints{}
 	s.owners.Add(1)
 	s.applied.Store(index)
 	s.mu.Unlock()

@@ -31,6 +31,8 @@ type Store struct {
 	derived    *derived
 	applied    atomic.Uint64 // written under mu
 	owners     atomic.Uint64 // version of derived.owners, written under mu
+	// checkpoints is written under mu.
+	checkpoints checkpoints
 
 	recent      *recent
 	announce    announcer

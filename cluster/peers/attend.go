@@ -130,6 +130,6 @@ func (l *link) answered(asked time.Time, pong *messages.NodePingResult) {
 	s.LastHeard, s.RTT, s.ClockOffset = now, best.rtt, best.offset
 	s.Pong = Pong{
 		Life: pong.Life, Voting: pong.Voting, Applied: pong.AppliedIndex, LastIndex: pong.LastIndex,
-		Leader: pong.Leader, Term: pong.Term,
+		Leader: pong.Leader, Term: pong.Term, Sums: string(pong.Sums),
 	}
 }

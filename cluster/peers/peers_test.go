@@ -159,7 +159,7 @@ func (m *member) open(o options) (err error) {
 	self := peers.Self{
 		Node: m.name, Boot: o.boot, Version: "1.2.3", Cluster: m.id,
 		Status: func() peers.Pong {
-			return peers.Pong{Life: "life of " + string(m.name), Voting: true, Applied: 5, LastIndex: 6, Leader: "n1", Term: 3}
+			return peers.Pong{Life: "life of " + string(m.name), Voting: true, Applied: 5, LastIndex: 6, Leader: "n1", Term: 3, Sums: "sums"}
 		},
 	}
 	m.Peers, err = peers.New(o.cfg, self, o.network, m, slog.New(slog.NewTextHandler(m.log, nil)))
@@ -244,7 +244,7 @@ func TestNodesLinkAndTellHowTheyAre(t *testing.T) {
 	pair(t, func(t *testing.T, _ *clustertest.Network, n1, n2 *member) {
 		time.Sleep(time.Second)
 		s := n1.status("n2")
-		want := peers.Pong{Life: "life of n2", Voting: true, Applied: 5, LastIndex: 6, Leader: "n1", Term: 3}
+		want := peers.Pong{Life: "life of n2", Voting: true, Applied: 5, LastIndex: 6, Leader: "n1", Term: 3, Sums: "sums"}
 		if s.Pong != want || s.Boot != 1 || s.Version != "1.2.3" || s.Protocol != peers.Protocol || s.Err != nil {
 			t.Errorf("got %+v", s)
 		}

@@ -57,7 +57,7 @@ func (p *Peers) pong() *messages.NodePingResult {
 	s := p.self.Status()
 	return &messages.NodePingResult{
 		UnixMS: uint64(time.Now().UnixMilli()), Boot: p.self.Boot, Life: s.Life, Voting: s.Voting,
-		AppliedIndex: s.Applied, LastIndex: s.LastIndex, Leader: s.Leader, Term: s.Term,
+		AppliedIndex: s.Applied, LastIndex: s.LastIndex, Leader: s.Leader, Term: s.Term, Sums: []byte(s.Sums),
 	}
 }
 

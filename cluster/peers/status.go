@@ -17,6 +17,8 @@ type Pong struct {
 	// Leader is whom it follows, empty while there is none, and Term is Raft's.
 	Leader messages.NodeID
 	Term   uint64
+	// Sums are checksums of its state, for whoever knows how to compare them.
+	Sums string
 }
 
 // Status is what is known of another node.

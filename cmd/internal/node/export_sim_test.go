@@ -47,6 +47,9 @@ func (n *Node) Store() *persistence.Store { return n.store }
 // Treasury is the node's part of the treasury.
 func (n *Node) Treasury() *treasury.Treasury { return n.treasury }
 
+// Halted is why the node takes no part in the log any more; nil while it does.
+func (n *Node) Halted() error { return n.consensus.Halted() }
+
 // Leads reports whether the node leads, as it sees it.
 func (n *Node) Leads() bool { return n.consensus.State().Leading }
 

@@ -54,6 +54,7 @@ type ownFigures struct {
 	RPC     *wire.Metrics `prefix:"bursar_rpc_"`
 	Members []memberCount `max:"6"`
 	Shards  int           `metric:"bursar_cluster_shards" help:"Shards this node owns, as the log says. Sum over nodes: all there are."`
+	Differ  int64         `metric:"bursar_cluster_histories_differ" help:"Nodes whose state is another than this node's at the same log index. Alert above 0: there are two histories."`
 	// Clock is nil while the leader's is not known.
 	Clock *time.Duration `metric:"bursar_cluster_clock_offset_seconds" help:"The leader's clock minus this node's; 0 on the leader. Beyond 2 s either way a node owns no clock, executor or market."`
 }
@@ -80,7 +81,7 @@ type memberCount struct {
 var memberStates = []string{"alive", "suspect", "draining", "left", "dead"}
 
 func (n *Node) ownFigures() *ownFigures {
-	f := &ownFigures{Ready: n.Ready() == nil, RPC: n.metrics}
+	f := &ownFigures{Ready: n.Ready() == nil, RPC: n.metrics, Differ: n.differing.Load()}
 	f.Info.Node, f.Info.Role, f.Info.Version, f.Info.One = n.cfg.Name, n.cfg.Role, Version, 1
 	f.Executor.Role, f.Executor.Active = n.cfg.Role, n.treasury.Owns(n.treasury.ExecutorShard())
 	f.Disk = n.diskFigures()

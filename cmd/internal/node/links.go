@@ -42,6 +42,7 @@ func (n *Node) pong() peers.Pong {
 		Life: n.consensus.Life(), Voting: n.consensus.Voting(),
 		Applied: n.store.Applied(), LastIndex: n.consensus.LastIndex(),
 		Leader: state.Leader, Term: state.Term,
+		Sums: string(persistence.AppendCheckpoints(nil, n.store.Checkpoints())),
 	}
 }
 

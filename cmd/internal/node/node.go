@@ -70,6 +70,8 @@ type Node struct {
 	reown    chan struct{}
 	// forming says what a node without a cluster waits for; nil once it has one.
 	forming atomic.Pointer[string]
+	// differing counts the nodes whose state is another at the same index.
+	differing atomic.Int64
 	// served says that the node has been ready; stopping that it is on its way down, and
 	// withdrawn that the others do without it.
 	served, stopping, withdrawn atomic.Bool
@@ -319,6 +321,7 @@ func (n *Node) runParts() {
 	n.parts.run("clock watch", n.watchClock)
 	n.parts.run("disks of the others", n.watchDisks)
 	n.parts.run("file watch", n.watchFiles)
+	n.parts.run("histories", n.watchHistories)
 	n.parts.run("forming", n.settle)
 	n.parts.onStop("calls", n.service.drain)
 	n.parts.run("wire", func(ctx context.Context) error { return n.wire.Serve(ctx, n.listener) })

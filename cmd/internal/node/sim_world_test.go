@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -117,8 +118,10 @@ type simMember struct {
 	breaks atomic.Pointer[error]
 	host   *clustertest.Host
 	node   atomic.Pointer[node.Node] // nil while it is down
-	leave  context.CancelFunc
-	ended  chan error
+	// errs makes the node apply something of its own beside the next entry, once.
+	errs  atomic.Bool
+	leave context.CancelFunc
+	ended chan error
 }
 
 const simEpoch = time.Second
@@ -310,7 +313,11 @@ func (s simMachine) Apply(index uint64, data []byte) ([]persistence.Result, erro
 	if s.m.w.mutant == simNoFencing {
 		data = withoutFences(txns)
 	}
+	if len(txns) > 0 && s.m.errs.CompareAndSwap(true, false) {
+		data = withAnother(txns)
+	}
 	results, err := s.StateMachine.Apply(index, data)
+	results = results[:min(len(results), len(txns))]
 	if err == nil {
 		s.checkFences(index, txns, fences, results)
 		s.m.w.note(s.m.name, index, sum, crc32.ChecksumIEEE(persistence.AppendResults(nil, results)))
@@ -364,6 +371,20 @@ func (s simMachine) checkFences(index uint64, txns []*persistence.Txn, newest ma
 			newest[a.Shard] = a.From + 1
 		}
 	}
+}
+
+// withAnother is an entry with a transaction more.
+func withAnother(txns []*persistence.Txn) []byte {
+	row := persistence.Write{Key: persistence.NameKey(0xee, "another"), Tag: 1, Value: []byte("history")}
+	var encoded [][]byte
+	for _, txn := range append(slices.Clone(txns), &persistence.Txn{Writes: []persistence.Write{row}}) {
+		b, err := persistence.AppendTxn(nil, txn)
+		if err != nil {
+			panic(err)
+		}
+		encoded = append(encoded, b)
+	}
+	return persistence.AppendBatch(nil, encoded...)
 }
 
 // withoutFences is an entry whose transactions may be anybody's.

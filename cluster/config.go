@@ -63,6 +63,10 @@ type Config struct {
 	// SnapshotBytes is how much log is written between two Raft snapshots. Raised:
 	// fewer snapshots, a longer replay at boot (about 1 s for each 100 MB).
 	SnapshotBytes int64
+	// SnapshotEntries is how many entries are applied between two Raft snapshots, however
+	// small they are: each takes its time when it is replayed, about 5 s for 20,000. A large
+	// state, which takes long to write, is given more of them.
+	SnapshotEntries uint64
 	// TrailingLogs is how many entries are kept behind a Raft snapshot for voters
 	// that lag. With entries of up to 1 MiB it bounds that part of the disk to
 	// TrailingLogs MiB. Lowered: a voter that was away longer gets a whole snapshot.
@@ -115,6 +119,7 @@ func DefaultConfig() Config {
 		BootstrapExpect: 1,
 		Timing:          TimingDefault,
 		SnapshotBytes:   64 << 20,
+		SnapshotEntries: 20_000,
 		TrailingLogs:    512,
 		SnapshotRetain:  2,
 		SegmentBytes:    64 << 20,
@@ -153,6 +158,7 @@ func (c Config) validate() error {
 	rule(c.BootstrapExpect >= 0, "bootstrap_expect: %d is negative", c.BootstrapExpect)
 	rule(timingKnown, "timing: %q is neither default nor lan", c.Timing)
 	rule(c.SnapshotBytes >= 64<<10, "snapshot_bytes: %d is under 64 KiB", c.SnapshotBytes)
+	rule(c.SnapshotEntries >= 1, "snapshot_entries: %d is under 1", c.SnapshotEntries)
 	rule(c.SnapshotRetain >= 2, "snapshot_retain: %d is under 2", c.SnapshotRetain)
 	rule(c.SegmentBytes >= 64<<10 && c.SegmentBytes <= 1<<30, "segment_bytes: %d is outside 64 KiB..1 GiB", c.SegmentBytes)
 	rule(c.ApplyTimeout > 0, "apply_timeout: %s is not positive", c.ApplyTimeout)

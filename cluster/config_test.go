@@ -19,6 +19,7 @@ func TestAConfigurationIsRefusedByTheRuleItBreaks(t *testing.T) {
 		"snapshot_retain:":  func(c *cluster.Config) { c.SnapshotRetain = 1 },
 		"segment_bytes:":    func(c *cluster.Config) { c.SegmentBytes = 1 << 31 },
 		"apply_timeout:":    func(c *cluster.Config) { c.ApplyTimeout = 0 },
+		"snapshot_entries:": func(c *cluster.Config) { c.SnapshotEntries = 0 },
 		"mark_interval:":    func(c *cluster.Config) { c.MarkInterval = 0 },
 	} {
 		cfg := testConfig(t.TempDir())

@@ -15,12 +15,28 @@ const (
 	snapshotRetry = time.Minute
 )
 
-// takeSnapshots takes a Raft snapshot whenever SnapshotBytes were written since the
-// last one. Raft's own trigger counts entries, whose sizes differ a thousandfold.
+// snapshotBytesAnEntry is how much of the last Raft snapshot an entry has to make good
+// before the next is taken for the number of entries alone: replaying one takes about as
+// long as writing that much.
+const snapshotBytesAnEntry = 4 << 10
+
+// snapshotDue reports whether a start would take too long to replay what was written since
+// the last Raft snapshot, by bytes or by entries.
+func (c *Consensus) snapshotDue() bool {
+	if c.store.Written() >= c.cfg.SnapshotBytes {
+		return true
+	}
+	newest, size := c.snapshots.Extent()
+	entries := max(c.cfg.SnapshotEntries, uint64(size)/snapshotBytesAnEntry)
+	return c.AppliedIndex() >= newest+entries
+}
+
+// takeSnapshots takes a Raft snapshot whenever one is due. Raft's own trigger counts
+// entries alone, whose sizes differ a thousandfold.
 func (c *Consensus) takeSnapshots(ctx context.Context) error {
 	var notBefore time.Time
 	return every(ctx, snapshotPoll, func() error {
-		if c.halted.Load() != nil || c.store.Written() < c.cfg.SnapshotBytes || time.Now().Before(notBefore) {
+		if c.halted.Load() != nil || !c.snapshotDue() || time.Now().Before(notBefore) {
 			return nil
 		}
 		began := time.Now()

@@ -3,11 +3,13 @@ package cluster_test
 import (
 	"context"
 	"flag"
+	"io"
 	"math"
 	"slices"
 	"testing"
 	"time"
 
+	"github.com/the-block/bursar/cluster"
 	"github.com/the-block/bursar/persistence"
 )
 
@@ -81,4 +83,25 @@ func (n *treasury) fill(tb testing.TB, records int) {
 		waiting++
 	}
 	await(0)
+}
+
+// TestManySmallEntriesAreNotReplayed: they are few bytes and take long.
+func TestManySmallEntriesAreNotReplayed(t *testing.T) {
+	cfg := testConfig(t.TempDir())
+	cfg.SnapshotEntries, cfg.TrailingLogs = 50, 8
+	n := start(t, cfg, cluster.TCP{})
+	n.ready(t)
+	n.apply(t, numbered(1, 60)...)
+	for began := time.Now(); ; time.Sleep(10 * time.Millisecond) {
+		info, err := cluster.ReadSnapshot(cfg.Dir, func(_ cluster.SnapshotInfo, state io.Reader) error {
+			_, err := io.Copy(io.Discard, state)
+			return err
+		})
+		if err == nil && info.Index >= 50 {
+			return
+		}
+		if time.Since(began) > 30*time.Second {
+			t.Fatalf("the newest raft snapshot is %+v, %v", info, err)
+		}
+	}
 }

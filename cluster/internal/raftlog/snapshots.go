@@ -53,6 +53,7 @@ type Snapshots struct {
 	retain  int
 	created atomic.Uint64
 	naming  sync.Mutex
+	extent  atomic.Pointer[extent]
 	// Note, if it is set before the first snapshot, is told durably of each before it gets
 	// its name, and of the newest that is there by then.
 	Note func(next, newest SnapshotID) error
@@ -89,6 +90,21 @@ func OpenNewestSnapshot(dir string) (*raft.SnapshotMeta, io.ReadCloser, error) {
 	return file.meta, file, nil
 }
 
+// extent is the index of a Raft snapshot and the size of its state.
+type extent struct {
+	index uint64
+	size  int64
+}
+
+// Extent is the index of the newest Raft snapshot and the size of its state, as Newest or
+// the end of the last one has found them.
+func (s *Snapshots) Extent() (index uint64, size int64) {
+	if e := s.extent.Load(); e != nil {
+		return e.index, e.size
+	}
+	return 0, 0
+}
+
 // Newest identifies the newest Raft snapshot.
 func (s *Snapshots) Newest() (SnapshotID, error) {
 	names, err := s.names()
@@ -99,6 +115,7 @@ func (s *Snapshots) Newest() (SnapshotID, error) {
 	if err != nil {
 		return SnapshotID{}, err
 	}
+	s.extent.Store(&extent{file.meta.Index, file.meta.Size})
 	return SnapshotID{file.meta.Index, file.meta.Term, file.want}, file.Close()
 }
 
@@ -334,6 +351,7 @@ func (s *Snapshots) name(written *sink) error {
 	if err := s.disk.Rename(s.dir, written.temp, written.id+snapshotSuffix); err != nil {
 		return err
 	}
+	s.extent.Store(&extent{written.index, int64(written.size)})
 	return s.reap()
 }
 

@@ -75,10 +75,6 @@ func call(ctx context.Context, std streams, to target, method string, params []b
 		if near, ok := messages.PublicTable().Nearest(method); ok {
 			return usagef("no method %q; did you mean %s?", method, near)
 		}
-		near, ok := messages.Nearest(method, methodNames())
-		if ok {
-			return usagef("no method %q; did you mean %s?", method, near)
-		}
 		return usagef("no method %q; 'bursar call rpc.discover' lists them", method)
 	}
 	ctx, cancel := context.WithTimeout(ctx, to.timeout)
@@ -102,16 +98,6 @@ func call(ctx context.Context, std streams, to target, method string, params []b
 	}
 	fmt.Fprintln(std.out, indented.String())
 	return nil
-}
-
-// methodNames lists the methods that can be called, also without what stands before the last
-// dot, where that is enough to tell which is meant.
-func methodNames() []string {
-	var names []string
-	for _, m := range messages.PublicTable().Methods() {
-		names = append(names, m.Name)
-	}
-	return names
 }
 
 func errorFacts(e *messages.Error) object {

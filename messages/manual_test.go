@@ -16,8 +16,8 @@ var update = flag.Bool("update", false, "rewrite docs/api.md from the method tab
 
 const manual = "../docs/api.md"
 
-// TestTheManualIsTheTable keeps docs/api.md equal to the method table.
-func TestTheManualIsTheTable(t *testing.T) {
+// TestTheManualIsUpToDate keeps docs/api.md equal to the method table.
+func TestTheManualIsUpToDate(t *testing.T) {
 	want := writeManual()
 	if *update {
 		if err := os.WriteFile(manual, []byte(want), 0o644); err != nil {

@@ -53,7 +53,8 @@ type Config struct {
 	// MembersMax is the most members, the gone among them. More are refused, as are more
 	// seeds.
 	MembersMax int
-	// StreamsMax is the most exchanges that others may have open at a time; more are closed.
+	// StreamsMax is the most exchanges that others may have open at a time, a quarter of them
+	// from one address beyond loopback; the longest waiting make way for newer ones.
 	StreamsMax int
 }
 

@@ -232,13 +232,17 @@ func (t *table) gone(name messages.NodeID, now time.Time) (change, bool) {
 	return t.end(e, Dead, now), true
 }
 
+// forgetLeft is how long a member that said good-bye stays in the list.
+const forgetLeft = 10 * time.Minute
+
 // sweep forgets members that have been gone for long.
 func (t *table) sweep(now time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	before := len(t.members)
 	maps.DeleteFunc(t.members, func(_ messages.NodeID, e *entry) bool {
-		return e.State != Alive && now.Sub(e.Since) >= t.forget
+		left := e.State == Left && now.Sub(e.Since) >= forgetLeft
+		return left || e.State != Alive && now.Sub(e.Since) >= t.forget
 	})
 	if len(t.members) != before {
 		t.publish()

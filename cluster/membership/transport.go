@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/hashicorp/memberlist"
+
+	"github.com/the-block/bursar/messages/admission"
 )
 
 // Limits of what others may send.
@@ -29,21 +31,20 @@ type transport struct {
 	streams    chan net.Conn
 	done       chan struct{}
 	ended      sync.WaitGroup
-	streamsMax int
+	callers    *admission.Book
 
-	mu       sync.Mutex
-	open     map[*stream]struct{}
-	accepted int // of those in open, the ones that others opened
-	closed   bool
-	dialed   map[string]error // the last outcome for each address in it
+	mu     sync.Mutex
+	open   map[*stream]struct{}
+	closed bool
+	dialed map[string]error // the last outcome for each address in it
 }
 
 // stream is a connection of which at most streamMax bytes are read.
 type stream struct {
 	net.Conn
-	of       *transport
-	accepted bool
-	left     int
+	of    *transport
+	place *admission.Ticket // of one that others opened; it makes way for newer ones
+	left  int
 }
 
 var errStreamTooLong = errors.New("the exchange is too long")
@@ -59,7 +60,7 @@ func openTransport(network Network, addr string, streamsMax int) (*transport, er
 		return nil, errors.Join(fmt.Errorf("gossip at %s over UDP: %w", addr, err), listener.Close())
 	}
 	t := &transport{
-		network: network, packetConn: packetConn, listener: listener, streamsMax: streamsMax,
+		network: network, packetConn: packetConn, listener: listener, callers: admission.New(admission.ConfigOf(streamsMax)),
 		packets: make(chan *memberlist.Packet), streams: make(chan net.Conn), done: make(chan struct{}),
 		open: make(map[*stream]struct{}), dialed: make(map[string]error),
 	}
@@ -101,8 +102,14 @@ func (t *transport) accept() {
 			}
 			continue
 		}
-		s := t.track(conn, true)
+		place := t.callers.Admit(conn.RemoteAddr(), func() { _ = conn.Close() })
+		if place == nil {
+			_ = conn.Close()
+			continue
+		}
+		s := t.track(conn, place)
 		if s == nil {
+			place.Leave()
 			continue
 		}
 		select {
@@ -125,17 +132,15 @@ func (t *transport) pause() bool {
 	}
 }
 
-// track takes conn in, or closes it where there are too many or the end has come.
-func (t *transport) track(conn net.Conn, accepted bool) *stream {
-	s := &stream{Conn: conn, of: t, accepted: accepted, left: streamMax}
+// track takes conn in, one that others opened with its place, or closes it where the end
+// has come.
+func (t *transport) track(conn net.Conn, place *admission.Ticket) *stream {
+	s := &stream{Conn: conn, of: t, place: place, left: streamMax}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.closed || accepted && t.accepted >= t.streamsMax {
+	if t.closed {
 		_ = conn.Close()
 		return nil
-	}
-	if accepted {
-		t.accepted++
 	}
 	t.open[s] = struct{}{}
 	return s
@@ -154,13 +159,11 @@ func (s *stream) Read(b []byte) (int, error) {
 // Close ends the stream.
 func (s *stream) Close() error {
 	s.of.mu.Lock()
-	if _, open := s.of.open[s]; open {
-		delete(s.of.open, s)
-		if s.accepted {
-			s.of.accepted--
-		}
-	}
+	delete(s.of.open, s)
 	s.of.mu.Unlock()
+	if s.place != nil {
+		s.place.Leave()
+	}
 	return s.Conn.Close()
 }
 
@@ -221,7 +224,7 @@ func (t *transport) DialTimeout(addr string, timeout time.Duration) (net.Conn, e
 	if err != nil {
 		return nil, err
 	}
-	s := t.track(conn, false)
+	s := t.track(conn, nil)
 	if s == nil {
 		return nil, net.ErrClosed
 	}

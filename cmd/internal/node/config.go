@@ -154,7 +154,21 @@ const votersMax = 5
 
 // others is Join without this node's own address.
 func (c Config) others() []string {
-	return slices.DeleteFunc(slices.Clone(c.Join), func(addr string) bool { return addr == c.Address(PortGossip) })
+	return slices.DeleteFunc(slices.Clone(c.Join), c.isOwn)
+}
+
+// isOwn reports whether a gossip address is this node's, however it is spelled.
+func (c Config) isOwn(addr string) bool {
+	host, port, err := net.SplitHostPort(addr)
+	number, portErr := strconv.Atoi(port)
+	if err != nil || portErr != nil || number != c.BasePort+PortGossip {
+		return false
+	}
+	own, ip := net.ParseIP(c.Listen), net.ParseIP(host)
+	if own == nil {
+		return host == c.Listen
+	}
+	return own.Equal(ip) || strings.EqualFold(host, "localhost") && own.IsLoopback()
 }
 
 // Address is where the listener with the given port offset binds.

@@ -24,10 +24,10 @@ const (
 	clockOffsetMax = 2 * time.Second
 	// formRetry is the pause between two looks at whether a cluster can be formed.
 	formRetry = 200 * time.Millisecond
-	// crowdSettles is how long more nodes than are to form a cluster must be the same ones
+	// candidatesSettle is how long more nodes than are to form a cluster must be the same ones
 	// before the first of them begins: a node that is just starting may come before it by
 	// name, and what was promised is promised for good.
-	crowdSettles = 2 * time.Second
+	candidatesSettle = 2 * time.Second
 	// formTimeout bounds one attempt to form a cluster.
 	formTimeout = 5 * time.Second
 	// admitRetry is how often a node that does not vote looks whether it was let in.
@@ -50,12 +50,23 @@ func (n *Node) openMembership(context.Context) error {
 		Name: n.cfg.Name, Role: role, Host: n.cfg.Listen, BasePort: uint16(n.cfg.BasePort), Boot: n.boot,
 		Version: Version, ProtocolMin: peers.ProtocolMin, ProtocolMax: peers.Protocol,
 		Cluster: n.consensus.ClusterID(), Level: persistence.LevelMax, BootstrapExpect: uint16(n.cfg.BootstrapExpect), Fresh: !n.consensus.Formed(), WantsVote: n.cfg.Vote,
-	}, n.gossip, n.parts.fail, n.log)
+	}, n.gossip, n.nameTaken, n.log)
 	if err != nil {
 		return err
 	}
 	n.parts.onStop("gossip", func(context.Context) error { return n.membership.Close() })
 	return nil
+}
+
+// nameTaken ends this node because another that is up for longer goes by its name, unless
+// this one votes and serves: nothing that gossip hears may end such a node, and whoever has
+// its name is kept out by the proof of its disk.
+func (n *Node) nameTaken(err error) {
+	if n.consensus.Voting() && n.served.Load() {
+		n.log.Error("another node goes by this node's name, and this one goes on: it votes and serves", "component", "membership", "err", err)
+		return
+	}
+	n.parts.fail(err)
 }
 
 // meet keeps links to all that gossip knows, and has the shards looked at when one comes
@@ -88,9 +99,9 @@ func (n *Node) meet(ctx context.Context) error {
 func (n *Node) settle(ctx context.Context) error {
 	tick := time.NewTicker(formRetry)
 	defer tick.Stop()
-	var crowd crowd
+	var seen founders
 	for !n.consensus.Formed() {
-		n.form(ctx, &crowd)
+		n.form(ctx, &seen)
 		_, changed := n.membership.Watch()
 		select {
 		case <-tick.C:
@@ -118,14 +129,14 @@ func (n *Node) settle(ctx context.Context) error {
 	return nil
 }
 
-// crowd is the nodes that a node without a cluster sees.
-type crowd struct {
+// founders are the nodes that a node without a cluster sees.
+type founders struct {
 	names string
 	since time.Time // they are the same
 }
 
 // settled notes who is seen now, and reports whether they have been the same for a while.
-func (c *crowd) settled(seen []cluster.Seen, now time.Time) bool {
+func (c *founders) settled(seen []cluster.Seen, now time.Time) bool {
 	var names []string
 	for _, s := range seen {
 		names = append(names, string(s.Node))
@@ -134,11 +145,11 @@ func (c *crowd) settled(seen []cluster.Seen, now time.Time) bool {
 	if all := strings.Join(names, " "); all != c.names || c.since.IsZero() {
 		c.names, c.since = all, now
 	}
-	return now.Sub(c.since) >= crowdSettles
+	return now.Sub(c.since) >= candidatesSettle
 }
 
 // form takes the next step towards a cluster, if there is one to take.
-func (n *Node) form(ctx context.Context, crowd *crowd) {
+func (n *Node) form(ctx context.Context, known *founders) {
 	self := cluster.Seen{Node: n.cfg.Name, RaftAddr: n.consensus.RaftAddr(), Expect: n.cfg.BootstrapExpect}
 	var promised *cluster.FormRequest
 	if p, ok := n.consensus.Promised(); ok {
@@ -152,7 +163,7 @@ func (n *Node) form(ctx context.Context, crowd *crowd) {
 	}
 	next := cluster.DecideForming(self, promised, seen)
 	n.forming.Store(&next.Why)
-	settled := crowd.settled(seen, time.Now())
+	settled := known.settled(seen, time.Now())
 	if !next.Initiate || promised == nil && len(seen) >= self.Expect && !settled {
 		return
 	}

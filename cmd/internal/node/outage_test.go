@@ -476,3 +476,47 @@ func (o *outage) join(name messages.NodeID, vote bool) *simMember {
 	}
 	return m
 }
+
+// TestHostileBytesCostNobodyElseAnything: one without credentials opens streams to every
+// port of the leader, says nothing in some and nonsense in others.
+func TestHostileBytesCostNobodyElseAnything(t *testing.T) {
+	inOutage(t, "default", func(o *outage) {
+		leader := o.leader()
+		o.payThrough(o.members, time.Second)
+		stranger := o.net.Host("127.0.66.6")
+		stop, ended := make(chan struct{}), make(chan struct{})
+		go func() {
+			defer close(ended)
+			var open []interface{ Close() error }
+			for i := 0; ; i++ {
+				select {
+				case <-stop:
+					for _, c := range open {
+						_ = c.Close()
+					}
+					return
+				case <-time.After(2 * time.Millisecond):
+				}
+				ports := []int{node.PortRPC, node.PortGossip, node.PortRaft, node.PortActors}
+				ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
+				conn, err := stranger.Dial(ctx, leader.port(ports[i%len(ports)]))
+				cancel()
+				if err != nil {
+					continue
+				}
+				open = append(open, conn)
+				if i%2 == 0 {
+					_ = conn.SetWriteDeadline(time.Now().Add(time.Second))
+					_, _ = conn.Write([]byte(strings.Repeat("\x00\xc1\xff nonsense", 1+i%200)))
+				}
+			}
+		}()
+		o.payThrough(o.members, 10*time.Second)
+		o.holdsTheBar(500 * time.Millisecond)
+		if o.leader() != leader {
+			t.Error("a stranger deposed the leader")
+		}
+		close(stop)
+		<-ended
+	})
+}

@@ -100,6 +100,9 @@ func (n *Node) members() (*messages.ClusterMembersResult, *messages.Error) {
 	}
 	result := new(messages.ClusterMembersResult)
 	for _, m := range n.membership.Members() {
+		if _, member := voters[m.Name]; !member && !n.proven(m.Name) {
+			continue
+		}
 		result.Members = append(result.Members, messages.Member{
 			Name: string(m.Name), Role: m.Role.String(), State: n.stateOf(m, state), Address: m.Host,
 			RPC: m.RPCAddr(), HTTP: m.HTTPAddr(), Voter: voters[m.Name], Leader: m.Name == leader,
@@ -119,9 +122,17 @@ func (n *Node) members() (*messages.ClusterMembersResult, *messages.Error) {
 	return result, nil
 }
 
+// proven reports whether a node has shown, where there is TLS, that its certificate is of
+// this cluster: the key of gossip alone makes nobody a member.
+func (n *Node) proven(node messages.NodeID) bool {
+	s, known := n.peers.Status(node)
+	return n.identity == nil || node == n.cfg.Name || known && s.Links > 0
+}
+
 // stateOf is how a member is: gossip's word, unless our own link or the log knows more.
 func (n *Node) stateOf(m membership.Member, state *ownership.State) string {
 	switch s, known := n.peers.Status(m.Name); {
+	case m.State == membership.Dead && known && s.Up: // its gossip alone is not heard
 	case m.State != membership.Alive:
 		return m.State.String()
 	case m.Name != n.cfg.Name && known && !s.Up:
@@ -129,7 +140,7 @@ func (n *Node) stateOf(m membership.Member, state *ownership.State) string {
 	case m.Draining || state.Nodes[m.Name].Drained:
 		return "draining"
 	}
-	return m.State.String()
+	return membership.Alive.String()
 }
 
 // breakers answers supervision.breakers: what has memory, by path, closed or not.

@@ -43,16 +43,39 @@ func TestTheDocumentedPythonClientWorks(t *testing.T) {
 	}
 }
 
-// findPython finds an interpreter that has msgpack. Where there is none the test is
+// energyPage is the page whose oracle is run.
+const energyPage = "../../docs/how-to/python-oracle.md"
+
+func TestTheDocumentedPythonOracleWorks(t *testing.T) {
+	python := findPython(t)
+	program := filepath.Join(t.TempDir(), "oracle.py")
+	if err := os.WriteFile(program, []byte(codeOf(t, energyPage, "python")), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	address := startNode(t)
+	ctx, cancel := context.WithTimeout(t.Context(), 90*time.Second)
+	defer cancel()
+	out, err := exec.CommandContext(ctx, python, program, address).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	const want = "registered as energy-0x00000000\ncredit: 1000\ncredit: 250\nrefused as it must be: nonce_replay worth 1000\n" +
+		"refused as it must be: signature_invalid\nrefused as it must be: provider_inactive\nsold for 1250 fee True\n"
+	if string(out) != want {
+		t.Errorf("the oracle printed\n%swant\n%s", out, want)
+	}
+}
+
+// findPython finds an interpreter that has msgpack and cryptography. Where there is none the test is
 // skipped, unless REQUIRE_PYTHON is set, as make check does.
 func findPython(t *testing.T) string {
 	t.Helper()
 	for _, name := range []string{"/usr/bin/python3", "python3"} {
-		if exec.CommandContext(t.Context(), name, "-c", "import msgpack").Run() == nil {
+		if exec.CommandContext(t.Context(), name, "-c", "import msgpack, cryptography").Run() == nil {
 			return name
 		}
 	}
-	const missing = "no Python with msgpack here; on Debian: apt-get install python3-msgpack"
+	const missing = "no Python with msgpack and cryptography here; on Debian: apt-get install python3-msgpack python3-cryptography"
 	if os.Getenv("REQUIRE_PYTHON") != "" {
 		t.Fatal(missing)
 	}

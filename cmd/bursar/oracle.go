@@ -1,0 +1,300 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/the-block/bursar/messages"
+	"github.com/the-block/bursar/oracle"
+	"github.com/the-block/bursar/oracle/meter"
+)
+
+func newOracle(std streams) *cobra.Command {
+	command := &cobra.Command{
+		Use:   "oracle",
+		Short: "Report energy: make a key, register a provider, hand in what its meter says",
+		Long: `An oracle is an energy provider that signs what its meter says. Its key stays in a file of its own,
+which only its owner can read; it is never sent and never logged.`,
+		Example: `  bursar oracle keygen roof.key
+  bursar oracle register --key roof.key --owner tb1roof --meter-address DE0001 --capacity-kwh 50000 --price-per-kwh 30 --jurisdiction DE
+  bursar oracle run --key roof.key --provider energy-0x00000000 --meter-address DE0001 --from readings.csv`,
+	}
+	command.AddCommand(newOracleKeygen(std), newOracleRegister(std), newOracleRun(std))
+	return command
+}
+
+func newOracleKeygen(std streams) *cobra.Command {
+	var form format
+	command := &cobra.Command{
+		Use:     "keygen FILE",
+		Short:   "Make a key and write it to a new file (0600)",
+		Long:    "Makes an Ed25519 key, writes its secret to a file that is not there yet, readable by its owner alone, and prints the\npublic key.",
+		Example: "  bursar oracle keygen roof.key",
+		Args:    exactlyOneFile,
+		RunE: func(_ *cobra.Command, args []string) error {
+			var seed [32]byte
+			if _, err := rand.Read(seed[:]); err != nil {
+				return err
+			}
+			file, err := os.OpenFile(args[0], os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+			if err != nil {
+				return err
+			}
+			_, err = fmt.Fprintln(file, hex.EncodeToString(seed[:]))
+			if err := errors.Join(err, file.Sync(), file.Close()); err != nil {
+				return err
+			}
+			public := oracle.NewSigner(seed).Public()
+			return printFacts(std.out, form, "the key is in "+args[0], []fact{{"public_key", hex.EncodeToString(public[:])}})
+		},
+	}
+	form.flag(command)
+	return command
+}
+
+func exactlyOneFile(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return errors.New("name a FILE")
+	}
+	return atMost(1)(cmd, args)
+}
+
+// readKey reads what keygen wrote. A file that others can read is refused.
+func readKey(name string) (signer oracle.Signer, err error) {
+	if name == "" {
+		return signer, usagef("--key: name the key's file; 'bursar oracle keygen' makes one")
+	}
+	info, err := os.Stat(name)
+	if err != nil {
+		return signer, err
+	}
+	if info.Mode().Perm()&0o077 != 0 {
+		return signer, fmt.Errorf("%s can be read by others; chmod 600 it", name)
+	}
+	text, err := os.ReadFile(name)
+	if err != nil {
+		return signer, err
+	}
+	seed, err := hex.DecodeString(strings.TrimSpace(string(text)))
+	if err != nil || len(seed) != 32 {
+		return signer, fmt.Errorf("%s is not a key of 'bursar oracle keygen'", name)
+	}
+	return oracle.NewSigner([32]byte(seed)), nil
+}
+
+func newOracleRegister(std streams) *cobra.Command {
+	var to target
+	var form format
+	var key string
+	p := &messages.RegisterProviderParams{}
+	command := &cobra.Command{
+		Use:     "register",
+		Short:   "Register a provider",
+		Long:    "Registers a provider with its meter, which no other has, its key and its stake, and prints its id.",
+		Example: "  bursar oracle register --key roof.key --owner tb1roof --meter-address DE0001 --capacity-kwh 50000 --price-per-kwh 30 --jurisdiction DE",
+		Args:    atMost(0),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			signer, err := readKey(key)
+			if err != nil {
+				return err
+			}
+			ctx, cancel := context.WithTimeout(cmd.Context(), to.timeout)
+			defer cancel()
+			link := to.connect()
+			defer link.Close()
+			p.Key, p.RequestID = signer.Public(), cmp.Or(p.RequestID, "cli-"+rand.Text())
+			var result messages.RegisterProviderResult
+			if err := link.Call(ctx, messages.MethodRegisterProvider, p, &result); err != nil {
+				return err
+			}
+			return printFacts(std.out, form, "registered as "+result.Provider.String(),
+				[]fact{{"provider_id", result.Provider.String()}, {"duplicate", result.Duplicate}})
+		},
+	}
+	to.flags(command)
+	form.flag(command)
+	flags := command.Flags()
+	flags.StringVar(&key, "key", "", "file with the key")
+	flags.StringVar(&p.Owner, "owner", "", "who owns it: the name in a certificate, an account")
+	flags.StringVar(&p.Meter, "meter-address", "", "the meter, which no other provider has")
+	flags.StringVar(&p.Jurisdiction, "jurisdiction", "", "whose law it is under")
+	uintVar(flags, &p.Capacity, "capacity-kwh", "", 0, "what it has to sell, in kWh")
+	uintVar(flags, &p.Price, "price-per-kwh", "", 0, "price of a kWh in the smallest unit of BLOCK")
+	uintVar(flags, &p.Stake, "stake", "", 1000, "what is put down")
+	flags.StringVar(&p.RequestID, "request-id", "", "makes a repeat harmless (default: a new one)")
+	return command
+}
+
+// reporting is the run command as its flags describe it.
+type reporting struct {
+	std      streams
+	to       target
+	form     format
+	key      string
+	provider string
+	meter    string
+	from     string
+	format   string
+	zone     string
+	serial   string
+	export   bool
+	backfill bool
+	batch    int
+	patience time.Duration
+}
+
+func newOracleRun(std streams) *cobra.Command {
+	r := reporting{std: std}
+	command := &cobra.Command{
+		Use:   "run",
+		Short: "Sign what a meter says and hand it in",
+		Long: `Reads what a meter or a portal gives, signs each reading and hands it in, until the source ends or
+Ctrl-C. Started again it takes up where the market stands: readings that are in are passed over.
+A reading whose answer got lost is handed in again, the very same one, so none counts twice.
+
+Formats: csv (time and cumulative kWh, or a header that names timestamp and total_kwh or
+interval_kwh), dsmr (telegrams of a P1 port), nem12, espi (Green Button), pvoutput. What is passed
+over is told on standard error with its line: values that are missing or estimated, hours that come
+twice or not at all when clocks change, meters that were exchanged, registers that ran over. Energy is
+kept to a thousandth of a Wh; the whole kWh of the register are reported, so that nothing is lost.
+
+The exit code is 1 if a reading was refused.`,
+		Example: `  bursar oracle run --key roof.key --provider energy-0x00000000 --meter-address DE0001 --from readings.csv
+  cat /dev/ttyUSB0 | bursar oracle run --key p1.key --provider energy-0x00000001 --meter-address NL7 --format dsmr --export
+  bursar oracle run --key roof.key --provider energy-0x00000000 --meter-address DE0001 --from 2025.csv --backfill --zone Europe/Berlin`,
+		Args: atMost(0),
+		RunE: func(cmd *cobra.Command, _ []string) error { return r.run(cmd.Context()) },
+	}
+	r.to.flags(command)
+	r.form.flag(command)
+	flags := command.Flags()
+	flags.StringVar(&r.key, "key", "", "file with the key")
+	flags.StringVar(&r.provider, "provider", "", "the provider's id: energy-0x...")
+	flags.StringVar(&r.meter, "meter-address", "", "the provider's meter")
+	flags.StringVar(&r.from, "from", "-", `file to read; "-" is standard input`)
+	flags.StringVar(&r.format, "format", "csv", "what it is: "+strings.Join(meter.Formats(), ", "))
+	flags.StringVar(&r.zone, "zone", "UTC", "time zone of times that name none, such as Europe/Berlin")
+	flags.StringVar(&r.serial, "serial", "", "read the rows of this meter only, of a CSV that holds several")
+	flags.BoolVar(&r.export, "export", false, "read what was fed in, not what was taken, where the source tells both")
+	flags.BoolVar(&r.backfill, "backfill", false, "readings may be as old as the market's backfill_window allows")
+	intVar(flags, &r.batch, "batch", 256, "readings handed in at a time; 1 for a meter that is read as it runs")
+	flags.DurationVar(&r.patience, "patience", 5*time.Minute, "how long to try while no node answers")
+	return command
+}
+
+func (r *reporting) run(ctx context.Context) error {
+	signer, err := readKey(r.key)
+	if err != nil {
+		return err
+	}
+	id, ok := messages.ParseProviderID(r.provider)
+	switch {
+	case !ok:
+		return usagef("--provider: %q is not like energy-0x00000000", r.provider)
+	case r.meter == "":
+		return usagef("--meter-address: name the provider's meter")
+	case r.batch < 1 || r.batch > messages.ReadingsMax:
+		return usagef("--batch: %d is not 1 to %d", r.batch, messages.ReadingsMax)
+	}
+	zone, err := time.LoadLocation(r.zone)
+	if err != nil {
+		return usagef("--zone: %v", err)
+	}
+	source := io.Reader(r.std.in)
+	if r.from != "-" {
+		file, err := os.Open(r.from)
+		if err != nil {
+			return err
+		}
+		defer file.Close()
+		source = file
+	}
+	reader, err := meter.Open(r.format, source, meter.Options{Zone: zone, Export: r.export, Serial: r.serial,
+		Say: func(n meter.Note) { fmt.Fprintln(r.std.err, n) }})
+	if err != nil {
+		return usagef("--format: %v", err)
+	}
+	link := r.to.connect()
+	defer link.Close()
+	o := oracle.New(oracle.Config{Provider: id, Meter: r.meter, Signer: signer, Backfill: r.backfill}, link)
+	return r.report(ctx, o, reader)
+}
+
+// tally counts what became of readings.
+type tally struct{ accepted, passed, refused, kwh uint64 }
+
+// report hands in all that the reader gives.
+func (r *reporting) report(ctx context.Context, o *oracle.Oracle, reader meter.Reader) error {
+	var register meter.Register
+	var waiting []oracle.Reading
+	var t tally
+	for {
+		p, err := reader.Next()
+		if err == nil {
+			note, ok := register.Take(p)
+			if note != "" {
+				fmt.Fprintf(r.std.err, "%s: %s\n", time.Unix(p.At, 0).UTC().Format(time.RFC3339), note)
+			}
+			if ok && p.At > 0 {
+				waiting = append(waiting, oracle.Reading{At: uint64(p.At), KWh: register.Total.KWh()})
+			}
+		}
+		if len(waiting) >= r.batch || err != nil && len(waiting) > 0 {
+			if err := r.submit(ctx, o, waiting, &t); err != nil {
+				return err
+			}
+			waiting = waiting[:0]
+		}
+		switch {
+		case errors.Is(err, io.EOF):
+			return r.tell(&t)
+		case err != nil:
+			return err
+		case ctx.Err() != nil:
+			return r.tell(&t)
+		}
+	}
+}
+
+func (r *reporting) submit(ctx context.Context, o *oracle.Oracle, list []oracle.Reading, t *tally) error {
+	ctx, cancel := context.WithTimeout(ctx, r.patience)
+	defer cancel()
+	outcomes, err := o.Submit(ctx, list)
+	if err != nil {
+		return err
+	}
+	for _, out := range outcomes {
+		switch {
+		case out.Passed:
+			t.passed++
+		case out.Err != nil:
+			t.refused++
+			fmt.Fprintf(r.std.err, "%s: %s: %s\n", time.Unix(int64(out.At), 0).UTC().Format(time.RFC3339), out.Err.Code, out.Err.Message)
+		default:
+			t.accepted++
+			t.kwh += out.Credit
+		}
+	}
+	return nil
+}
+
+func (r *reporting) tell(t *tally) error {
+	title := fmt.Sprintf("%d readings are in, worth %d kWh", t.accepted, t.kwh)
+	err := printFacts(r.std.out, r.form, title, []fact{
+		{"accepted", t.accepted}, {"credit_kwh", t.kwh}, {"passed_over", t.passed}, {"refused", t.refused},
+	})
+	if err == nil && t.refused > 0 {
+		err = fmt.Errorf("%d readings were refused", t.refused)
+	}
+	return err
+}

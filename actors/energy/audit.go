@@ -20,6 +20,14 @@ type AuditReport struct {
 
 const faultsMax = 100
 
+// Err tells the first fault, nil if there is none.
+func (r *AuditReport) Err() error {
+	if len(r.Faults) == 0 {
+		return nil
+	}
+	return fmt.Errorf("the market's books: %s (%d faults)", r.Faults[0], len(r.Faults))
+}
+
 // account is what rows say about one provider.
 type account struct {
 	minted, settled, sold market.Sum

@@ -27,6 +27,14 @@ const (
 	TableMarket persistence.Table = 'G'
 )
 
+// TableName names a table of the market, for whoever shows rows; it is empty for any other.
+func TableName(t persistence.Table) string {
+	return map[persistence.Table]string{
+		TableProviders: "provider", TableMeters: "meter", TableCredits: "credit", TableReadings: "reading",
+		TableReceipts: "receipt", TableSlashes: "slash", TableDisputes: "dispute", TableMarket: "market",
+	}[t]
+}
+
 // The rows of TableMarket.
 var (
 	settingsKey  = persistence.NameKey(TableMarket, "settings")

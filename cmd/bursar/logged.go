@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/the-block/bursar/actors/energy"
 	"github.com/the-block/bursar/actors/treasury/disbursement"
 	"github.com/the-block/bursar/actors/treasury/rows"
 	"github.com/the-block/bursar/messages"
@@ -119,6 +120,9 @@ func logRow(name string, table persistence.Table, tag byte, value []byte) logged
 func tableName(t persistence.Table) string {
 	if t == rows.TableDisbursements {
 		return "disbursement"
+	}
+	if name := energy.TableName(t); name != "" {
+		return name
 	}
 	return fmt.Sprintf("row of table %#x", byte(t))
 }

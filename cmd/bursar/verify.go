@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/the-block/bursar/actors/energy"
 	"github.com/the-block/bursar/actors/treasury/audit"
 	"github.com/the-block/bursar/cmd/internal/check"
 	"github.com/the-block/bursar/cmd/internal/terminal"
@@ -50,12 +51,14 @@ It needs the memory that the node needs, and in the temporary directory the size
 			bar.Show(done, work)
 		}
 		var books audit.Report
+		var market energy.AuditReport
 		err = r.Inspect(cmd.Context(), func(store *persistence.Store) (err error) {
 			if books, err = audit.Books(cmd.Context(), store); err != nil {
 				return err
 			}
 			facts = verifyFacts(&r, &books, store)
-			return nil
+			market, err = energy.Audit(cmd.Context(), store)
+			return err
 		})
 		if bar != nil {
 			bar.End(int(r.Entries), work)
@@ -69,7 +72,7 @@ It needs the memory that the node needs, and in the temporary directory the size
 		if err := printFacts(std.out, form, "the books of "+*data, facts); err != nil {
 			return err
 		}
-		return verdict(&books, all)
+		return errors.Join(verdict(&books, all), market.Err())
 	}
 	return command
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/the-block/bursar/actors/energy"
 	"github.com/the-block/bursar/actors/treasury/audit"
 	"github.com/the-block/bursar/actors/treasury/disbursement"
 	"github.com/the-block/bursar/actors/treasury/rows"
@@ -29,6 +30,7 @@ type kept struct {
 	digest   [32]byte
 	index    uint64
 	books    audit.Report
+	market   energy.AuditReport
 	missing  int // acknowledged submissions that are not there as they were acknowledged
 	firstBad string
 }
@@ -60,6 +62,9 @@ func (c *Check) look(ctx context.Context, name string, store *persistence.Store)
 		}
 	}
 	if k.books, err = audit.Books(ctx, store); err != nil {
+		return k, err
+	}
+	if k.market, err = energy.Audit(ctx, store); err != nil {
 		return k, err
 	}
 	return k, c.compare(&k, store)
@@ -162,12 +167,18 @@ func (c *Check) booksBalance() (string, error) {
 		if err := c.kept[i].books.Err(); err != nil {
 			return "", fmt.Errorf("the books of %s are wrong: %w", c.kept[i].name, err)
 		}
+		if err := c.kept[i].market.Err(); err != nil {
+			return "", fmt.Errorf("the books of %s are wrong: %w", c.kept[i].name, err)
+		}
 	}
 	b := &c.kept[0].books
 	text := fmt.Sprintf("the books balance: accruals %s = treasury %s + accounts %s",
 		terminal.Group(uint64(b.Accruals)), terminal.Group(uint64(b.Treasury)), terminal.Group(uint64(b.Accounts)))
 	if b.Accruals != b.Treasury+b.Accounts {
 		return "", errors.New("not so: " + text)
+	}
+	if m := &c.kept[0].market; m.Credits > 0 {
+		text += fmt.Sprintf("; the market's too: %s readings, %s settlements", terminal.Group(uint64(m.Credits)), terminal.Group(uint64(m.Receipts)))
 	}
 	return text, nil
 }

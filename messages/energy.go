@@ -1,6 +1,7 @@
 package messages
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
@@ -317,6 +318,15 @@ func (s *EnergySettings) each(f *fields, given *uint64) {
 	note(may().uint("backfill_window", &s.BackfillWindow, "How old a backfilled reading may be, in seconds; 0 is none."))
 	note(may().uint("challenge_epochs", (*uint64)(&s.ChallengeEpochs), "How long a backfilled credit waits for disputes."))
 	note(may().uint("report_interval", &s.ReportInterval, "How long after its last reading an oracle counts as active, in seconds."))
+}
+
+// Give says that the named settings are to be set.
+func (p *EnergySettingsParams) Give(names ...string) {
+	for i, f := range describe(p) {
+		if slices.Contains(names, f.Name) {
+			p.Given |= 1 << i
+		}
+	}
 }
 
 // Over gives settings with those that the call sets in their place.

@@ -16,6 +16,7 @@ import (
 	"github.com/the-block/bursar/cmd/internal/batch"
 	"github.com/the-block/bursar/cmd/internal/check"
 	"github.com/the-block/bursar/cmd/internal/demo"
+	"github.com/the-block/bursar/cmd/internal/energydemo"
 	"github.com/the-block/bursar/cmd/internal/localcluster"
 	"github.com/the-block/bursar/cmd/internal/node"
 	"github.com/the-block/bursar/cmd/internal/terminal"
@@ -142,6 +143,14 @@ func (s *Show) play(ctx context.Context) error {
 	cfg.Patience = patience
 	if _, err = demo.Run(ctx, s, book, cfg, s.note); err != nil {
 		return fmt.Errorf("the demo: %w", err)
+	}
+	switch sold, err := energydemo.Run(ctx, s); {
+	case ctx.Err() != nil:
+		return nil
+	case err != nil:
+		s.screen.Event("the energy market's demo ended early: %v", err)
+	default:
+		s.screen.Event("%s", sold)
 	}
 	if s.load == 0 {
 		return nil

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"log/slog"
+	"strings"
 
 	"github.com/the-block/bursar/actors/durable"
 	"github.com/the-block/bursar/actors/energy/market"
@@ -107,6 +108,15 @@ func (e *Energy) IngressShard(requestID string) messages.ShardID {
 		}
 	}
 	return e.ShardOf(messages.ProviderID(first))
+}
+
+// CanHave reports whether there can be an actor with this path: that of a provider there
+// is, loaded or not.
+func (e *Energy) CanHave(path string) bool {
+	_, text, _ := strings.Cut(path, "/oracle-")
+	id, ok := messages.ParseProviderID(text)
+	return ok && uint64(id) < e.host.Store.Last(TableProviders) &&
+		path == fmt.Sprintf("/energy/shard-%02d/%s", e.ShardOf(id)-e.cfg.First, oracleName(id))
 }
 
 // Register takes a registration.

@@ -313,6 +313,18 @@ func TestAnOutlierRaisesADisputeByItself(t *testing.T) {
 	}
 }
 
+// An oracle is held by its breaker as any actor is, loaded or not.
+func TestAnOracleCanBeHeld(t *testing.T) {
+	c := dial(t, world)
+	m := newMeter(t, c)
+	path := fmt.Sprintf("/energy/shard-%02d/oracle-%s", uint64(m.id)%16, m.id)
+	must(t, c, "supervision.force_open", object{"path": path, "reason": "a test"})
+	refused(t, c, -34009, "circuit_open", "energy.submit_reading", m.reading(c, 10))
+	must(t, c, "supervision.reset", object{"path": path, "reason": "a test"})
+	must(t, c, "energy.submit_reading", m.reading(c, 10))
+	refused(t, c, -34002, "not_found", "supervision.force_open", object{"path": path + "0", "reason": "a test"})
+}
+
 // Settings hold for the whole market, so this test has a node of its own.
 func TestSettingsRuleSettlements(t *testing.T) {
 	c := dial(t, start(t))

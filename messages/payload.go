@@ -245,12 +245,3 @@ func appendReceipts(b []byte, receipts []Receipt) []byte {
 	}
 	return b
 }
-
-// DecodePayload reads what AppendPayload wrote, under the wire's rules.
-func DecodePayload(b []byte) (Payload, error) {
-	p := new(Payload)
-	if f := decodeWhole(b, "payload", p, true); f != nil {
-		return Payload{}, faultError(f)
-	}
-	return *p, nil
-}

@@ -46,17 +46,3 @@ func decodeWhole(b []byte, root string, m message, judge bool) *pack.Fault {
 	d.f.entries(m, nil)
 	return d.in.Fault()
 }
-
-// Fit returns how many of the rows fit one reply, at least one where there is
-// one: a list stops at ReplyMax and next_cursor leads on.
-func Fit[T message](rows []T) int {
-	var scratch []byte
-	size := 0
-	for i, row := range rows {
-		scratch = appendMessage(scratch[:0], row)
-		if size += len(scratch); size > ReplyMax && i > 0 {
-			return i
-		}
-	}
-	return len(rows)
-}

@@ -506,24 +506,3 @@ func TestFiltersAndRanges(t *testing.T) {
 		t.Error("a range is closed, and open without Max")
 	}
 }
-
-func TestFitStopsAtTheReplyLimit(t *testing.T) {
-	row := &messages.DisbursementRow{Disbursement: messages.DisbursementView{
-		Status: messages.Status{State: messages.Draft}, Memo: strings.Repeat("m", 8_192)}}
-	rows := make([]*messages.DisbursementRow, 100)
-	for i := range rows {
-		rows[i] = row
-	}
-	n := messages.Fit(rows)
-	page, err := messages.AppendResult(nil, &messages.DisbursementsResult{Disbursements: rows[:n]})
-	if err != nil {
-		t.Fatal(err)
-	}
-	size := len(page)
-	if size > messages.ReplyMax+100 || size < messages.ReplyMax-9_000 {
-		t.Errorf("%d rows make %d bytes", n, size)
-	}
-	if messages.Fit(rows[:3]) != 3 || messages.Fit(rows[:0]) != 0 {
-		t.Error("a short list does not fit")
-	}
-}

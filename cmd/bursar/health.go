@@ -68,11 +68,6 @@ textfile of the node exporter: that is what a cron line runs.`,
 	return command
 }
 
-// readiness asks the node whose pages are at addr, without TLS.
-func readiness(ctx context.Context, addr string) (ready bool, reason string, err error) {
-	return new(target).readiness(ctx, addr)
-}
-
 // readiness asks the node whose pages are at addr, with the target's TLS if it has any.
 func (t *target) readiness(ctx context.Context, addr string) (ready bool, reason string, err error) {
 	url, client := "http://"+addr+"/readyz", http.DefaultClient

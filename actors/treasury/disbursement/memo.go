@@ -9,23 +9,6 @@ import (
 // dependsOn is the key of a JSON memo's list and the word that starts a plain one.
 const dependsOn = "depends_on"
 
-// ParseDependencies gives the ids a memo depends on, ascending and without
-// duplicates; nil when there are none. It is total and linear in the memo's
-// length, and allocates nothing but its result.
-//
-// Surrounding white space (as Unicode defines it) does not count. What remains
-// is either a JSON object with an array under the top-level key depends_on, or
-// the words "depends_on=" or "depends_on:" followed by items between commas.
-// The first DependenciesMax items are looked at; one counts if it is written as
-// plain digits that fit in 64 bits, or, in JSON, is a string that holds such
-// digits between white space. Everything else has no dependencies: an empty or
-// overlong memo, JSON that is malformed anywhere, an object without that array.
-func ParseDependencies(memo string) []uint64 {
-	var list memoList
-	list.scan(memo)
-	return list.set()
-}
-
 // CutMemo gives the part of the memo that the paying transaction carries: at
 // most TxMemoBytesMax bytes, cut where a character starts.
 func CutMemo(memo string) string { return cutText(memo, TxMemoBytesMax) }
@@ -63,7 +46,15 @@ type memoList struct {
 	fault memoFault
 }
 
-// scan reads a whole memo into an empty list.
+// scan reads a whole memo into an empty list. It is total and linear in the memo's length.
+//
+// Surrounding white space (as Unicode defines it) does not count. What remains
+// is either a JSON object with an array under the top-level key depends_on, or
+// the words "depends_on=" or "depends_on:" followed by items between commas.
+// The first DependenciesMax items are looked at; one counts if it is written as
+// plain digits that fit in 64 bits, or, in JSON, is a string that holds such
+// digits between white space. Everything else has no dependencies: an empty or
+// overlong memo, JSON that is malformed anywhere, an object without that array.
 func (l *memoList) scan(memo string) {
 	memo = trimSpace(memo)
 	switch {

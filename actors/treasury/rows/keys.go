@@ -50,14 +50,6 @@ const _ = uint(persistence.CounterBytesMax - len(accountPrefix) - disbursement.D
 // CounterAccount names the counter that holds an account's balance.
 func CounterAccount(account string) string { return accountPrefix + account }
 
-// AccountOf gives the account whose balance the counter holds, if it is one.
-func AccountOf(counter string) (account string, ok bool) {
-	if len(counter) <= len(accountPrefix) || counter[:len(accountPrefix)] != accountPrefix {
-		return "", false
-	}
-	return counter[len(accountPrefix):], true
-}
-
 // RecordKey names the record of a disbursement.
 func RecordKey(id messages.DisbursementID) persistence.Key {
 	return persistence.RecordKey(TableDisbursements, uint64(id))

@@ -63,6 +63,3 @@ func (f figures) all() uint64 {
 	}
 	return n
 }
-
-// open counts the disbursements that are not final.
-func (f figures) open() uint64 { return f.all() - f.in(messages.Finalized) - f.in(messages.RolledBack) }

@@ -30,7 +30,8 @@ type Tree struct {
 }
 
 // Run runs a scenario on a runtime of its own, in virtual time, and ends it. The
-// scenario's t is the bubble's. An actor that does not end fails the test.
+// scenario's t is the bubble's. An actor that does not end fails the test, and so does a
+// goroutine that is left over: it is named, with where it was started.
 func Run(t *testing.T, scenario func(*testing.T, *Tree)) {
 	t.Helper()
 	RunWith(t, actors.DefaultConfig(), scenario)
@@ -40,6 +41,7 @@ func Run(t *testing.T, scenario func(*testing.T, *Tree)) {
 func RunWith(t *testing.T, cfg actors.Config, scenario func(*testing.T, *Tree)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
+		t.Cleanup(func() { noLeaks(t) }) // after those of the scenario
 		system, err := actors.New(cfg, slog.New(slog.DiscardHandler))
 		if err != nil {
 			t.Fatal(err)

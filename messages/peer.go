@@ -88,6 +88,8 @@ type NodePingResult struct {
 	Boot   uint64
 	Life   string
 	Voting bool
+	// Misbound says that it is configured to pay otherwise than the treasury is bound to.
+	Misbound bool
 	// AppliedIndex is what it has applied, LastIndex where its log ends.
 	AppliedIndex uint64
 	LastIndex    uint64
@@ -103,6 +105,7 @@ func (r *NodePingResult) fields(f *fields) {
 	f.uint("boot", &r.Boot, "Its start's number.")
 	f.text("life", &r.Life, "Its directory's id.")
 	f.bool("voting", &r.Voting, "Whether it votes.")
+	f.bool("misbound", &r.Misbound, "Whether it is configured to pay otherwise than the treasury is bound to.")
 	f.uint("applied_index", &r.AppliedIndex, "Index of the log that it has applied.")
 	f.uint("last_index", &r.LastIndex, "Last index of its log.")
 	f.text("leader", (*string)(&r.Leader), "The leader it follows; empty while there is none.")

@@ -21,6 +21,7 @@ const (
 	MethodExecutor             = "gov.treasury.executor"
 	MethodSkipIntent           = "gov.treasury.skip_intent"
 	MethodResend               = "gov.treasury.resend"
+	MethodRebind               = "gov.treasury.rebind"
 )
 
 var treasuryMethods = []*Method{
@@ -54,6 +55,8 @@ var treasuryMethods = []*Method{
 	reads[NoParams, ExecutorResult](MethodExecutor, "The executor's condition."),
 	moves[SkipIntentParams](MethodSkipIntent, "Decides about the intent at which the executor has paused. "+
 		"The state is the one before the intent's outcome is known."),
+	changes[RebindParams, RebindResult](Operator, MethodRebind, "Binds the treasury to another submitter, account or chain, "+
+		"while nothing is in flight.", CodeInvalidTransition),
 	changes[ResendParams, ResendResult](Operator, MethodResend, "Sends the very same bytes to the outside chain again, "+
 		"of all nonces from one on, for a chain that has lost them.", CodeInvalidTransition),
 }
@@ -526,6 +529,33 @@ func (r *ResendResult) fields(f *fields) {
 	f.duplicate(&r.Duplicate)
 }
 
+// RebindParams are the parameters of rebind.
+type RebindParams struct {
+	Options
+	Submitter string
+	Account   string
+	ChainID   string
+	Reason    string
+}
+
+func (p *RebindParams) fields(f *fields) {
+	f.must().text("submitter", &p.Submitter, "`ledger` or `http`.")
+	f.may("").text("account", &p.Account, "The treasury's account on the outside chain, the one that it has used if it has; none for the ledger.")
+	f.may("").text("chain_id", &p.ChainID, "The outside chain's id, where its node tells one.")
+	f.must().text("reason", &p.Reason, "Why.").bound(ReasonMax)
+}
+
+// RebindResult answers rebind.
+type RebindResult struct {
+	BoundTo   string
+	Duplicate bool
+}
+
+func (r *RebindResult) fields(f *fields) {
+	f.text("bound_to", &r.BoundTo, "What payments leave the treasury by, from now on.")
+	f.duplicate(&r.Duplicate)
+}
+
 // AccrueResult answers accrue: the treasury's balance after it.
 type AccrueResult struct {
 	Balance   Amount
@@ -603,6 +633,7 @@ type ExecutorStatus struct {
 	// ConfirmedNonce is the newest nonce of the outside chain that is final; LostNonce one
 	// that the chain took and does not have any more, 0 if there is none.
 	ConfirmedNonce uint64
+	BoundTo        string // submitter, account and chain; empty before the first payment
 	LostNonce      uint64
 	Submitter      string // ledger or http
 	Breaker        string // closed, open or half_open
@@ -621,6 +652,7 @@ func (s *ExecutorStatus) fields(f *fields) {
 	f.may("").text("paused_reason", &s.PausedReason, "Why.")
 	f.may("").uint("confirmed_nonce", &s.ConfirmedNonce, "The newest nonce that the outside chain has confirmed for good.")
 	f.may("").uint("lost_nonce", &s.LostNonce, "A nonce that the chain took and has lost: see resend.")
+	f.may("").text("bound_to", &s.BoundTo, "What the treasury has been bound to since its first payment: see rebind.")
 	f.text("submitter", &s.Submitter, "`ledger` or `http`.")
 	f.text("breaker", &s.Breaker, "What stands between it and the next payment.").oneOf(breakerStates)
 	f.uint("last_executed_at", &s.LastExecutedAt, "Unix seconds; 0 for never.")

@@ -6,6 +6,7 @@ import (
 	"github.com/the-block/bursar/actors/durable"
 	"github.com/the-block/bursar/actors/treasury/disbursement"
 	"github.com/the-block/bursar/actors/treasury/executor"
+	"github.com/the-block/bursar/actors/treasury/payout"
 	"github.com/the-block/bursar/messages"
 )
 
@@ -21,6 +22,12 @@ func (t *Treasury) API() []durable.Binding {
 		}),
 		durable.Creates(messages.MethodAccrue, t, t.IngressShard, func(r durable.Request, p *messages.AccrueParams) durable.Creation {
 			return &Accrual{Request: r, Amount: p.Amount, Source: p.Source}
+		}),
+		durable.Creates(messages.MethodRebind, t, t.IngressShard, func(r durable.Request, p *messages.RebindParams) durable.Creation {
+			return &Rebind{
+				Request: r, Reason: p.Reason,
+				To: payout.Binding{Submitter: p.Submitter, Account: p.Account, Chain: p.ChainID},
+			}
 		}),
 
 		durable.Orders(messages.MethodVote, func(p *messages.VoteParams) messages.ShardID { return t.ShardOf(p.ID) },

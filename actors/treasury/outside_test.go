@@ -744,7 +744,7 @@ func replayed(t *testing.T, asked []time.Time, fails func(int) bool) (transition
 	return transitions, trips
 }
 
-func TestATreasuryMayChangeItsSubmitter(t *testing.T) {
+func TestATreasuryMayChangeItsSubmitterWhileNothingIsInFlight(t *testing.T) {
 	liveAbroad(t, func(a *abroad) {
 		a.begin(1000)
 		abroad := a.payments(3)
@@ -752,20 +752,32 @@ func TestATreasuryMayChangeItsSubmitter(t *testing.T) {
 		a.node.Down(true)
 		open := a.payments(1)
 		a.quiet()
-		outside := a.cfg.Outside
+		outside, ledger := a.cfg.Outside, payout.Binding{Submitter: "ledger"}
 		a.cfg.Outside = nil
 		a.crash(true)
 		home := a.payments(5)
 		a.quiet()
+		a.all(append(home, open...), messages.Draft)
+		a.rebind(ledger).refused(messages.CodeInvalidTransition, "payments are in flight")
+		a.cfg.Outside = outside
+		a.node.Down(false)
+		a.crash(true)
+		time.Sleep(2 * time.Minute)
+		a.quiet()
+		a.all(append(home, open...), messages.Executed)
+		a.ok(a.rebound(ledger))
+		a.cfg.Outside = nil
+		a.crash(true)
+		home = a.payments(5)
+		a.quiet()
 		a.all(home, messages.Executed)
 		a.check()
-		a.is(open[0], messages.Draft) // it is the chain's to say
 		result[*messages.TransitionResult](a.reverse(home[0], ""))
 		a.is(home[0], messages.RolledBack)
 		a.reverse(abroad[0], "").refused(messages.CodeValidationFailed, "outside chain")
+		a.ok(a.rebound(payout.Binding{Submitter: "http", Account: a.account}))
 		a.cfg.Outside = outside
 		a.crash(true)
-		a.node.Down(false)
 		abroad = append(append(abroad, open...), a.payments(2)...)
 		time.Sleep(2 * time.Minute)
 		a.quiet()

@@ -4,6 +4,7 @@ import (
 	"github.com/the-block/bursar/actors/durable"
 	"github.com/the-block/bursar/actors/graph"
 	"github.com/the-block/bursar/actors/treasury/executor"
+	"github.com/the-block/bursar/actors/treasury/payout"
 	"github.com/the-block/bursar/actors/treasury/readmodel"
 	"github.com/the-block/bursar/actors/treasury/rows"
 	"github.com/the-block/bursar/messages"
@@ -50,6 +51,11 @@ func (t *Treasury) executorStatus(v *persistence.View) messages.ExecutorStatus {
 		Submitter: executor.Submitter(t.cfg.Outside),
 
 		LastExecutedAt: t.model.ExecutedAt(),
+	}
+	if value, ok := v.Get(rows.BindingKey); ok {
+		if bound, err := payout.DecodeBinding(value.Data); err == nil {
+			status.BoundTo = bound.String()
+		}
 	}
 	switch {
 	case t.Owns(t.cfg.ExecutorShard()):

@@ -19,6 +19,7 @@ import (
 	"github.com/the-block/bursar/actors/treasury/audit"
 	"github.com/the-block/bursar/actors/treasury/disbursement"
 	"github.com/the-block/bursar/actors/treasury/executor"
+	"github.com/the-block/bursar/actors/treasury/payout"
 	"github.com/the-block/bursar/actors/treasury/rows"
 	"github.com/the-block/bursar/messages"
 	"github.com/the-block/bursar/persistence"
@@ -45,7 +46,9 @@ type world struct {
 	asked  atomic.Int64
 	// manual worlds advance their model at reach and at no other time.
 	manual bool
-	step   func() error
+	// unbound worlds are bound to a submitter by their first payment; others are already.
+	unbound bool
+	step    func() error
 }
 
 // live runs a test in a bubble with a world of its own.
@@ -129,6 +132,11 @@ func (w *world) claim() {
 		from := w.store.Owner(shard).Fence
 		owned[shard] = from + 1
 		txn.Assigns = append(txn.Assigns, persistence.Assign{Shard: shard, Owner: w.cfg.Node, From: from})
+	}
+	if _, version, err := rows.Binding(w.store); err == nil && version == 0 && !w.unbound {
+		txn.Writes = []persistence.Write{{
+			Key: rows.BindingKey, Value: payout.AppendBinding(nil, executor.BindingOf(w.cfg.Outside)),
+		}}
 	}
 	if o := w.propose(txn); o.Err != nil || o.Result.Status != persistence.Committed {
 		w.t.Fatalf("claim: %+v", o)

@@ -17,6 +17,8 @@ type Live struct {
 	Role placement.Role
 	// ClockOff says that its clock is too far from the leader's.
 	ClockOff bool
+	// Misbound says that it is configured to pay by another way than the log says.
+	Misbound bool
 	// Since is when it was last seen to come up, or to have caught up.
 	Since time.Time
 }
@@ -27,6 +29,8 @@ type Layout struct {
 	Shards int
 	// Single lists those that prefer a primary, Timed those that need the right time.
 	Single, Timed map[messages.ShardID]bool
+	// Paying is the shard whose owner must be configured as the log says.
+	Paying messages.ShardID
 }
 
 // Decision is what the leader writes into the log next.
@@ -50,7 +54,7 @@ func Decide(cfg placement.Config, layout Layout, s *State, live []Live, now time
 		if record.presents(&l) {
 			continue // it is an old copy of the disk, and owns nothing
 		}
-		n := placement.Node{ID: l.ID, Role: l.Role, Draining: record.Drained, ClockOff: l.ClockOff, Since: l.Since}
+		n := placement.Node{ID: l.ID, Role: l.Role, Draining: record.Drained, ClockOff: l.ClockOff, Misbound: l.Misbound, Since: l.Since}
 		if record.Boot != l.Boot {
 			d.Started = append(d.Started, l)
 			restarted[l.ID] = true
@@ -63,7 +67,7 @@ func Decide(cfg placement.Config, layout Layout, s *State, live []Live, now time
 	shards := make([]placement.Shard, layout.Shards)
 	for i := range shards {
 		id := messages.ShardID(i)
-		shards[i] = placement.Shard{ID: id, Owner: s.Shards[i].Owner, Single: layout.Single[id], Timed: layout.Timed[id]}
+		shards[i] = placement.Shard{ID: id, Owner: s.Shards[i].Owner, Single: layout.Single[id], Timed: layout.Timed[id], Paying: id == layout.Paying}
 		if restarted[shards[i].Owner] {
 			shards[i].Owner = ""
 		}

@@ -129,7 +129,7 @@ func (l *link) answered(asked time.Time, pong *messages.NodePingResult) {
 	s := &l.status
 	s.LastHeard, s.RTT, s.ClockOffset = now, best.rtt, best.offset
 	s.Pong = Pong{
-		Life: pong.Life, Voting: pong.Voting, Applied: pong.AppliedIndex, LastIndex: pong.LastIndex,
+		Life: pong.Life, Voting: pong.Voting, Misbound: pong.Misbound, Applied: pong.AppliedIndex, LastIndex: pong.LastIndex,
 		Leader: pong.Leader, Term: pong.Term, Sums: string(pong.Sums),
 	}
 }

@@ -56,7 +56,7 @@ func (r receiver) Serve(calls []*wire.Call) {
 func (p *Peers) pong() *messages.NodePingResult {
 	s := p.self.Status()
 	return &messages.NodePingResult{
-		UnixMS: uint64(time.Now().UnixMilli()), Boot: p.self.Boot, Life: s.Life, Voting: s.Voting,
+		UnixMS: uint64(time.Now().UnixMilli()), Boot: p.self.Boot, Life: s.Life, Voting: s.Voting, Misbound: s.Misbound,
 		AppliedIndex: s.Applied, LastIndex: s.LastIndex, Leader: s.Leader, Term: s.Term, Sums: []byte(s.Sums),
 	}
 }

@@ -11,6 +11,8 @@ type Pong struct {
 	// Life is the id of its data directory.
 	Life   string
 	Voting bool
+	// Misbound says that it may not pay: it is configured for another submitter.
+	Misbound bool
 	// Applied is the index of the log that it has applied, LastIndex where its log ends.
 	Applied   uint64
 	LastIndex uint64

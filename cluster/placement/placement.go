@@ -42,6 +42,8 @@ type Node struct {
 	Draining bool
 	// ClockOff says that its clock is too far from the leader's for a Timed shard.
 	ClockOff bool
+	// Misbound says that it is configured for another submitter than a Paying shard's.
+	Misbound bool
 	// Since is when it was last seen to come up.
 	Since time.Time
 }
@@ -56,6 +58,8 @@ type Shard struct {
 	Single bool
 	// Timed says that its owner needs the right time.
 	Timed bool
+	// Paying says that its owner pays, and must be configured for that.
+	Paying bool
 }
 
 // Config tunes the decision.
@@ -182,7 +186,7 @@ func best(nodes []Node, s Shard, allowed func(Node) bool) (winner messages.NodeI
 
 // fit reports whether n may own s at all.
 func fit(n Node, s Shard) bool {
-	return !n.Draining && !untimely(n, s)
+	return !n.Draining && !untimely(n, s) && (!s.Paying || !n.Misbound)
 }
 
 // untimely reports whether s needs the right time and n has not got it.

@@ -130,6 +130,24 @@ func TestANodeWithAWrongClockOwnsNothingTimed(t *testing.T) {
 	}
 }
 
+func TestANodeThatIsConfiguredToPayOtherwiseDoesNotPay(t *testing.T) {
+	all, list := []placement.Node{
+		{ID: "n1", Role: placement.Primary, Since: start}, {ID: "n2", Role: placement.Replica, Since: start},
+	}, shards(4)
+	list[3].Paying = true
+	for i := range list {
+		list[i].Owner = "n1"
+	}
+	all[0].Misbound = true
+	carryOut(placement.Decide(placement.DefaultConfig(), all, list, later), list)
+	if list[3].Owner != "n2" {
+		t.Errorf("%s pays", list[3].Owner)
+	}
+	if list[0].Owner == "" || list[1].Owner == "" || list[2].Owner == "" {
+		t.Errorf("others lost their owner: %+v", list)
+	}
+}
+
 func TestADrainingNodeHandsOverInPortions(t *testing.T) {
 	list := shards(64)
 	all := nodes(placement.Primary, placement.Replica)

@@ -200,6 +200,7 @@ var callable = []struct {
 	{"energy.settle", `{"provider_id":"energy-0x00000000","buyer":"someone","kwh":1,"meter_hash":"0000000000000000000000000000000000000000000000000000000000000000"}`, certified},
 	{"energy.flag_dispute", `{"meter_hash":"0000000000000000000000000000000000000000000000000000000000000000","reason":"r","reporter":"x","type":"other"}`, submitters},
 	{"energy.resolve_dispute", `{"dispute_id":1,"resolver":"x","outcome":"resolved"}`, operators},
+	{"gov.treasury.rebind", `{"submitter":"ledger","reason":"r"}`, operators},
 	{"gov.treasury.resend", `{"from_nonce":1}`, operators},
 	{"epoch.advance", `{}`, operators},
 	{"cluster.drain", `{"node":"n1"}`, operators},

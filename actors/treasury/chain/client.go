@@ -245,14 +245,11 @@ func (c *Client) ID(ctx context.Context) (string, error) {
 		return "", nil
 	case err != nil:
 		return "", err
-	case len(result.ChainID) > ChainIDBytesMax:
+	case len(result.ChainID) > payout.ChainIDBytesMax:
 		return "", fmt.Errorf("chain node: a chain_id of %d bytes", len(result.ChainID))
 	}
 	return result.ChainID, nil
 }
-
-// ChainIDBytesMax is the longest name of a chain.
-const ChainIDBytesMax = 64
 
 func readTransaction(r *request) (result TransactionResult, err error) {
 	if err := r.read(&result); err != nil {

@@ -119,6 +119,10 @@ func (x *executor) execute(ctx durable.Context, c *Execute) error {
 	if answered, err := x.AnswerRepeat(c); answered || err != nil {
 		return err
 	}
+	if x.binding.mismatch != "" {
+		c.Fail(x.mismatched())
+		return nil
+	}
 	if !x.under(c.ID) {
 		refusal, err := x.refusal(c.ID)
 		if err != nil {

@@ -45,6 +45,8 @@ type executor struct {
 	callers  callers
 	outside  *outside // nil pays in the cluster's own accounts
 
+	binding binding
+
 	rest   durable.Rest
 	blamed bool // the breaker was told of the batch in hand
 	paid   bool // a submission went well, in the message in hand
@@ -184,6 +186,7 @@ func (x *executor) followFence(ctx durable.Context) error {
 	if !x.FenceChanged() {
 		return x.pay(ctx)
 	}
+	x.binding = binding{proposing: x.binding.proposing}
 	if !x.Active() {
 		x.handOver()
 		return nil
@@ -230,14 +233,25 @@ func (x *executor) pay(ctx durable.Context) error {
 	if !x.Active() || x.rest.Resting() {
 		return nil
 	}
+	agreed, err := x.agree(ctx)
+	if err != nil || x.binding.mismatch != "" {
+		return err
+	}
 	if x.broken && x.outside != nil {
 		return x.outside.resume(x, ctx)
+	}
+	if !agreed {
+		return nil
 	}
 	if x.broken {
 		if len(x.paying) > 0 {
 			return nil
 		}
 		if err := x.readNonce(); err != nil {
+			return err
+		}
+		x.binding.version = 0 // it may be what the log refused
+		if agreed, err := x.agree(ctx); !agreed || err != nil {
 			return err
 		}
 	}
@@ -329,6 +343,9 @@ func (x *executor) releaseAll() {
 // moveTxn is rows.MoveTxn under the executor's fence.
 func (x *executor) moveTxn(writes ...rows.Write) *persistence.Txn {
 	txn := rows.MoveTxn(writes...)
+	if x.binding.version != 0 {
+		txn.Conditions = append(txn.Conditions, persistence.VersionIs(rows.BindingKey, x.binding.version))
+	}
 	txn.Fences = []persistence.ShardFence{x.Held()}
 	return txn
 }

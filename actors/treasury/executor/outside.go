@@ -31,6 +31,8 @@ type Chain interface {
 type Outside struct {
 	Chain  Chain
 	Signer *payout.Signer
+	// ChainID, if not nil, names the chain; "" while its node has not told.
+	ChainID func() string
 	// Start, if not nil, asks in place of Chain.Ask and returns at once: answer is called
 	// once, from any goroutine. It is for who has no goroutine to ask on.
 	Start func(ctx context.Context, questions []payout.Question, answer func([]payout.Answer))
@@ -171,6 +173,7 @@ func (d *drawing) conclude(x *executor, ctx durable.Context, o persistence.Outco
 
 // fill takes the intents in flight from the Store. Each may have been sent before.
 func (s *outside) fill(x *executor) error {
+	x.binding.version = 0 // compared again before the next payment
 	if err := x.readNonce(); err != nil {
 		return err
 	}
@@ -203,7 +206,7 @@ func (s *outside) condition() persistence.Condition {
 // ask puts the next questions to the chain, if there are any and the breaker lets them
 // through.
 func (s *outside) ask(x *executor, ctx durable.Context) error {
-	if s == nil || !s.drawn || x.broken || !x.Active() {
+	if s == nil || !s.drawn || x.broken || !x.Active() || x.binding.mismatch != "" {
 		return nil
 	}
 	now := x.Steady()

@@ -168,6 +168,9 @@ func (m *Model) InState(s messages.State) int {
 	return m.graph.InState(s)
 }
 
+// Staged counts the disbursements whose payment is with the submitter.
+func (m *Model) Staged() int { return m.InState(graph.Staged) }
+
 // View takes a view of the graph, to be walked without the lock.
 func (m *Model) View() graph.View {
 	m.mu.RLock()

@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"github.com/the-block/bursar/actors/treasury/disbursement"
+	"github.com/the-block/bursar/actors/treasury/payout"
 	"github.com/the-block/bursar/messages"
 	"github.com/the-block/bursar/persistence"
 )
@@ -17,6 +18,8 @@ const (
 	// TableSent holds what the outside chain has taken, under its nonce, until long after it
 	// is final.
 	TableSent persistence.Table = 's'
+	// TableSettings holds single rows, under their names.
+	TableSettings persistence.Table = 't'
 	// TableReversals holds the transfers into the treasury's account that are spoken for,
 	// under their hashes: none returns two payments, and none that is an accrual returns one.
 	TableReversals persistence.Table = 'v'
@@ -60,6 +63,20 @@ func IntentKey(nonce uint64) persistence.Key { return persistence.RecordKey(Tabl
 
 // SentKey names what was sent under a nonce.
 func SentKey(nonce uint64) persistence.Key { return persistence.RecordKey(TableSent, nonce) }
+
+// BindingKey names what the treasury is bound to.
+var BindingKey = persistence.NameKey(TableSettings, "binding")
+
+// Binding reads what the treasury is bound to, and the row's version; nil before its first
+// payment.
+func Binding(store *persistence.Store) (b *payout.Binding, version uint64, err error) {
+	value, ok, err := store.Get(BindingKey)
+	if err != nil || !ok {
+		return nil, 0, err
+	}
+	bound, err := payout.DecodeBinding(value.Data)
+	return &bound, value.Version, err
+}
 
 // BalanceAdd changes a balance by delta and keeps it within what an Amount holds.
 func BalanceAdd(counter string, delta int64) persistence.Add {

@@ -39,7 +39,7 @@ func (n *Node) openPeers(context.Context) error {
 func (n *Node) pong() peers.Pong {
 	state := n.consensus.State()
 	return peers.Pong{
-		Life: n.consensus.Life(), Voting: n.consensus.Voting(),
+		Life: n.consensus.Life(), Voting: n.consensus.Voting(), Misbound: n.misbound(),
 		Applied: n.store.Applied(), LastIndex: n.consensus.LastIndex(),
 		Leader: state.Leader, Term: state.Term,
 		Sums: string(persistence.AppendCheckpoints(nil, n.store.Checkpoints())),

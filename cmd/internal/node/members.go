@@ -237,6 +237,7 @@ func (n *Node) live() []ownership.Live {
 		group[m.Node] = true
 	}
 	right, now := n.rightTime(), time.Now()
+	list[0].Misbound = n.misbound()
 	list[0].ClockOff = right.Abs() > clockOffsetMax
 	applied := n.store.Applied()
 	for _, m := range n.membership.Members() {
@@ -253,7 +254,7 @@ func (n *Node) live() []ownership.Live {
 		}
 		list = append(list, ownership.Live{
 			ID: m.Name, Boot: s.Boot, Life: lifeOf(s.Pong), Role: placementRole(Role(m.Role.String())),
-			ClockOff: wrongTime(s, right), Since: since,
+			ClockOff: wrongTime(s, right), Misbound: s.Misbound, Since: since,
 		})
 	}
 	return list

@@ -58,6 +58,7 @@ func (n *Node) layout() ownership.Layout {
 		Shards: cfg.Shards(),
 		Single: map[messages.ShardID]bool{cfg.ExecutorShard(): true, cfg.ClockShard(): true, cfg.MarketShard(): true},
 		Timed:  timed,
+		Paying: cfg.ExecutorShard(),
 	}
 }
 

@@ -11,6 +11,9 @@ import (
 	"net"
 	"net/url"
 	"os"
+	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/the-block/bursar/actors/treasury/chain"
 	"github.com/the-block/bursar/actors/treasury/executor"
@@ -60,6 +63,33 @@ func checkSubmitterURL(text string, insecure bool) error {
 	return nil
 }
 
+// misbound reports whether this node is configured to pay otherwise than the treasury is
+// bound to: then it owns no executor.
+func (n *Node) misbound() bool {
+	mismatch, err := executor.Mismatch(n.store, n.treasury.Config().Outside)
+	return err != nil || mismatch != ""
+}
+
+// chainIDEvery is how often the chain's node is asked which chain it is of.
+const chainIDEvery = 30 * time.Second
+
+// watchChain keeps the id of the chain: another chain's node may come to answer at the
+// same address.
+func watchChain(ctx context.Context, client *chain.Client, id *atomic.Pointer[string]) {
+	tick := time.NewTicker(chainIDEvery)
+	defer tick.Stop()
+	for {
+		if name, err := client.ID(ctx); err == nil {
+			id.Store(&name)
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
 // openSubmitter makes ready what an outside chain needs; nil for the ledger.
 func (n *Node) openSubmitter() (*executor.Outside, error) {
 	if n.cfg.Submitter != SubmitterHTTP {
@@ -82,7 +112,13 @@ func (n *Node) openSubmitter() (*executor.Outside, error) {
 	}
 	n.parts.onStop("chain", func(context.Context) error { client.Close(); return nil })
 	n.log.Info("pays on an outside chain", "component", "executor", "account", signer.Account())
-	return &executor.Outside{Chain: client, Signer: signer}, nil
+	id := new(atomic.Pointer[string])
+	id.Store(new(string))
+	ctx, cancel := context.WithCancel(context.Background())
+	var watch sync.WaitGroup
+	watch.Go(func() { watchChain(ctx, client, id) })
+	n.parts.onStop("chain id", func(context.Context) error { cancel(); watch.Wait(); return nil })
+	return &executor.Outside{Chain: client, Signer: signer, ChainID: func() string { return *id.Load() }}, nil
 }
 
 // keyBytesMax bounds the file of a key.

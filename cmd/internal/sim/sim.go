@@ -110,6 +110,7 @@ func (w *world) layout() ownership.Layout {
 	return ownership.Layout{
 		Shards: cfg.Shards(),
 		Single: map[messages.ShardID]bool{cfg.ExecutorShard(): true, cfg.ClockShard(): true, cfg.MarketShard(): true},
+		Paying: cfg.ExecutorShard(),
 		Timed:  map[messages.ShardID]bool{cfg.ExecutorShard(): true, cfg.ClockShard(): true},
 	}
 }

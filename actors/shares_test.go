@@ -11,7 +11,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/the-block/bursar/actors"
-	"github.com/the-block/bursar/metrics"
+	"github.com/the-block/bursar/monitoring/metrics"
 )
 
 // counters reads all counters of a system: each series with its value.

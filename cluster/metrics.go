@@ -7,7 +7,7 @@ import (
 	"github.com/hashicorp/raft"
 
 	"github.com/the-block/bursar/cluster/internal/raftlog"
-	"github.com/the-block/bursar/metrics"
+	"github.com/the-block/bursar/monitoring/metrics"
 )
 
 // Counters are what consensus counts by itself.

@@ -17,8 +17,8 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/the-block/bursar/messages"
-	"github.com/the-block/bursar/metrics"
 	"github.com/the-block/bursar/monitoring"
+	"github.com/the-block/bursar/monitoring/metrics"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

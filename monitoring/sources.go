@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/the-block/bursar/messages"
-	"github.com/the-block/bursar/metrics"
+	"github.com/the-block/bursar/monitoring/metrics"
 )
 
 // SeriesMax is the most series a node exports, whatever is thrown at it. The ceilings of

@@ -3,7 +3,7 @@ package persistence
 import (
 	"sync/atomic"
 
-	"github.com/the-block/bursar/metrics"
+	"github.com/the-block/bursar/monitoring/metrics"
 )
 
 // StoreStats counts what the FSM did since the process began.

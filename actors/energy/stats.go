@@ -6,7 +6,7 @@ import (
 
 	"github.com/the-block/bursar/actors/energy/market"
 	"github.com/the-block/bursar/messages"
-	"github.com/the-block/bursar/metrics"
+	"github.com/the-block/bursar/monitoring/metrics"
 )
 
 // Stats counts what this node's part of the market did: each thing once in the cluster, by

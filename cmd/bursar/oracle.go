@@ -14,9 +14,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/the-block/bursar/actors/energy/oracle"
+	"github.com/the-block/bursar/actors/energy/oracle/meter"
 	"github.com/the-block/bursar/messages"
-	"github.com/the-block/bursar/oracle"
-	"github.com/the-block/bursar/oracle/meter"
 )
 
 func newOracle(std streams) *cobra.Command {

@@ -4,7 +4,7 @@ import (
 	"sync/atomic"
 
 	"github.com/the-block/bursar/messages"
-	"github.com/the-block/bursar/metrics"
+	"github.com/the-block/bursar/monitoring/metrics"
 )
 
 // Metrics are a Server's counters, safe to read at any time. Use NewMetrics. The families'

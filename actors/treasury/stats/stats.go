@@ -6,7 +6,7 @@ import (
 
 	"github.com/the-block/bursar/actors/treasury/readmodel"
 	"github.com/the-block/bursar/messages"
-	"github.com/the-block/bursar/metrics"
+	"github.com/the-block/bursar/monitoring/metrics"
 )
 
 // Stats counts what this node's actors decided. A transition is counted once in the

@@ -7,7 +7,7 @@ import (
 
 	"github.com/hashicorp/raft-wal/types"
 
-	"github.com/the-block/bursar/metrics"
+	"github.com/the-block/bursar/monitoring/metrics"
 )
 
 // guard reports every change of a disk that fails, whoever asked for it: raft-wal

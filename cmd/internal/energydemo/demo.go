@@ -13,8 +13,8 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/the-block/bursar/actors/energy/oracle"
 	"github.com/the-block/bursar/messages"
-	"github.com/the-block/bursar/oracle"
 )
 
 //go:embed data/germany-2017.csv

@@ -9,9 +9,9 @@ import (
 	"time"
 
 	"github.com/the-block/bursar/actors/energy"
+	"github.com/the-block/bursar/actors/energy/oracle"
 	"github.com/the-block/bursar/cmd/internal/node"
 	"github.com/the-block/bursar/messages/client"
-	"github.com/the-block/bursar/oracle"
 )
 
 // The node that leads, runs the market and owns oracles goes while all oracles report. No

@@ -12,7 +12,7 @@ import (
 	"github.com/the-block/bursar/cluster/peers"
 	"github.com/the-block/bursar/messages"
 	"github.com/the-block/bursar/messages/wire"
-	"github.com/the-block/bursar/metrics"
+	"github.com/the-block/bursar/monitoring/metrics"
 	"github.com/the-block/bursar/persistence"
 )
 

@@ -15,7 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
-	"github.com/the-block/bursar/oracle/meter"
+	"github.com/the-block/bursar/actors/energy/oracle/meter"
 )
 
 // berlin has clocks that are put forward and back.

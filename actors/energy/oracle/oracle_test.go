@@ -11,9 +11,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/the-block/bursar/actors/energy/market"
+	"github.com/the-block/bursar/actors/energy/oracle"
 	"github.com/the-block/bursar/actors/energy/signing"
 	"github.com/the-block/bursar/messages"
-	"github.com/the-block/bursar/oracle"
 )
 
 // marketOf is a market of one provider, whose answers get lost as a test says.

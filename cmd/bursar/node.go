@@ -127,7 +127,7 @@ func runNode(ctx context.Context, std streams, cfg node.Config, effective *setti
 	if cfg.Debug {
 		level = slog.LevelDebug
 	}
-	var out io.Writer = std.err
+	out := std.err
 	if checked, ok := std.err.(*terminal.Checked); ok {
 		out = checked.File // a log that nobody reads any more ends no node
 	}

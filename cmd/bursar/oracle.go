@@ -210,7 +210,7 @@ func (r *reporting) run(ctx context.Context) error {
 	if err != nil {
 		return usagef("--zone: %v", err)
 	}
-	source := io.Reader(r.std.in)
+	source := r.std.in
 	if r.from != "-" {
 		file, err := os.Open(r.from)
 		if err != nil {

@@ -1,6 +1,7 @@
 package wire_test
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -72,7 +73,8 @@ func TestAChangeThatWaitsForAnotherEndsAtItsDeadline(t *testing.T) {
 		return done
 	}
 	first, second, third := vote("first", 60_000), vote("second", 1), vote("third", 60_000)
-	if err, ok := (<-second).(*messages.Error); !ok || err.Code != messages.CodeUnavailable {
+	var refusal *messages.Error
+	if err := <-second; !errors.As(err, &refusal) || refusal.Code != messages.CodeUnavailable {
 		t.Errorf("second: %v", err)
 	}
 	held := <-h.calls

@@ -79,7 +79,7 @@ func (s *shape) labelsOf(v reflect.Value) []string {
 	values := make([]string, len(s.labels))
 	for i, l := range s.labels {
 		field := v.Field(l.index)
-		text := ""
+		var text string
 		if field.Kind() == reflect.String {
 			text = field.String()
 		} else {
@@ -97,7 +97,7 @@ func (s *shape) samples(v reflect.Value, labels []string) []Sample {
 		if len(f.constants) > 0 {
 			sample.Labels = append(slices.Clone(labels), f.constants...)
 		}
-		there := true
+		var there bool
 		if f.family.Type == TypeHistogram {
 			sample.Histogram = snapshot(v.Field(f.index))
 			there = sample.Histogram != nil

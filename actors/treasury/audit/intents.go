@@ -50,7 +50,7 @@ func (a *auditor) intents(context.Context) error {
 			continue
 		case payout.Skip:
 			hash = i.Rival
-		case payout.Pay:
+		case payout.Pay, payout.Resend:
 		}
 		if id != i.ID || a.hashes[hash] != id {
 			a.fault("the intent in flight on nonce %d is about disbursement %d, staged there is %d", i.Nonce, i.ID, id)

@@ -21,7 +21,7 @@ func (u *underway) begin() (end func()) {
 		u.mu.Lock()
 		defer u.mu.Unlock()
 		for i, began := range u.began {
-			if began == now {
+			if began.Equal(now) {
 				u.began = append(u.began[:i], u.began[i+1:]...)
 				return
 			}

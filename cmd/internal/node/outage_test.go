@@ -174,7 +174,7 @@ func (o *outage) executed(nodes []*simMember) (most int) {
 	for _, m := range nodes {
 		if n := m.node.Load(); n != nil {
 			model := n.Treasury().Model()
-			most = max(most, int(model.InState(messages.Executed)+model.InState(messages.Finalized)))
+			most = max(most, model.InState(messages.Executed)+model.InState(messages.Finalized))
 		}
 	}
 	return most

@@ -1,6 +1,7 @@
 package payfile
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -66,7 +67,7 @@ func TestWhatIsWrongWithAFileIsToldWithItsPlace(t *testing.T) {
 		"empty":                   {"p.csv", "", "the file is empty"},
 		"blank lines":             {"p.jsonl", "\n \n", "the file is empty"},
 		"a header only":           {"p.csv", header, "there is no payment in it"},
-		"a column misspelt":       {"p.csv", "destination,ammount\ntb1a,1\n", `no column is called "ammount"; there are destination, amount, memo, scheduled_epoch and request_id`},
+		"a column misspelt":       {"p.csv", "destination,amont\ntb1a,1\n", `no column is called "amont"; there are destination, amount, memo, scheduled_epoch and request_id`},
 		"a column twice":          {"p.csv", "destination,amount,Amount\ntb1a,1,2\n", "there are two columns called amount"},
 		"a column missing":        {"p.csv", "destination,memo\ntb1a,1\n", "the column amount is missing"},
 		"separators in a number":  {"p.csv", header + "tb1a,\"5,006\",\n", `line 2, amount: "5,006" is no whole number: want whole smallest units in digits, no separators, no decimals`},
@@ -85,7 +86,7 @@ func TestWhatIsWrongWithAFileIsToldWithItsPlace(t *testing.T) {
 		"no amount":               {"p.csv", header + "tb1a,,\n", `line 2, amount: "" is no whole number`},
 		"nothing to pay":          {"p.csv", header + "tb1a,0,\n", "line 2: validation_failed: "},
 		"fractions in JSON":       {"p.jsonl", `{"disbursement": {"destination": "tb1a", "amount": 5000.5}}`, "line 1: payload.disbursement.amount: "},
-		"a field misspelt":        {"p.jsonl", `{"disbursement": {"destination": "tb1a", "ammount": 5}}`, "line 1: payload.disbursement.ammount: no such field"},
+		"a field misspelt":        {"p.jsonl", `{"disbursement": {"destination": "tb1a", "amont": 5}}`, "line 1: payload.disbursement.amont: no such field"},
 		"a field in capitals":     {"p.jsonl", `{"disbursement": {"destination": "tb1a", "Amount": 5}}`, "line 1: payload.disbursement.Amount: no such field"},
 		"a field twice":           {"p.jsonl", `{"disbursement": {"destination": "tb1a", "amount": 5, "amount": 6}}`, "is there twice; leave one out"},
 		"an object twice":         {"p.jsonl", `{"disbursement": {}, "disbursement": {"destination": "tb1a", "amount": 5}}`, "is there twice; leave one out"},
@@ -200,8 +201,8 @@ func TestEveryCycleIsToldAndALongOneByItsEnds(t *testing.T) {
 		text += fmt.Sprintf("n%d,n%d,tb1a,1\n", i, (i+1)%100)
 	}
 	_, err := ReadPlan("p.csv", []byte(text), messages.Disbursement{ScheduledEpoch: 1})
-	faults, ok := err.(*Faults)
-	if !ok || faults.Count != 2 || len(faults.Cycles) != 1 || len(faults.Cycles[0]) != 101 {
+	var faults *Faults
+	if !errors.As(err, &faults) || faults.Count != 2 || len(faults.Cycles) != 1 || len(faults.Cycles[0]) != 101 {
 		t.Fatalf("%v", err)
 	}
 	for _, want := range []string{"cycle: x -> y -> x", "cycle of 100: n"} {

@@ -84,7 +84,7 @@ func (f *File) readSheet(text []byte, faults *Faults) {
 			faults.add("the column %s is missing", name)
 		}
 	}
-	if faults.Count > 0 && !(s.has("destination") && s.has("amount")) {
+	if faults.Count > 0 && (!s.has("destination") || !s.has("amount")) {
 		return
 	}
 	for _, line := range s.rows {

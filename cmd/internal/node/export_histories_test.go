@@ -6,11 +6,12 @@ type Found struct {
 	Differs      uint64
 }
 
-// Differing says whether a node that found this has to stop.
-func Differing(found []Found) (which string, stop bool) {
+// Differing says whether a node that found this has to stop, while it awaits those that
+// cannot be compared yet or not any more.
+func Differing(found []Found, await bool) (which string, stop bool) {
 	var list []comparison
 	for _, f := range found {
 		list = append(list, comparison{node: "n", leads: f.Leads, known: f.Known, differs: f.Differs})
 	}
-	return differing(list)
+	return differing(list, await)
 }

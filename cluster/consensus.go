@@ -248,8 +248,8 @@ func (c *Consensus) Close(ctx context.Context) error {
 		return errors.Join(drained, err, c.release())
 	case <-ctx.Done():
 		go func() {
-			_ = <-stopped
-			_ = c.release() // nobody waits for it any more
+			err := <-stopped
+			_ = errors.Join(err, c.release()) // nobody waits for it any more
 		}()
 		return errors.Join(drained, fmt.Errorf("raft does not stop: %w", ctx.Err()))
 	}

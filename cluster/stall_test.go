@@ -23,12 +23,12 @@ func (tr *trio) hang(n *node) (release func()) {
 	var moves atomic.Pointer[chan struct{}]
 	held := make(chan struct{})
 	moves.Store(&held)
-	tr.disks[n.State().Node].Strike = func(op raftlogtest.Op) error {
+	tr.disks[n.State().Node].StrikeBy(func(op raftlogtest.Op) error {
 		if held := moves.Load(); held != nil && op.Kind == raftlogtest.Sync && strings.HasSuffix(op.Name, ".wal") {
 			<-*held
 		}
 		return nil
-	}
+	})
 	return func() {
 		moves.Store(nil)
 		close(held)
@@ -203,12 +203,12 @@ func TestADiskThatFailsEndsLeadershipAtOnce(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				tr := startTrio(t)
 				old := tr.leader(t, "")
-				tr.disks[old.State().Node].Strike = func(op raftlogtest.Op) error {
+				tr.disks[old.State().Node].StrikeBy(func(op raftlogtest.Op) error {
 					if op.Kind == raftlogtest.Write && strings.HasSuffix(op.Name, ".wal") {
 						return fault
 					}
 					return nil
-				}
+				})
 				old.broken = true
 				began := time.Now()
 				old.Apply([]byte("lost"))

@@ -125,6 +125,7 @@ func (m *marketActor) look(ctx durable.Context) error {
 
 // set proposes new settings.
 func (m *marketActor) set(c *SetSettings) error {
+	m.FenceChanged() // the word of a new one may be behind the order
 	if !m.Active() {
 		c.Fail(durable.NotOwner(m.Shard))
 		return nil

@@ -79,6 +79,7 @@ func (c *clock) Receive(ctx durable.Context, msg any) error {
 	case tick:
 		return c.tick(ctx, msg)
 	case *Advance:
+		c.followFence(ctx) // the word of a new one may be behind it
 		if !c.Active() {
 			msg.Fail(durable.NotOwner(c.Shard))
 			return nil

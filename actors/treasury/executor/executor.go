@@ -169,15 +169,29 @@ func (x *executor) handle(ctx durable.Context, msg any) error {
 			return err
 		}
 		return x.pay(ctx)
+	case *Execute, *SkipIntent, *Resend:
+		if !x.Current() { // the word of a new fence is behind it
+			if err := x.followFence(ctx); err != nil {
+				return err
+			}
+		}
+		return x.order(ctx, msg)
+	default:
+		return fmt.Errorf("executor: unknown message %T", msg)
+	}
+}
+
+// order carries out what a caller asks for.
+func (x *executor) order(ctx durable.Context, msg any) error {
+	switch msg := msg.(type) {
 	case *Execute:
 		return x.execute(ctx, msg)
 	case *SkipIntent:
 		return x.skip(ctx, msg)
 	case *Resend:
 		return x.resend(msg)
-	default:
-		return fmt.Errorf("executor: unknown message %T", msg)
 	}
+	return fmt.Errorf("executor: unknown order %T", msg)
 }
 
 // followFence takes up the work under a new fence from what the Store says; what the

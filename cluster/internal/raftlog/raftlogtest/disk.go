@@ -151,15 +151,22 @@ func (d *Disk) Ops() int {
 	return d.ops
 }
 
+// StrikeBy sets Strike while the disk is in use.
+func (d *Disk) StrikeBy(strike func(Op) error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.Strike = strike
+}
+
 // change carries out one change, whole or in part, if nothing strikes it.
 func (d *Disk) change(kind Kind, name string, size int, do func(done int) error) error {
 	d.mu.Lock()
 	d.ops++
-	op := Op{d.ops, kind, name, size}
+	op, strike := Op{d.ops, kind, name, size}, d.Strike
 	d.mu.Unlock()
 	var struck error
-	if d.Strike != nil {
-		struck = d.Strike(op)
+	if strike != nil {
+		struck = strike(op)
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()

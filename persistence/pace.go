@@ -19,8 +19,10 @@ type pace struct {
 	txns, seconds float64 // seen lately, both fading
 	// since is when the backlog began, or when something of it was settled last.
 	since time.Time
-	// lateSince is when callers began to come late, each of them; zero if the last did not.
-	lateSince time.Time
+	// lateSince is when the first of those callers was received who have all been late since,
+	// each received while others waited; zero if the last was not late. lateUntil is when the
+	// last of them came.
+	lateSince, lateUntil time.Time
 }
 
 // begins notes that the queue is empty no more.
@@ -50,18 +52,20 @@ func (p *pace) wait(ahead int, now time.Time) time.Duration {
 	return max(now.Sub(p.since), time.Duration(seconds*float64(time.Second)))
 }
 
-// late notes whether a caller came later than it should, and tells whether all have for
-// more than a while: then it is not the machine that paused, but more than it can do.
-func (p *pace) late(late bool, while time.Duration, now time.Time) bool {
-	switch {
-	case !late:
+// late notes whether a caller that was received then came later than it should, and tells
+// whether all have who were received for more than a while: then it is not the machine that
+// paused, but more than it can do. What counts is when they were received, for those of one
+// burst are all as late as what keeps it; and once nobody waits it begins anew.
+func (p *pace) late(late bool, received time.Time, while time.Duration, now time.Time) bool {
+	if !late {
 		p.lateSince = time.Time{}
-	case p.lateSince.IsZero():
-		p.lateSince = now
-	default:
-		return now.Sub(p.lateSince) > while
+		return false
 	}
-	return false
+	if p.lateSince.IsZero() || received.After(p.lateUntil) {
+		p.lateSince = received
+	}
+	p.lateUntil = now
+	return received.Sub(p.lateSince) > while
 }
 
 // waitMax bounds what is said about waiting.

@@ -93,7 +93,7 @@ func (q *queue) admit(cfg *JournalConfig, pace *pace, a arrival) error {
 	keepsLate := false
 	if !a.received.IsZero() {
 		patience -= a.now.Sub(a.received)
-		keepsLate = pace.late(patience < 0, cfg.QueueDelayMax, a.now)
+		keepsLate = pace.late(patience < 0, a.received, cfg.QueueDelayMax, a.now)
 	}
 	isShort := q.len() < shortEntries*cfg.BatchTxns && q.bytes() < shortEntries*cfg.BatchBytes
 	if !full && isShort && !keepsLate {

@@ -141,12 +141,17 @@ func advice(name string, known []string) string {
 // of them.
 func Nearest(name string, known []string) (near string, ok bool) {
 	const longest = 64
-	least := longest
+	if len(name) > longest {
+		return "", false
+	}
+	least, lower := longest, strings.ToLower(name)
 	for _, w := range known {
-		if len(name) > longest || len(w) > longest {
+		// What one is longer by are changes too: most words need no closer look.
+		apart := max(len(lower)-len(w), len(w)-len(lower))
+		if len(w) > longest || apart >= least || 3*apart > max(len(name), len(w)) {
 			continue
 		}
-		if d := distance(strings.ToLower(name), strings.ToLower(w)); d < least {
+		if d := distance(lower, strings.ToLower(w)); d < least {
 			least, near = d, w
 		}
 	}

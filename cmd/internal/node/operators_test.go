@@ -12,7 +12,6 @@ import (
 
 const (
 	circuitOpen    = -34009
-	overloaded     = -34010
 	outcomeUnknown = -34014
 	unauthorized   = -34012
 	internal       = -32603

@@ -1,11 +1,17 @@
 package cluster
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/the-block/bursar/persistence"
 )
+
+// haltGrace is how long a node that halts lets the calls end that Raft was asked: what Raft
+// still holds when it is shut down it never answers.
+const haltGrace = 500 * time.Millisecond
 
 // halt ends this node's part in the group for good and leaves the process running, to
 // say why: its state says so, it applies, stores and votes nothing more, and a start
@@ -21,6 +27,9 @@ func (c *Consensus) halt(why error) {
 	c.log.Error("this node takes no part in the log any more and runs on to say why", "err", why)
 	c.halting.Go(func() {
 		if group := c.transport.streams.group.Load(); group != nil {
+			ctx, cancel := context.WithTimeout(context.Background(), haltGrace)
+			_ = c.calls.close(ctx) // who is inside then is answered by nobody
+			cancel()
 			_ = group.Shutdown().Error() // it has none
 		}
 		_ = c.transport.Close() // what it holds is of no use any more

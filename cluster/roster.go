@@ -211,7 +211,7 @@ func (r *roster) next(group []Member, candidates []Candidate, now time.Time) cha
 		if !c.Live || c.Leaving || now.Before(r.notAgain[c.Node].after) {
 			continue
 		}
-		if todo := r.nextOf(c, group, now); todo.kind != noChange {
+		if todo := r.nextOf(c, group, ordered, now); todo.kind != noChange {
 			return todo
 		}
 	}
@@ -219,7 +219,7 @@ func (r *roster) next(group []Member, candidates []Candidate, now time.Time) cha
 }
 
 // nextOf decides about one node that lives.
-func (r *roster) nextOf(c Candidate, group []Member, now time.Time) change {
+func (r *roster) nextOf(c Candidate, group []Member, all []Candidate, now time.Time) change {
 	at := slices.IndexFunc(group, func(m Member) bool { return m.Node == c.Node })
 	if at < 0 {
 		return change{kind: addFollower, node: c}
@@ -234,16 +234,24 @@ func (r *roster) nextOf(c Candidate, group []Member, now time.Time) change {
 		todo.kind = demote // it has lost its disk, and what it had acknowledged
 	case !todo.voter && c.Life != c.RecordedLife && (!c.Voting || c.replaced()):
 		todo.kind = admitLife
-	case !todo.voter && c.Voting && r.wanted(c, group) && r.caughtUp(c.Node, r.cfg.PromoteAfter, now):
+	case !todo.voter && c.Voting && r.wanted(c, group, all) && r.caughtUp(c.Node, r.cfg.PromoteAfter, now):
 		todo.kind = promote
 	}
 	return todo
 }
 
-// wanted reports whether somebody asked for a node's vote, and there is a place for it.
-func (r *roster) wanted(c Candidate, group []Member) bool {
+// wanted reports whether somebody asked for a node's vote, and there is a place for it. Those
+// who vote because they were told to take no place of the first voters': one that has lost
+// its disk gets its vote back.
+func (r *roster) wanted(c Candidate, group []Member, all []Candidate) bool {
 	voters := r.votersOf(group)
-	return voters < r.cfg.VotersMax && (c.WantsVote || voters < c.Expect)
+	asked := 0
+	for _, other := range all {
+		if other.WantsVote && r.isVoter(other.Node, group) {
+			asked++
+		}
+	}
+	return voters < r.cfg.VotersMax && (c.WantsVote || voters-asked < c.Expect)
 }
 
 func (r *roster) votersOf(group []Member) int {

@@ -25,10 +25,17 @@ type Disk struct {
 	At uint64
 	// Index is a committed entry that the node has had, and Term one it has been in.
 	Index, Term uint64
+	// BeforeIndex and BeforeTerm are those of them that were known before Boot. What a start
+	// says of itself may come late, after what it said later; an old copy has less than these.
+	BeforeIndex, BeforeTerm uint64 `json:",omitzero"`
 }
 
 // judge says why a node that greets is not counted; nil if it is.
 func (d Disk) judge(g *greeting) error {
+	index, term := d.Index, d.Term
+	if g.Boot == d.Boot {
+		index, term = d.BeforeIndex, d.BeforeTerm
+	}
 	switch {
 	case d.Life == "":
 		return nil
@@ -38,10 +45,10 @@ func (d Disk) judge(g *greeting) error {
 		return nil
 	case messages.StaleBoot(g.Boot, d.Boot):
 		return fmt.Errorf("%w: %s is at start %d of its directory, and start %d is known", ErrOldCopy, g.Node, messages.BootCount(g.Boot), messages.BootCount(d.Boot))
-	case g.Index < d.Index:
-		return fmt.Errorf("%w: the log of %s ends at entry %d, and it has had entry %d", ErrOldCopy, g.Node, g.Index, d.Index)
-	case g.Term < d.Term:
-		return fmt.Errorf("%w: %s is in term %d, and it has been in term %d", ErrOldCopy, g.Node, g.Term, d.Term)
+	case g.Index < index:
+		return fmt.Errorf("%w: the log of %s ends at entry %d, and it has had entry %d", ErrOldCopy, g.Node, g.Index, index)
+	case g.Term < term:
+		return fmt.Errorf("%w: %s is in term %d, and it has been in term %d", ErrOldCopy, g.Node, g.Term, term)
 	}
 	return nil
 }
@@ -56,13 +63,12 @@ func (d Disk) newer(seen Disk) Disk {
 	default:
 		return seen
 	}
-	if messages.StaleBoot(seen.Boot, d.Boot) {
-		seen.Boot = d.Boot
+	next := d
+	if seen.Boot != d.Boot && !messages.StaleBoot(seen.Boot, d.Boot) {
+		next.Boot, next.BeforeIndex, next.BeforeTerm = seen.Boot, d.Index, d.Term
 	}
-	return Disk{
-		Life: d.Life, Boot: seen.Boot, At: max(d.At, seen.At),
-		Index: max(d.Index, seen.Index), Term: max(d.Term, seen.Term),
-	}
+	next.At, next.Index, next.Term = max(d.At, seen.At), max(d.Index, seen.Index), max(d.Term, seen.Term)
+	return next
 }
 
 // disks keeps what is known of the others, durably: after a start it is needed before

@@ -220,7 +220,7 @@ func TestWhatIsKnownToBeCommittedIsNotCut(t *testing.T) {
 func TestWhoseDiskIsCounted(t *testing.T) {
 	const votes = cluster.GreetingVotes
 	boot := func(count, random uint64) uint64 { return count<<32 | random }
-	known := cluster.Disk{Life: "a", Boot: boot(7, 5), At: 90, Index: 100, Term: 4}
+	known := cluster.Disk{Life: "a", Boot: boot(7, 5), At: 90, Index: 100, Term: 4, BeforeIndex: 80, BeforeTerm: 3}
 	for _, c := range []struct {
 		name  string
 		known cluster.Disk
@@ -229,6 +229,9 @@ func TestWhoseDiskIsCounted(t *testing.T) {
 	}{
 		{"nothing is known", cluster.Disk{}, cluster.Greeting{Flags: votes, Life: "b", Boot: 1}, true},
 		{"the same start", known, cluster.Greeting{Flags: votes, Life: "a", Boot: boot(7, 5), Index: 100, Term: 4}, true},
+		{"what the same start said earlier, and comes late", known, cluster.Greeting{Flags: votes, Life: "a", Boot: boot(7, 5), Index: 90, Term: 3}, true},
+		{"the same start, with less than was known before it", known, cluster.Greeting{Flags: votes, Life: "a", Boot: boot(7, 5), Index: 79, Term: 3}, false},
+		{"the same start, in a term from before it", known, cluster.Greeting{Flags: votes, Life: "a", Boot: boot(7, 5), Index: 90, Term: 2}, false},
 		{"a later start", known, cluster.Greeting{Flags: votes, Life: "a", Boot: boot(9, 1), Index: 120, Term: 6}, true},
 		{"an earlier start", known, cluster.Greeting{Flags: votes, Life: "a", Boot: boot(6, 9), Index: 120, Term: 6}, false},
 		{"a copy's start at the same place", known, cluster.Greeting{Flags: votes, Life: "a", Boot: boot(7, 9), Index: 120, Term: 6}, false},
@@ -257,9 +260,12 @@ func TestWhatIsKnownOfADiskOnlyGrows(t *testing.T) {
 			}
 			next := known.Newer(seen)
 			grows := next.At >= known.At && (next.Life != known.Life ||
-				next.Index >= known.Index && next.Term >= known.Term && !messages.StaleBoot(next.Boot, known.Boot))
+				next.Index >= known.Index && next.Term >= known.Term && next.BeforeIndex >= known.BeforeIndex && next.BeforeTerm >= known.BeforeTerm && !messages.StaleBoot(next.Boot, known.Boot))
 			if !grows {
 				t.Fatalf("%+v after %+v was seen by %+v", next, seen, known)
+			}
+			if next.Life == known.Life && next.Boot != known.Boot && (next.BeforeIndex != known.Index || next.BeforeTerm != known.Term) {
+				t.Fatalf("%+v after a new start %+v was seen by %+v", next, seen, known)
 			}
 			known = next
 		}

@@ -9,7 +9,7 @@ BENCH    ?= .
 BENCHTIME ?= 1s
 PKG      ?= ./...
 SIM_SEEDS ?= 4000
-SIM_NODES ?= 60
+SIM_NODES ?= 300
 
 # Packages whose own goroutines share memory: the race detector runs on these.
 RACE = ./actors ./actors/treasury ./cluster ./persistence ./supervision/... ./messages/wire ./monitoring
@@ -32,10 +32,10 @@ build: ## build ./bin/bursar
 test: ## run the tests (below five minutes on two cores)
 	$(GO) test -timeout 5m ./...
 
-check: fmt vet lint cross arm64 docs ## everything CI runs, `make test`, `make race`, `make sim-model` and `make chaos-short` included
+check: fmt vet lint cross arm64 docs ## everything CI runs, `make test`, `make race`, `make sim` and `make chaos-short` included
 	REQUIRE_PYTHON=1 REQUIRE_PROMTOOL=1 $(MAKE) --no-print-directory test
 	$(MAKE) --no-print-directory race
-	$(MAKE) --no-print-directory sim-model
+	$(MAKE) --no-print-directory sim
 	$(MAKE) --no-print-directory chaos-short
 
 fmt: ## fail if a file is not formatted

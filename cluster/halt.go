@@ -25,6 +25,7 @@ func (c *Consensus) halt(why error) {
 	}
 	c.look()
 	c.log.Error("this node takes no part in the log any more and runs on to say why", "err", why)
+	c.transport.streams.sever(true) // a leader is one no more within the grace
 	c.halting.Go(func() {
 		if group := c.transport.streams.group.Load(); group != nil {
 			ctx, cancel := context.WithTimeout(context.Background(), haltGrace)
@@ -54,6 +55,14 @@ func (c *Consensus) Halted() error {
 // haltedState is the state of a node that has halted: it stands still, for good.
 func (c *Consensus) haltedState(why error) State {
 	return State{Node: c.cfg.Node, Term: c.raft.CurrentTerm(), Halted: why.Error(), Stalled: why.Error()}
+}
+
+// closed is why nothing is taken any more once calls is closed.
+func (c *Consensus) closed() error {
+	if why := c.Halted(); why != nil {
+		return noLeader(c.haltedState(why))
+	}
+	return errStopping
 }
 
 // adviceHalted is what to do about it.

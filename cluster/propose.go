@@ -27,7 +27,7 @@ func (c *Consensus) Apply(entry []byte) persistence.Future {
 		p.settle(nil, fmt.Errorf("%w: an entry of %d bytes, at most %d",
 			persistence.ErrUnavailable, len(entry), EntryBytesMax-termBytes))
 	case !c.calls.enter():
-		p.settle(nil, errStopping)
+		p.settle(nil, c.closed())
 	default:
 		c.route(p)
 	}

@@ -288,7 +288,12 @@ func (c *Consensus) fail(err error) {
 	if c.halted.Load() != nil {
 		return
 	}
-	c.failed.Do(func() { c.fatal(advise(c.cfg.Dir, err)) })
+	c.failed.Do(func() {
+		if c.transport != nil && c.transport.streams.group.Load() != nil && c.leads() {
+			c.urgeSuccessor() // the others would only miss this node's heartbeats
+		}
+		c.fatal(advise(c.cfg.Dir, err))
+	})
 }
 
 // advise adds what to do about an error that ends the process.

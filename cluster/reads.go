@@ -99,12 +99,18 @@ func (c *Consensus) askLeader() (uint64, error) {
 }
 
 // awaitReady waits for a leader that is ready, for LeaderWait after there was one, and
-// returns the state then and a channel that is closed once it has changed.
+// returns the state then and a channel that is closed once it has changed. A new leader may
+// be asked before its own state says that it is one, which it does within barrierRetry.
 func (c *Consensus) awaitReady() (State, <-chan struct{}) {
+	began := time.Now()
 	for {
 		state, changed := c.Watch()
+		behind := c.leads() && !state.Leading
 		left := time.Until(state.Since.Add(c.cfg.LeaderWait))
-		if state.Ready || left <= 0 {
+		if behind {
+			left = time.Until(began.Add(barrierRetry))
+		}
+		if state.Ready && !behind || left <= 0 {
 			return state, changed
 		}
 		wait := time.NewTimer(left)
@@ -146,7 +152,7 @@ func (c *Consensus) askAt(ctx context.Context, leader messages.NodeID, changed <
 // index was taken.
 func (c *Consensus) askLeadership() (uint64, error) {
 	s := c.State()
-	if s.Leading {
+	if s.Leading || c.leads() {
 		s, _ = c.awaitReady()
 	}
 	if !s.Leading || !s.Ready {

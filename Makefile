@@ -12,7 +12,7 @@ SIM_SEEDS ?= 4000
 SIM_NODES ?= 300
 
 # Packages whose own goroutines share memory: the race detector runs on these.
-RACE = ./actors ./actors/treasury ./cluster ./persistence ./supervision/... ./messages/wire ./monitoring
+RACE = ./actors ./actors/treasury ./cluster ./persistence ./supervision/... ./messages/wire ./monitoring ./cmd/internal/node
 
 # Pinned in a module of its own, so that no tool's dependency becomes the program's.
 LINT = $(GO) tool -modfile=.tools/go.mod golangci-lint

@@ -18,7 +18,7 @@ RACE = ./actors ./actors/treasury ./cluster ./persistence ./supervision/... ./me
 LINT = $(GO) tool -modfile=.tools/go.mod golangci-lint
 
 .DEFAULT_GOAL := help
-.PHONY: sim-model help run build test check fmt vet lint cross arm64 docs race fuzz bench bench-three soak sim sim-nodes chaos chaos-short
+.PHONY: sim-model help run build test check fmt vet lint cross arm64 docs race fuzz bench bench-three soak sim sim-nodes chaos chaos-short drill
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,6 +37,7 @@ check: fmt vet lint cross arm64 docs ## everything CI runs, `make test`, `make r
 	$(MAKE) --no-print-directory race
 	$(MAKE) --no-print-directory sim
 	$(MAKE) --no-print-directory chaos-short
+	$(MAKE) --no-print-directory drill DRILL=short
 
 fmt: ## fail if a file is not formatted
 	@files=$$(gofmt -s -l $$(git ls-files -- '*.go')); \
@@ -86,6 +87,9 @@ chaos: ## do to real nodes what happens to machines (half an hour; root for the 
 
 chaos-short: ## ten kills of the node that leads and pays, in less than a minute
 	$(GO) test ./cmd/internal/chaos -count=1 -v -timeout 10m -live short $(ARGS)
+
+drill: ## see alerts come with a real Prometheus and Alertmanager (a quarter of an hour): make drill DRILL=short, or an alert's name
+	$(GO) test ./cmd/internal/alertdrill -count=1 -v -timeout 60m -run '^TestAlertsComeAndGo$$' -live $(or $(DRILL),full) $(ARGS)
 
 bench: ## run the benchmarks: make bench PKG=./persistence BENCH=Apply
 	$(GO) test -run '^$$' -bench '$(BENCH)' -benchtime $(BENCHTIME) -benchmem $(PKG)

@@ -228,6 +228,8 @@ type ActorInfo struct {
 	// OldestMS is the age of the oldest waiting message in milliseconds.
 	OldestMS uint64
 	Breaker  string
+	// StalledMS is how long the message in hand has taken, where that is too long.
+	StalledMS uint64
 }
 
 func (i *ActorInfo) fields(f *fields) {
@@ -241,6 +243,7 @@ func (i *ActorInfo) fields(f *fields) {
 	f.uint("failures", &i.Failures, "Failures so far.")
 	f.may("").uint("oldest_ms", &i.OldestMS, "Age of the oldest waiting message in milliseconds.")
 	f.may("").text("breaker", &i.Breaker, "Of its own breaker or the cell over it, whichever is not closed.").oneOf(breakerStates)
+	f.may("").uint("stalled_ms", &i.StalledMS, "How long the message in hand has taken, where that is too long.")
 }
 
 // ActorsTreeResult answers actors.tree for the answering node.

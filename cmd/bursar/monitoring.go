@@ -8,9 +8,8 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"os"
-	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -27,36 +26,41 @@ func newMonitoring(std streams) *cobra.Command {
 		Args:  cobra.ArbitraryArgs,
 		RunE:  needsSubcommand,
 	}
-	command.AddCommand(newMonitoringExport(std), newMonitoringCheck(std))
+	command.AddCommand(newMonitoringExport(std), newMonitoringCheck(std), newMonitoringDrill(std))
 	return command
 }
 
 func newMonitoringExport(std streams) *cobra.Command {
 	export := monitoring.Export{}
+	var thresholds map[string]string
 	command := &cobra.Command{
 		Use:   "export DIR",
 		Short: "Write the configuration of Prometheus, Alertmanager and Grafana",
 		Long: `Writes into DIR, which need not exist: prometheus.yml with the nodes as targets, recording rules, alerts,
-alertmanager.yml and Grafana's dashboards with their provisioning. Thresholds stand in rules/thresholds.yml. What is in
-DIR under the same names is written anew; files beside them, such as secrets/, stay.
+alertmanager.yml and Grafana's dashboards with their provisioning. Thresholds stand in rules/thresholds.yml; --threshold
+sets one. What is in DIR under the same names is written anew; files beside them, such as secrets/, stay.
 
---scale and --webhook make a trial of it: alerts come in seconds, and a program of your own is told of them.`,
+--scale and --webhook make a trial of it: alerts come in seconds, and a program of your own is told of them. --scale
+also shortens what rules look back on, so that a rate "5m" of a trial with 0.02 is one of six seconds.`,
 		Example: `  bursar monitoring export /etc/prometheus --targets 10.0.0.1:9003,10.0.0.2:9003,10.0.0.3:9003
+  bursar monitoring export /etc/prometheus --targets 10.0.0.1:9003 --threshold treasury_backlog=5000
   bursar monitoring export trial --targets localhost:9003 --scale 0.05 --webhook http://localhost:8080`,
 		Args: exactly(1),
 		RunE: func(_ *cobra.Command, args []string) error {
+			export.Thresholds = make(map[string]float64)
+			for name, text := range thresholds {
+				value, err := strconv.ParseFloat(text, 64)
+				if err != nil {
+					return usagef("--threshold: %s=%s is no number", name, text)
+				}
+				export.Thresholds[name] = value
+			}
 			files, err := export.Files()
 			if err != nil {
 				return usagef("%v", err)
 			}
-			for _, name := range slices.Sorted(maps.Keys(files)) {
-				file := filepath.Join(args[0], filepath.FromSlash(name))
-				if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
-					return err
-				}
-				if err := os.WriteFile(file, files[name], 0o644); err != nil {
-					return err
-				}
+			if err := monitoring.Write(args[0], files); err != nil {
+				return err
 			}
 			_, err = fmt.Fprintf(std.out, "%d files are in %s\n", len(files), args[0])
 			return err
@@ -67,7 +71,8 @@ DIR under the same names is written anew; files beside them, such as secrets/, s
 	flags.StringVar(&export.Cluster, "cluster", "bursar", "the cluster's name, a label of all series")
 	flags.StringVar(&export.Alertmanager, "alertmanager", "localhost:9093", "where alerts go, host:port; empty for nowhere")
 	flags.StringVar(&export.Webhook, "webhook", "", "for a trial: the URL that is told of all alerts in place of the receivers")
-	flags.Float64Var(&export.Scale, "scale", 1, "for a trial: what the times of the alerts are multiplied with, at most 1")
+	flags.StringToStringVar(&thresholds, "threshold", nil, "another threshold, NAME=NUMBER,...; names as in rules/thresholds.yml")
+	flags.Float64Var(&export.Scale, "scale", 1, "for a trial: what the times of alerts and rules are multiplied with, at most 1")
 	flags.StringVar(&export.TLSDir, "tls-dir", "", "where Prometheus finds ca.crt, client.crt and client.key, if the nodes have TLS")
 	return command
 }

@@ -109,7 +109,8 @@ func TestRulesUseWhatIsExported(t *testing.T) {
 func TestExportIsReadyToStart(t *testing.T) {
 	dir := t.TempDir()
 	var out, errs bytes.Buffer
-	code := run(t.Context(), streams{out: &out, err: &errs}, []string{"monitoring", "export", dir, "--targets", "10.0.0.1:9003,[::1]:9003", "--scale", "0.1", "--webhook", "http://localhost:1"})
+	code := run(t.Context(), streams{out: &out, err: &errs}, []string{"monitoring", "export", dir, "--targets", "10.0.0.1:9003,[::1]:9003", "--scale", "0.1",
+		"--webhook", "http://localhost:1", "--threshold", "treasury_backlog=5000,objective=0.99"})
 	if code != 0 {
 		t.Fatal(errs.String())
 	}
@@ -124,6 +125,17 @@ func TestExportIsReadyToStart(t *testing.T) {
 	text, err := os.ReadFile(filepath.Join(dir, "alerts", "treasury.yml"))
 	if err != nil || !strings.Contains(string(text), "for: 6s") || strings.Contains(string(text), "for: 1m\n") {
 		t.Errorf("the times are not a tenth: %v", err)
+	}
+	for file, want := range map[string][]string{
+		"rules/thresholds.yml": {"{name: treasury_backlog}, expr: vector(5000)", "{name: objective}, expr: vector(0.99)"},
+		"rules/objectives.yml": {"[30s]", "[180s]", "[25920s]"}, "rules/anomalies.yml": {"[360s] offset 60s"},
+	} {
+		text, err := os.ReadFile(filepath.Join(dir, file))
+		for _, part := range want {
+			if err != nil || !strings.Contains(string(text), part) {
+				t.Errorf("%s lacks %s (%v)", file, part, err)
+			}
+		}
 	}
 	for _, tool := range [][]string{
 		{"promtool", "check", "config", filepath.Join(dir, "prometheus.yml")},
@@ -140,6 +152,14 @@ func TestExportIsReadyToStart(t *testing.T) {
 	for _, wrong := range [][]string{
 		{"monitoring", "export", dir}, {"monitoring", "export", dir, "--targets", "a:1", "--scale", "2"},
 		{"monitoring", "export", dir, "--targets", "a:1", "--cluster", `x"y`},
+		{"monitoring", "export", dir, "--targets", ""}, {"monitoring", "export", dir, "--targets", "http://a:1/metrics"},
+		{"monitoring", "export", dir, "--targets", "a"}, {"monitoring", "export", dir, "--targets", ":9003"},
+		{"monitoring", "export", dir, "--targets", "a:99999"}, {"monitoring", "export", dir, "--targets", "a:1,a:1"},
+		{"monitoring", "export", dir, "--targets", "a:1", "--alertmanager", "nonsense"},
+		{"monitoring", "export", dir, "--targets", "a:1", "--webhook", "nonsense"},
+		{"monitoring", "export", dir, "--targets", "a:1", "--threshold", "nonsense=1"},
+		{"monitoring", "export", dir, "--targets", "a:1", "--threshold", "objective=high"},
+		{"monitoring", "export", dir, "--targets", "a:1", "--threshold", "objective=NaN"},
 	} {
 		if code := run(t.Context(), streams{out: &out, err: &errs}, wrong); code != exitUsage {
 			t.Errorf("%v ends with %d", wrong, code)

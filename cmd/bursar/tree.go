@@ -19,14 +19,13 @@ import (
 	"github.com/the-block/bursar/messages/client"
 )
 
-// watcher is the tree and the top command as their flags describe them.
+// watcher is the tree command as its flags describe it, and of the top command what both have.
 type watcher struct {
 	std   streams
 	to    target
 	form  format
 	path  string
 	depth uint64
-	rows  int
 	watch bool
 	every time.Duration
 }
@@ -37,8 +36,8 @@ func newTree(std streams) *cobra.Command {
 		Use:   "tree [PATH]",
 		Short: "Show a node's actors, who supervises whom and how they are",
 		Long: `Shows the live actors of the node that answers: parents before their children, and of each the
-state of its breaker, the messages that wait and how long the oldest has waited, messages a second
-(measured over half a second) and how often it was restarted. Brothers without children that are
+state of its breaker, the messages that wait and how long the oldest has waited, how long it has been
+stuck in the message in hand, messages a second (measured over half a second) and how often it was restarted. Brothers without children that are
 idle and healthy share one line, unless --all is given. PATH shows the part of the tree below it.
 
 --watch draws it anew in place, as far as the terminal's height allows, until Ctrl-C; in a pipe it
@@ -62,33 +61,6 @@ prints one tree after the other.`,
 	return command
 }
 
-func newTop(std streams) *cobra.Command {
-	w := &watcher{std: std}
-	command := &cobra.Command{
-		Use:   "top [PATH]",
-		Short: "Show a node's busiest actors",
-		Long: `Shows the actors of the node that answers that handle most messages a second, the busiest first;
-among equals those in front of which most messages wait. --watch draws them anew in place until
-Ctrl-C.`,
-		Example: `  bursar top
-  bursar top --watch --rows 30
-  bursar top /treasury --output json`,
-		Args: atMost(1),
-	}
-	command.RunE = func(cmd *cobra.Command, args []string) error {
-		if len(args) == 1 {
-			w.path = args[0]
-		}
-		if w.rows < 1 {
-			return usagef("--rows: %d is not positive", w.rows)
-		}
-		return w.run(cmd.Context(), func(f *frame) []string { return topLines(f, w.rows, w.colours()) })
-	}
-	w.flags(command)
-	intVar(command.Flags(), &w.rows, "rows", 20, "how many actors to show")
-	return command
-}
-
 // lookEvery is the time between two looks from which rates are taken, where the
 // figures are shown once.
 const lookEvery = 500 * time.Millisecond
@@ -97,7 +69,7 @@ func (w *watcher) flags(command *cobra.Command) {
 	w.to.flags(command)
 	w.form.flag(command)
 	command.Flags().BoolVar(&w.watch, "watch", false, "again and again until Ctrl-C")
-	command.Flags().DurationVar(&w.every, "every", time.Second, "how often, with --watch")
+	command.Flags().DurationVar(&w.every, "every", time.Second, "how often, where it goes on")
 }
 
 func (w *watcher) colours() bool { return terminal.Is(w.std.out) }
@@ -109,12 +81,19 @@ type frame struct {
 	rates  map[string]float64 // messages a second, by path
 }
 
-func (w *watcher) run(ctx context.Context, lines func(*frame) []string) error {
+func (w *watcher) validate() error {
 	switch {
 	case w.every < 50*time.Millisecond:
 		return usagef("--every: %s is too short; want 50ms at least", w.every)
 	case w.watch && w.form.json():
 		return usagef("--watch is for people; without it --output json gives one tree")
+	}
+	return nil
+}
+
+func (w *watcher) run(ctx context.Context, lines func(*frame) []string) error {
+	if err := w.validate(); err != nil {
+		return err
 	}
 	link := w.to.connect()
 	defer link.Close()
@@ -190,17 +169,20 @@ func rates(then, now *glance) map[string]float64 {
 	return rates
 }
 
-func (f *frame) object() object {
+func (f *frame) object() object { return object{{"node", f.node}, {"actors", f.list()}} }
+
+// list has the actors for programs.
+func (f *frame) list() []object {
 	actors := make([]object, len(f.actors))
 	for i := range f.actors {
 		a := &f.actors[i]
 		actors[i] = object{
 			{"path", a.Path}, {"kind", a.Kind}, {"state", a.State}, {"breaker", a.Breaker}, {"children", a.Children},
-			{"mailbox_depth", a.MailboxDepth}, {"oldest_ms", a.OldestMS}, {"messages", a.Messages},
+			{"mailbox_depth", a.MailboxDepth}, {"oldest_ms", a.OldestMS}, {"stalled_ms", a.StalledMS}, {"messages", a.Messages},
 			{"messages_per_second", math.Round(f.rates[a.Path]*10) / 10}, {"restarts", a.Restarts}, {"failures", a.Failures},
 		}
 	}
-	return object{{"node", f.node}, {"actors", actors}}
+	return actors
 }
 
 // actorRow is one line of a tree: an actor, or several brothers that are alike.
@@ -250,7 +232,7 @@ func treeLines(f *frame, fold, colours bool) []string {
 // brothers groups neighbours that are alike: childless, idle and healthy, of one kind.
 func brothers(list []*messages.ActorInfo, rates map[string]float64, fold bool) [][]*messages.ActorInfo {
 	idle := func(a *messages.ActorInfo) bool {
-		return fold && a.Children == 0 && a.MailboxDepth == 0 && a.Restarts == 0 && a.Failures == 0 &&
+		return fold && a.Children == 0 && a.StalledMS == 0 && a.MailboxDepth == 0 && a.Restarts == 0 && a.Failures == 0 &&
 			rates[a.Path] == 0 && a.State == "running" && (a.Breaker == "" || a.Breaker == "closed")
 	}
 	var groups [][]*messages.ActorInfo
@@ -264,32 +246,13 @@ func brothers(list []*messages.ActorInfo, rates map[string]float64, fold bool) [
 	return groups
 }
 
-// topLines lists the busiest actors.
-func topLines(f *frame, n int, colours bool) []string {
-	rows := make([]actorRow, len(f.actors))
-	for i := range f.actors {
-		a := &f.actors[i]
-		rows[i] = actorRow{a.Path, a, f.rates[a.Path], a.Messages}
-	}
-	slices.SortStableFunc(rows, func(a, b actorRow) int {
-		return cmp.Or(cmp.Compare(b.rate, a.rate), cmp.Compare(b.actor.MailboxDepth, a.actor.MailboxDepth),
-			cmp.Compare(b.actor.Messages, a.actor.Messages))
-	})
-	title := fmt.Sprintf("%s: the busiest of %s actors", f.node, terminal.Group(uint64(len(f.actors))))
-	return actorLines(title, rows[:min(n, len(rows))], colours)
-}
-
 // actorLines writes the rows below the names of their columns.
 func actorLines(title string, rows []actorRow, colours bool) []string {
-	cells := terminal.Table{{"actor", "breaker", "waiting", "oldest", "msg/s", "messages", "restarts"}}
+	cells := terminal.Table{{"actor", "breaker", "waiting", "oldest", "stuck", "msg/s", "messages", "restarts"}}
 	for _, row := range rows {
 		a := row.actor
-		oldest := "-"
-		if a.OldestMS > 0 {
-			oldest = (time.Duration(a.OldestMS) * time.Millisecond).String()
-		}
 		cells = append(cells, []string{
-			row.name, cmp.Or(a.Breaker, "-"), terminal.Group(a.MailboxDepth), oldest, perSecond(row.rate),
+			row.name, cmp.Or(a.Breaker, "-"), terminal.Group(a.MailboxDepth), milliseconds(a.OldestMS), milliseconds(a.StalledMS), perSecond(row.rate),
 			terminal.Group(row.messages), terminal.Group(a.Restarts),
 		})
 	}
@@ -303,6 +266,13 @@ func actorLines(title string, rows []actorRow, colours bool) []string {
 		}
 	}
 	return lines
+}
+
+func milliseconds(ms uint64) string {
+	if ms == 0 {
+		return "-"
+	}
+	return (time.Duration(ms) * time.Millisecond).String()
 }
 
 func perSecond(rate float64) string {
@@ -324,13 +294,16 @@ const (
 	yellow = "\x1b[33m"
 )
 
-// coloured shows at a glance which lines want attention: the breaker's state, and
-// restarts.
+// coloured shows at a glance which lines want attention: a message in which an actor is
+// stuck, the breaker's state, and restarts.
 func coloured(line string, row actorRow) string {
 	colour := map[string]string{"closed": green, "open": red, "forced_open": red, "half_open": yellow, "forced_closed": yellow}[row.actor.Breaker]
 	if state := row.actor.Breaker; colour != "" {
 		at := strings.LastIndex(line, "  "+state) + 2
 		line = line[:at] + colour + state + plain + line[at+len(state):]
+	}
+	if row.actor.StalledMS > 0 {
+		return red + line + plain
 	}
 	if row.actor.Restarts > 0 {
 		at := strings.LastIndexByte(line, ' ') + 1
@@ -344,6 +317,7 @@ func coloured(line string, row actorRow) string {
 type screen struct {
 	std   streams
 	live  bool
+	raw   bool // the terminal is: a line feed does not return
 	lines int
 }
 
@@ -376,7 +350,11 @@ func (s *screen) draw(lines []string) {
 		}
 		s.lines = len(lines)
 	}
-	fmt.Fprintln(s.std.out, strings.Join(lines, "\n"))
+	end := "\n"
+	if s.raw {
+		end = "\r\n"
+	}
+	fmt.Fprint(s.std.out, strings.Join(lines, end)+end)
 }
 
 // fit cuts a list of lines to a height and says so.

@@ -1,8 +1,6 @@
 package node
 
 import (
-	"time"
-
 	"github.com/the-block/bursar/actors"
 	"github.com/the-block/bursar/messages"
 )
@@ -25,15 +23,8 @@ func (n *Node) actor(p *messages.PathParams) (*messages.ActorResult, *messages.E
 	if err != nil {
 		return nil, messages.Errorf(messages.CodeNotFound, "there is no actor %q", p.Path)
 	}
-	now := time.Now()
-	result := &messages.ActorResult{
-		Actor: flatten(nil, &node)[0], Refused: node.Refused, Node: string(n.cfg.Name),
-	}
-	for _, s := range n.system.Stalled() {
-		if s.Path == node.Path {
-			result.StalledMS = uint64(now.Sub(s.Since).Milliseconds())
-		}
-	}
+	result := &messages.ActorResult{Actor: n.flatten(&node)[0], Refused: node.Refused, Node: string(n.cfg.Name)}
+	result.StalledMS = result.Actor.StalledMS
 	found, _ := n.system.Breakers(actors.BreakerPage{Path: node.Path, NotClosed: true, Limit: 2}) // its own and its cell come first
 	for i := range found {
 		if found[i].Path == node.Path {

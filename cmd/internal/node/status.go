@@ -5,6 +5,7 @@ import (
 	"net"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/the-block/bursar/actors"
 	"github.com/the-block/bursar/cluster"
@@ -189,20 +190,29 @@ func (n *Node) tree(p *messages.TreeParams) (*messages.ActorsTreeResult, *messag
 		return nil, messages.Errorf(messages.CodeNotFound, "there is no actor %q", p.Path)
 	}
 	result := &messages.ActorsTreeResult{Node: string(n.cfg.Name)}
-	result.Actors, result.NextCursor = pageOf(flatten(nil, &root), p.Page)
+	result.Actors, result.NextCursor = pageOf(n.flatten(&root), p.Page)
 	return result, nil
 }
 
-// flatten lists an actor and those below it, parents first.
-func flatten(list []messages.ActorInfo, node *actors.Node) []messages.ActorInfo {
-	list = append(list, messages.ActorInfo{
-		Path: node.Path, Kind: node.Kind, State: node.State.String(), Children: uint64(node.Population),
-		MailboxDepth: uint64(node.Depth), Messages: node.Processed, Restarts: uint64(node.Restarts),
-		OldestMS: uint64(node.OldestAge.Milliseconds()), Breaker: node.Breaker.String(),
-	})
-	for i := range node.Children {
-		list = flatten(list, &node.Children[i])
+// flatten lists an actor and those below it, parents first, with what they are stuck in.
+func (n *Node) flatten(root *actors.Node) []messages.ActorInfo {
+	now, stalled := time.Now(), make(map[string]uint64)
+	for _, s := range n.system.Stalled() {
+		stalled[s.Path] = uint64(now.Sub(s.Since).Milliseconds())
 	}
+	var list []messages.ActorInfo
+	var add func(node *actors.Node)
+	add = func(node *actors.Node) {
+		list = append(list, messages.ActorInfo{
+			Path: node.Path, Kind: node.Kind, State: node.State.String(), Children: uint64(node.Population),
+			MailboxDepth: uint64(node.Depth), Messages: node.Processed, Restarts: uint64(node.Restarts),
+			OldestMS: uint64(node.OldestAge.Milliseconds()), Breaker: node.Breaker.String(), StalledMS: stalled[node.Path],
+		})
+		for i := range node.Children {
+			add(&node.Children[i])
+		}
+	}
+	add(root)
 	return list
 }
 

@@ -12,12 +12,12 @@ import (
 	"github.com/the-block/bursar/messages"
 )
 
-// figures are a node's metrics: the value of each series, by its name with labels.
-type figures map[string]float64
+// Figures are a node's metrics: the value of each series, by its name with labels.
+type Figures map[string]float64
 
-// readFigures scrapes the node whose pages are at addr.
-func readFigures(ctx context.Context, addr string) (figures, error) {
-	status, body, err := localcluster.Fetch(ctx, http.DefaultClient, "http://"+addr+"/metrics")
+// ReadFigures scrapes a node: page is the URL of its metrics.
+func ReadFigures(ctx context.Context, client *http.Client, page string) (Figures, error) {
+	status, body, err := localcluster.Fetch(ctx, client, page)
 	if err != nil {
 		return nil, err
 	}
@@ -29,8 +29,8 @@ func readFigures(ctx context.Context, addr string) (figures, error) {
 
 // parseFigures reads Prometheus' text format as far as a node writes it: a line is
 // a series and its value.
-func parseFigures(text string) figures {
-	f := make(figures)
+func parseFigures(text string) Figures {
+	f := make(Figures)
 	for lines := bufio.NewScanner(strings.NewReader(text)); lines.Scan(); {
 		line := lines.Text()
 		space := strings.LastIndexByte(line, ' ')
@@ -45,18 +45,18 @@ func parseFigures(text string) figures {
 }
 
 // count is a series as a whole number, 0 if it is not there.
-func (f figures) count(series string) uint64 { return uint64(f[series]) }
+func (f Figures) count(series string) uint64 { return uint64(f[series]) }
 
 // in is how many disbursements are in a state now.
-func (f figures) in(state messages.State) uint64 {
+func (f Figures) in(state messages.State) uint64 {
 	return f.count(`bursar_treasury_disbursements{status="` + state.String() + `"}`)
 }
 
 // paid counts what has left the treasury and not come back.
-func (f figures) paid() uint64 { return f.in(messages.Executed) + f.in(messages.Finalized) }
+func (f Figures) paid() uint64 { return f.in(messages.Executed) + f.in(messages.Finalized) }
 
 // all counts every disbursement.
-func (f figures) all() uint64 {
+func (f Figures) all() uint64 {
 	var n uint64
 	for _, state := range messages.States() {
 		n += f.in(state)

@@ -2,6 +2,7 @@ package show
 
 import (
 	"context"
+	"net/http"
 	"os"
 	"strconv"
 	"strings"
@@ -31,7 +32,7 @@ type view struct {
 	leader   string     // "" while there is none
 	executor string
 	clock    string
-	figures  figures // of a node that was ready, the newest there are; nil before the first
+	figures  Figures // of a node that was ready, the newest there are; nil before the first
 }
 
 // nodeSight is one node.
@@ -64,7 +65,7 @@ type poller struct {
 	looks   int
 	members []messages.Member
 	places  messages.PlacementResult
-	figures figures // newest
+	figures Figures // newest
 	used    []cpuUse
 }
 
@@ -163,13 +164,13 @@ func (l *poller) ask(ctx context.Context, speaker int) {
 		return link.Call(ctx, messages.MethodClusterMembers, &messages.NoParams{Options: local}, &members)
 	})
 	var places messages.PlacementResult
-	var fresh figures
+	var fresh Figures
 	if l.looks%detailEvery == 0 {
 		group.Go(func() error {
 			return link.Call(ctx, messages.MethodClusterPlacement, &messages.NoParams{Options: local}, &places)
 		})
 		group.Go(func() (err error) {
-			fresh, err = readFigures(ctx, l.cluster[speaker].Cfg.Address(node.PortHTTP))
+			fresh, err = ReadFigures(ctx, http.DefaultClient, "http://"+l.cluster[speaker].Cfg.Address(node.PortHTTP)+"/metrics")
 			return err
 		})
 	}

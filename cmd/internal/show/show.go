@@ -277,7 +277,7 @@ func (s *Show) failoverText() string {
 }
 
 // story is how the money is, for the panel.
-func (s *Show) story(f figures) []string {
+func (s *Show) story(f Figures) []string {
 	taken := uint64(s.tally.Submitted()) + s.loaded
 	votes := terminal.Group(uint64(s.tally.Votes))
 	if s.tally.Late > 0 {
@@ -297,7 +297,7 @@ func (s *Show) story(f figures) []string {
 }
 
 // summary is the panel in a line, for a pipe.
-func (s *Show) summary(f figures) string {
+func (s *Show) summary(f Figures) string {
 	text := fmt.Sprintf("%s, submitted %d, refused %s, draft %d, voting %d, queued %d, timelocked %d, executed %d, finalized %d, "+
 		"rolled back %d, balance %d, %d payments/s",
 		s.chapter(), uint64(s.tally.Submitted())+s.loaded, refusedText(s.tally.Refused), f.in(messages.Draft), f.in(messages.Voting),
@@ -310,7 +310,7 @@ func (s *Show) summary(f figures) string {
 }
 
 // firstText tells of the first payment, or of those of an earlier run.
-func (s *Show) firstText(f figures, now time.Time) string {
+func (s *Show) firstText(f Figures, now time.Time) string {
 	if s.tally.Duplicates > 0 {
 		return fmt.Sprintf("the story goes on where it was: %s payments are in the books", terminal.Group(f.paid()))
 	}

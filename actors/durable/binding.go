@@ -21,6 +21,9 @@ type Binding struct {
 	Into   Intake
 	// Order hands a change to the actor that makes it, and does not wait.
 	Order func(Request, messages.Params)
+	// Unconfirmed hands an Order on without waiting for an index: the request is not
+	// Confirmed.
+	Unconfirmed bool
 	// Work carries out a change that waits for something. It has a worker of its own.
 	Work func(context.Context, Request, messages.Params)
 
@@ -99,6 +102,13 @@ func Orders[P messages.Params](method string, shard func(P) messages.ShardID, or
 		Order: func(r Request, p messages.Params) { order(r, p.(P)) },
 		Shard: func(_ string, p messages.Params) messages.ShardID { return shard(p.(P)) },
 	}
+}
+
+// Unconfirmed has the order of a method handed on at once. Its actor has the Store confirmed
+// where it would refuse.
+func Unconfirmed(b Binding) Binding {
+	b.Unconfirmed = true
+	return b
 }
 
 // Works binds a method that changes something and waits for it, on any node.

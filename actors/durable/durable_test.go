@@ -332,3 +332,51 @@ func TestWhoWaitsIsSentToTheNewOwner(t *testing.T) {
 		}
 	})
 }
+
+// What is accepted waits for nobody. What would be refused waits until the Store is known
+// not to be behind it, is decided anew, and those behind it keep their order.
+func TestOnlyARefusalWaitsForTheStore(t *testing.T) {
+	newAttic(t, func(a *attic) {
+		var asked []func(*messages.Error)
+		a.host.Confirm = func(_ time.Time, then func(*messages.Error)) { asked = append(asked, then) }
+		answer := func(err *messages.Error) {
+			asked[0](err)
+			asked = asked[1:]
+			synctest.Wait()
+		}
+		good := a.read("", 9)
+		a.judge(t)
+		if n, code := good.told(); n != 1 || code != 0 || len(asked) != 0 {
+			t.Fatalf("told %d times, %v, after %d questions", n, code, len(asked))
+		}
+		stale, behind := a.read("", 8), a.read("", 12)
+		if times(stale)+times(behind) != 0 || len(asked) != 1 || len(a.list) != 0 {
+			t.Fatalf("%d questions, %d Txns in flight", len(asked), len(a.list))
+		}
+		write := persistence.Write{Key: meterKey("attic"), Tag: 1, Value: []byte{0, 0, 0, 0, 0, 0, 0, 7}}
+		if _, err := a.log.Commit(&persistence.Txn{Writes: []persistence.Write{write}}); err != nil {
+			t.Fatal(err)
+		}
+		answer(nil)
+		if times(behind) != 0 || len(a.list) != 1 {
+			t.Fatalf("%d Txns in flight", len(a.list))
+		}
+		a.judge(t)
+		a.judge(t)
+		for i, one := range []*answers{stale, behind} {
+			if n, code := one.told(); n != 1 || code != 0 {
+				t.Errorf("reading %d: told %d times, %v", i, n, code)
+			}
+		}
+		for _, why := range []struct {
+			err  *messages.Error
+			want messages.Code
+		}{{nil, messages.CodeValidationFailed}, {durable.Expired(), messages.CodeUnavailable}} {
+			refused := a.read("", 1)
+			answer(why.err)
+			if n, code := refused.told(); n != 1 || code != why.want {
+				t.Errorf("confirmed with %v: told %d times, %v, want %v", why.err, n, code, why.want)
+			}
+		}
+	})
+}

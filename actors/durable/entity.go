@@ -29,6 +29,9 @@ type Entity interface {
 	// Decide reads the entity from the Store and says what shall be committed for commands,
 	// the first of those that wait. There is one, or there are several that carry no request
 	// id of their own, at most Kind.BatchMax. Those that are to be refused it refuses itself.
+	// A command that is not Confirmed was not waited for: the Store may be behind what its
+	// caller knows. Accepting it is safe, because the Txn says what it rests on; whoever would
+	// refuse it says Change.Unsure instead.
 	// The fence, the identity of the request and its deadline are the shell's to add.
 	Decide(commands []Command) (Change, error)
 }
@@ -37,6 +40,9 @@ type Entity interface {
 type Change struct {
 	// Txn is nil if nothing shall: all commands have their answer.
 	Txn *persistence.Txn
+	// Unsure says that nothing was decided: some commands shall be Confirmed first, and all
+	// of them decided about again.
+	Unsure bool
 	// Reply is kept with the request id, if there is one: see Reply.Encode. Beside rows
 	// that are appended none is kept: see Appending.
 	Reply []byte
@@ -73,7 +79,8 @@ type entity struct {
 	domain Entity
 
 	Proposer[*attempt]
-	waiting []Command
+	waiting    []Command
+	confirming *attempt // until the Store is known not to be behind it; nil if there is none
 }
 
 // attempt is commands on their way through the log.
@@ -81,6 +88,12 @@ type attempt struct {
 	commands []Command
 	change   Change
 	tries    int
+}
+
+// confirmed says how the question ended whether the Store is behind an attempt.
+type confirmed struct {
+	attempt *attempt
+	err     *messages.Error
 }
 
 // Start implements Actor.
@@ -94,7 +107,12 @@ func (e *entity) Start(ctx Context) error {
 // and of those whose commands have not come that far.
 func (e *entity) FailPending() {
 	e.FailProposed(func(a *attempt) { failAll(a.commands, OutcomeUnknown()) })
-	e.failWaiting(messages.Errorf(messages.CodeUnavailable, "not done: the actor of %s restarts", e.name))
+	restarts := messages.Errorf(messages.CodeUnavailable, "not done: the actor of %s restarts", e.name)
+	if e.confirming != nil {
+		failAll(e.confirming.commands, restarts)
+		e.confirming = nil
+	}
+	e.failWaiting(restarts)
 }
 
 func (e *entity) failWaiting(err *messages.Error) {
@@ -109,13 +127,21 @@ func failAll(commands []Command, err *messages.Error) {
 }
 
 // Drained implements Actor.
-func (e *entity) Drained() bool { return e.InFlight() == 0 && len(e.waiting) == 0 }
+func (e *entity) Drained() bool { return !e.busy() && len(e.waiting) == 0 }
+
+// busy reports whether commands are being carried out: those that wait keep their order.
+func (e *entity) busy() bool { return e.InFlight() > 0 || e.confirming != nil }
 
 // Receive implements Actor.
 func (e *entity) Receive(ctx Context, msg any) error {
 	switch msg := msg.(type) {
 	case Outcomes:
 		if err := e.ApplyOutcomes(msg, e.conclude); err != nil {
+			return err
+		}
+		return e.next()
+	case confirmed:
+		if err := e.decideConfirmed(msg); err != nil {
 			return err
 		}
 		return e.next()
@@ -158,7 +184,7 @@ func pruneAnswered(list []Command) []Command {
 
 // next takes up waiting commands until some are in the log.
 func (e *entity) next() error {
-	for e.InFlight() == 0 && len(e.waiting) > 0 {
+	for !e.busy() && len(e.waiting) > 0 {
 		commands, err := e.take()
 		if err == nil && len(commands) > 0 {
 			err = e.try(&attempt{commands: commands})
@@ -203,8 +229,16 @@ func (e *entity) try(a *attempt) error {
 		return nil
 	}
 	change, err := e.domain.Decide(a.commands)
-	if err != nil || change.Txn == nil {
+	switch {
+	case err != nil:
 		return err
+	case change.Unsure:
+		e.confirming = a
+		self := e.sink.ref
+		e.confirm(a.commands, func(err *messages.Error) { _ = self.TellInternal(confirmed{a, err}) })
+		return nil
+	case change.Txn == nil:
+		return nil
 	}
 	a.change = change
 	a.tries++
@@ -226,6 +260,31 @@ func (e *entity) try(a *attempt) error {
 		failAll(a.commands, ErrorOf(err))
 	}
 	return nil
+}
+
+// decideConfirmed decides anew about an attempt that the Store is not behind any more.
+func (e *entity) decideConfirmed(msg confirmed) error {
+	a := msg.attempt
+	if e.confirming != a { // an earlier incarnation's
+		return nil
+	}
+	e.confirming = nil
+	if msg.err != nil {
+		failAll(a.commands, msg.err)
+		return nil
+	}
+	a.commands = pruneAnswered(a.commands)
+	if len(a.commands) == 0 {
+		return nil
+	}
+	for _, c := range a.commands {
+		c.Base().Confirmed = true
+	}
+	err := e.try(a)
+	if err != nil {
+		failAll(a.commands, ErrorOf(err))
+	}
+	return err
 }
 
 // conclude answers an attempt, or has it decided anew if it lost a race.

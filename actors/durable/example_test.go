@@ -76,6 +76,9 @@ func (m *meter) Decide(commands []durable.Command) (none durable.Change, err err
 	for _, c := range commands {
 		r := c.(*Reading)
 		after, refusal := register(before, r.Register)
+		if refusal != nil && !r.Confirmed { // the Store may be behind what the caller knows
+			return durable.Change{Unsure: true}, nil
+		}
 		if refusal != nil {
 			r.Fail(refusal)
 			continue

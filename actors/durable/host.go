@@ -32,6 +32,10 @@ type Host struct {
 	Journal Journal
 	Machine
 	Deadlines *Deadlines
+	// Confirm calls then once the Store has applied all that was committed before this call,
+	// or with the reason why that is not known by the deadline. It does not block, and is nil
+	// where the Store is never behind.
+	Confirm func(deadline time.Time, then func(*messages.Error))
 
 	fences    *fences
 	addresses []atomic.Pointer[Ref] // by shard
@@ -60,6 +64,42 @@ func (h *Host) Own(owned map[messages.ShardID]messages.Fence) {
 	for _, shard := range h.fences.set(owned) {
 		h.Notify(shard, Activate{})
 	}
+}
+
+// confirm has commands certain that the Store is not behind them, and then calls then.
+func (h *Host) confirm(commands []Command, then func(*messages.Error)) {
+	if h.Confirm == nil {
+		then(nil)
+		return
+	}
+	last := commands[0].Base().Deadline
+	for _, c := range commands {
+		d := c.Base().Deadline
+		if d.IsZero() || last.IsZero() {
+			last = time.Time{}
+			break
+		}
+		if d.After(last) {
+			last = d
+		}
+	}
+	h.Confirm(last, then)
+}
+
+// SendConfirmed gives a shard's actor a request again once the Store is known not to be
+// behind it.
+func (h *Host) SendConfirmed(shard messages.ShardID, c Command) {
+	h.confirm([]Command{c}, func(err *messages.Error) {
+		r := c.Base()
+		if err != nil {
+			r.Fail(err)
+			return
+		}
+		r.Confirmed = true
+		if err := h.Send(shard, c); err != nil {
+			r.Undelivered(err)
+		}
+	})
 }
 
 // Owns reports whether this node's actors act for a shard now.

@@ -31,6 +31,9 @@ type Request struct {
 	Stamped bool
 	// Hash covers method and decoded parameters; a repeat with another is a conflict.
 	Hash [16]byte
+	// Confirmed says that the Store has applied all that was committed when the request came:
+	// a refusal that rests on it is certain. See Change.Unsure.
+	Confirmed bool
 	// Deadline is when the caller stops waiting; zero if that is never.
 	Deadline time.Time
 

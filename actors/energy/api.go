@@ -19,14 +19,14 @@ func (e *Energy) API() []durable.Binding {
 			}})
 		})
 	register.Shard = func(requestID string, _ messages.Params) messages.ShardID { return e.IngressShard(requestID) }
-	readings := durable.Orders(messages.MethodSubmitReadings, func(p *messages.SubmitReadingsParams) messages.ShardID {
+	readings := durable.Unconfirmed(durable.Orders(messages.MethodSubmitReadings, func(p *messages.SubmitReadingsParams) messages.ShardID {
 		if len(p.Readings) == 0 {
 			return e.cfg.Market
 		}
 		return e.ShardOf(p.Readings[0].Provider)
 	}, func(r durable.Request, p *messages.SubmitReadingsParams) {
 		e.Readings(r, p.Readings, p.Backfill, false)
-	})
+	}))
 	readings.Split = e.splitReadings
 	return []durable.Binding{
 		register,
@@ -50,10 +50,10 @@ func (e *Energy) API() []durable.Binding {
 			func(r durable.Request, id messages.ProviderID, p *messages.ResolveDisputeParams) (Command, *messages.Error) {
 				return newResolveDispute(r, id, p)
 			}),
-		durable.Orders(messages.MethodSubmitReading, func(p *messages.SubmitReadingParams) messages.ShardID { return e.ShardOf(p.Provider) },
+		durable.Unconfirmed(durable.Orders(messages.MethodSubmitReading, func(p *messages.SubmitReadingParams) messages.ShardID { return e.ShardOf(p.Provider) },
 			func(r durable.Request, p *messages.SubmitReadingParams) {
 				e.Readings(r, []messages.Reading{p.Reading}, false, true)
-			}),
+			})),
 		readings,
 		durable.Orders(messages.MethodEnergySettings, func(*messages.EnergySettingsParams) messages.ShardID { return e.cfg.Market },
 			e.orderSettings),

@@ -20,6 +20,13 @@ type deps struct {
 	model *Model
 	stats *Stats
 	log   *slog.Logger
+	// verifier judges signatures.
+	verifier durable.Ref
+}
+
+// shardOf is the shard whose owner takes what is about a provider.
+func (d *deps) shardOf(id messages.ProviderID) messages.ShardID {
+	return d.cfg.First + messages.ShardID(uint64(id)%uint64(d.cfg.Shards))
 }
 
 func (d *deps) seat(shard messages.ShardID) durable.Seat {
@@ -55,6 +62,12 @@ func New(cfg Config, host *durable.Host, log *slog.Logger) (*Energy, error) {
 }
 
 func (e *Energy) spawn() (err error) {
+	if e.verifier, err = e.host.Runtime.Spawn(durable.Spec{
+		Name: "energy-signatures", Kind: "energy-signatures", MailboxLimit: e.cfg.MailboxLimit * e.cfg.Shards,
+		New: func() durable.Actor { return newVerifier(e.deps) },
+	}); err != nil {
+		return err
+	}
 	member := func(shard messages.ShardID, name, kind string, make func() durable.Actor) durable.Member {
 		return durable.Member{Shard: shard, Spec: durable.Spec{
 			Name: name, Kind: kind, MailboxLimit: e.cfg.MailboxLimit, New: make,
@@ -83,15 +96,13 @@ func (e *Energy) CatchUp(ctx context.Context) error { return e.follower.CatchUp(
 func (e *Energy) Wait(ctx context.Context, index uint64) error { return e.model.wait(ctx, index) }
 
 // Stop ends the market's actors once what they proposed is settled.
-func (e *Energy) Stop(ctx context.Context) error { return durable.StopAll(ctx, e.root) }
+func (e *Energy) Stop(ctx context.Context) error { return durable.StopAll(ctx, e.verifier, e.root) }
 
 // Stats gives the counters.
 func (e *Energy) Stats() *Stats { return e.stats }
 
 // ShardOf is the shard whose owner takes what is about a provider.
-func (e *Energy) ShardOf(id messages.ProviderID) messages.ShardID {
-	return e.cfg.First + messages.ShardID(uint64(id)%uint64(e.cfg.Shards))
-}
+func (e *Energy) ShardOf(id messages.ProviderID) messages.ShardID { return e.shardOf(id) }
 
 // MarketShard is the shard whose owner sets what holds for the whole market.
 func (e *Energy) MarketShard() messages.ShardID { return e.cfg.Market }

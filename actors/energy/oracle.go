@@ -2,6 +2,7 @@ package energy
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/the-block/bursar/actors/durable"
@@ -78,6 +79,8 @@ func (o *oracle) Decide(commands []durable.Command) (none durable.Change, err er
 	switch {
 	case err != nil:
 		return none, err
+	case !known && !confirmed(commands):
+		return durable.Change{Unsure: true}, nil
 	case !known:
 		for _, c := range commands {
 			refuse(c.(Command), market.UnknownProvider(o.id))
@@ -92,6 +95,11 @@ func (o *oracle) Decide(commands []durable.Command) (none durable.Change, err er
 		return none, nil
 	}
 	return change, nil
+}
+
+// confirmed reports whether the Store is known not to be behind any of the commands.
+func confirmed(commands []durable.Command) bool {
+	return !slices.ContainsFunc(commands, func(c durable.Command) bool { return !c.Base().Confirmed })
 }
 
 // answer is the answer to one report, and what is to be counted once it is given.
@@ -114,7 +122,7 @@ func (o *oracle) report(commands []durable.Command, s *scene) (none durable.Chan
 			return none, fmt.Errorf("%s: unknown command %T", o.id, c)
 		}
 		if r.key != p.Key { // it was rotated since the signatures were judged
-			o.host.Notify(o.shard(), keyChanged{o.id})
+			_ = o.verifier.TellInternal(keyChanged{o.id})
 			if err := r.resign(p.Key); err != nil {
 				return none, err
 			}
@@ -126,7 +134,11 @@ func (o *oracle) report(commands []durable.Command, s *scene) (none durable.Chan
 			j := p.Judge(reading, hash, s.settings, s.at)
 			p, changed = j.Provider, changed || j.Changed
 			a.outcomes[i] = messages.ReadingOutcome{Hash: hash, Credit: j.Credit.Minted, Error: j.Refusal}
-			if j.Refusal == nil {
+			switch {
+			case !r.Confirmed && (j.Refusal != nil || reading.Backfill):
+				// What refuses it may be out of date: a key, a suspension, the backfill window.
+				return durable.Change{Unsure: true}, nil
+			case j.Refusal == nil:
 				appendReading(txn, &j, s.at)
 			}
 			if j.Outlier {
@@ -193,9 +205,4 @@ func (o *oracle) recall(refusal *messages.Error, hash messages.MeterHash) *messa
 		return refusal
 	}
 	return refusal.With("duplicate", true).With("credit_kwh", c.Minted)
-}
-
-// shard is the one that the provider belongs to.
-func (o *oracle) shard() messages.ShardID {
-	return o.cfg.First + messages.ShardID(uint64(o.id)%uint64(o.cfg.Shards))
 }

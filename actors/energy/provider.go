@@ -105,7 +105,7 @@ func (c *RotateKey) decide(o *oracle, s *scene) (none durable.Change, _ *message
 	change := c.write(s, &p)
 	done := change.Done
 	change.Done = func(r persistence.Result) {
-		o.host.Notify(o.shard(), keyChanged{c.Provider})
+		_ = o.verifier.TellInternal(keyChanged{c.Provider})
 		done(r)
 	}
 	return change, nil

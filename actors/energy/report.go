@@ -27,7 +27,7 @@ func (*Report) Recall([]byte) (any, bool) { return nil, false }
 type outcomes []messages.ReadingOutcome
 
 // Readings takes readings and answers the request with what became of each. All must be
-// of shards that are owned here; the Store must be as for Command. one says that the
+// of shards that are owned here. The Store may be behind. one says that the
 // caller asked for one reading and is told its outcome alone.
 func (e *Energy) Readings(r durable.Request, list []messages.Reading, backfill, one bool) {
 	whole := &gathering{to: r.To, one: one, outcomes: make(outcomes, len(list))}
@@ -41,7 +41,7 @@ func (e *Energy) Readings(r durable.Request, list []messages.Reading, backfill, 
 		id := list[i].Provider
 		report := parts[id]
 		if report == nil {
-			report = &Report{Request: durable.Request{To: &part{whole: whole}, Stamped: true, Deadline: r.Deadline}, provider: id}
+			report = &Report{Request: durable.Request{To: &part{whole: whole}, Stamped: true, Confirmed: r.Confirmed, Deadline: r.Deadline}, provider: id}
 			parts[id] = report
 			order = append(order, report)
 		}
@@ -50,8 +50,11 @@ func (e *Energy) Readings(r durable.Request, list []messages.Reading, backfill, 
 		report.readings = append(report.readings, market.Reading{Reading: list[i], Backfill: backfill})
 	}
 	whole.left = len(order)
+	durable.Watch(e.host.Deadlines, order...)
 	for _, report := range order {
-		e.host.SendRequest(e.ShardOf(report.provider), report)
+		if err := e.verifier.Tell(report); err != nil {
+			report.Undelivered(err)
+		}
 	}
 }
 

@@ -23,6 +23,8 @@ const (
 type attempt struct {
 	call    *wire.Call
 	service *service
+	// confirmed says that the Store has applied all that the caller can know of.
+	confirmed bool
 	// routed says that another node sent the call here: that node tries again.
 	routed bool
 	pause  time.Duration
@@ -41,7 +43,7 @@ func (a *attempt) request() durable.Request {
 	c := a.call
 	return durable.Request{
 		To: a, Who: c.Peer.Addr, By: c.Peer.Caller, ID: c.RequestID, Stamped: c.Stamped,
-		Hash: c.Method.PayloadHash(c.Params), Deadline: c.Deadline,
+		Hash: c.Method.PayloadHash(c.Params), Confirmed: a.confirmed, Deadline: c.Deadline,
 	}
 }
 

@@ -200,6 +200,7 @@ func (n *Node) openActors(context.Context) error {
 	cfg.Outside = outside
 	cfg = n.around.treasury(cfg)
 	n.host = durable.NewHost(cfg.Shards(), durable.On(n.system), n.store, n.journal, durable.ThisMachine())
+	n.host.Confirm = func(deadline time.Time, then func(*messages.Error)) { n.service.confirm(deadline, then) }
 	if n.treasury, err = treasury.New(cfg, n.host, n.log); err != nil {
 		return err
 	}

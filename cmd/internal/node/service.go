@@ -148,6 +148,12 @@ func (s *service) send(attempts []*attempt) {
 				continue
 			}
 			bursts = gather(bursts, here.Into, here.Create(a.request(), a.call.Params))
+		case here.Unconfirmed:
+			if err := s.admit(a); err != nil {
+				a.Fail(overloaded(err))
+				continue
+			}
+			here.Order(a.request(), a.call.Params)
 		case here.deliver != nil:
 			here.deliver(a)
 		default:
@@ -215,6 +221,7 @@ func moved(owner messages.NodeID) *messages.Error {
 // their callers can know of.
 func (s *service) orderAtIndex(attempts []*attempt) {
 	for _, a := range inTime(s, attempts, s.reach) {
+		a.confirmed = true
 		switch here := s.answer(a.call); {
 		case here.Order != nil:
 			here.Order(a.request(), a.call.Params)
@@ -238,21 +245,47 @@ func (s *service) workOn(attempts []*attempt) {
 
 func (s *service) answer(c *wire.Call) *answer { return &s.answers[c.Method.Index()] }
 
-// asked is a call, or an attempt at one.
+// asked is a call, an attempt at one, or an actor's question.
 type asked interface {
-	*wire.Call | *attempt
+	*wire.Call | *attempt | *confirmation
 	Fail(err *messages.Error)
 }
 
-// callOf gives the call itself.
-func callOf[T asked](one T) *wire.Call {
+// deadlineOf is when its caller stops waiting.
+func deadlineOf[T asked](one T) time.Time {
 	switch one := any(one).(type) {
 	case *wire.Call:
-		return one
+		return one.Deadline
 	case *attempt:
-		return one.call
+		return one.call.Deadline
+	case *confirmation:
+		return one.deadline
 	}
-	return nil
+	return time.Time{}
+}
+
+// confirmation is an actor's question whether the Store is behind.
+type confirmation struct {
+	deadline time.Time
+	then     func(*messages.Error)
+}
+
+// Fail implements asked.
+func (c *confirmation) Fail(err *messages.Error) { c.then(err) }
+
+// confirm is durable.Host's Confirm.
+func (s *service) confirm(deadline time.Time, then func(*messages.Error)) {
+	c := &confirmation{deadline, then}
+	if !s.enter() {
+		c.Fail(s.node.unavailable())
+		return
+	}
+	defer s.running.Done()
+	work(s, []*confirmation{c}, func(list []*confirmation) {
+		for _, c := range inTime(s, list, s.reach) {
+			c.then(nil)
+		}
+	})
 }
 
 // work has a worker do it, if one is free. Whoever calls it has entered.
@@ -377,7 +410,7 @@ func inTime[T asked](s *service, list []T, wait func(context.Context) error) []T
 func failLate[T asked](s *service, list []T) (rest []T) {
 	now := time.Now()
 	for _, one := range list {
-		if now.Before(callOf(one).Deadline) {
+		if now.Before(deadlineOf(one)) {
 			rest = append(rest, one)
 		} else {
 			one.Fail(s.node.unavailable())
@@ -408,9 +441,9 @@ func isLocal(c *wire.Call) bool {
 
 // soonest is the first deadline of a list.
 func soonest[T asked](list []T) time.Time {
-	t := callOf(list[0]).Deadline
+	t := deadlineOf(list[0])
 	for _, one := range list[1:] {
-		if d := callOf(one).Deadline; d.Before(t) {
+		if d := deadlineOf(one); d.Before(t) {
 			t = d
 		}
 	}

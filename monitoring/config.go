@@ -3,6 +3,7 @@ package monitoring
 import (
 	"crypto/tls"
 	"errors"
+	"net/http"
 	"time"
 )
 
@@ -12,6 +13,9 @@ type Config struct {
 	Addr string
 	// TLS is the server's; nil serves without.
 	TLS *tls.Config
+	// MayRead judges who may see more than whether the node is up: /metrics, the page at /
+	// and /debug. Nil lets everybody.
+	MayRead func(*http.Request) bool
 	// Debug serves /debug/pprof: it shows memory and command line to whoever asks.
 	Debug bool
 	// HeaderTimeout is how long a client may take to send a request's header.

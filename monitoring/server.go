@@ -43,16 +43,16 @@ func New(cfg Config, sources Sources, log *slog.Logger) (*Server, error) {
 		collectors.NewBuildInfoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
-	s.mux.Handle("GET /{$}", newPage(sources, log))
+	s.mux.Handle("GET /{$}", s.guarded(newPage(sources, log)))
 	s.mux.Handle("GET /healthz", http.HandlerFunc(serveHealth))
 	s.mux.Handle("GET /readyz", readiness(sources.Ready))
-	s.mux.Handle("GET /metrics", promhttp.HandlerFor(s.registry, promhttp.HandlerOpts{
+	s.mux.Handle("GET /metrics", s.guarded(promhttp.HandlerFor(s.registry, promhttp.HandlerOpts{
 		// One bad sample must not blind the operator to all others.
 		ErrorHandling:       promhttp.ContinueOnError,
 		ErrorLog:            scrapeLog{log},
 		MaxRequestsInFlight: scrapesMax,
 		EnableOpenMetrics:   true,
-	}))
+	})))
 	if cfg.Debug {
 		s.handleProfiles()
 	}
@@ -60,11 +60,25 @@ func New(cfg Config, sources Sources, log *slog.Logger) (*Server, error) {
 }
 
 func (s *Server) handleProfiles() {
-	s.mux.HandleFunc("GET /debug/pprof/", pprof.Index)
-	s.mux.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
-	s.mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
-	s.mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
-	s.mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
+	s.mux.Handle("GET /debug/pprof/", s.guarded(http.HandlerFunc(pprof.Index)))
+	s.mux.Handle("GET /debug/pprof/cmdline", s.guarded(http.HandlerFunc(pprof.Cmdline)))
+	s.mux.Handle("GET /debug/pprof/profile", s.guarded(http.HandlerFunc(pprof.Profile)))
+	s.mux.Handle("GET /debug/pprof/symbol", s.guarded(http.HandlerFunc(pprof.Symbol)))
+	s.mux.Handle("GET /debug/pprof/trace", s.guarded(http.HandlerFunc(pprof.Trace)))
+}
+
+// guarded serves those who may read.
+func (s *Server) guarded(page http.Handler) http.Handler {
+	if s.cfg.MayRead == nil {
+		return page
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !s.cfg.MayRead(r) {
+			http.Error(w, "this needs a certificate with a role; issue one: bursar cert issue --role monitor --name NAME", http.StatusForbidden)
+			return
+		}
+		page.ServeHTTP(w, r)
+	})
 }
 
 // Registerer takes the collectors of packages that keep their own. Families that

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -74,6 +75,12 @@ func callerProven(state *tls.ConnectionState) messages.Caller {
 		c.Roles |= certRoles[role]
 	}
 	return c
+}
+
+// ProvesRole reports whether a connection's certificate names a role that there is.
+func ProvesRole(state *tls.ConnectionState) bool {
+	return state != nil && len(state.VerifiedChains) > 0 &&
+		slices.ContainsFunc(CertRoles(state.VerifiedChains[0][0]), func(role string) bool { _, known := certRoles[role]; return known })
 }
 
 // secured is a connection with TLS.

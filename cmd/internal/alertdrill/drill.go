@@ -16,6 +16,7 @@ const (
 	fireWithin    = 4 * time.Minute
 	routeWithin   = 30 * time.Second
 	resolveWithin = 5 * time.Minute
+	endWithin     = 2 * time.Minute
 	keepPause     = 500 * time.Millisecond
 )
 
@@ -50,7 +51,9 @@ func (t *Trial) Run(ctx context.Context, f *Fault, told func(at time.Duration, t
 		err = t.follow(ctx, f, &seen, step)
 	}
 	// Whatever happened and whoever is in a hurry, the next drill finds a sound cluster.
-	err = errors.Join(err, stop(context.WithoutCancel(ctx)))
+	ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), endWithin)
+	defer cancel()
+	err = errors.Join(err, stop(ending))
 	if err != nil {
 		return seen, err
 	}

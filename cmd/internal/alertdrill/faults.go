@@ -46,8 +46,8 @@ func Faults() []Fault {
 		{Alert: "BursarTargetsMissing", Does: "Prometheus' configuration loses its targets", begin: loseTargets, end: findTargets},
 		{Alert: "ReplicaLagHigh", Does: "n3 is cut off while the others write", begin: one(localcluster.CutOff), keep: write, end: bringBack},
 		{Alert: "LeaderChangesFrequent", Does: "leadership is handed on again and again", keep: handOn},
-		{Alert: "ActorStalled", Does: "the executor is stuck in one message", begin: stuck("stall", 15*time.Second)},
-		{Alert: "MailboxSaturated", Does: "the executor needs more than five seconds for each message", keep: slowed(6*time.Second, 12), end: nil},
+		{Alert: "ActorStalled", Does: "the executor is stuck in one message", begin: stuck("stall", 15*time.Second, 1)},
+		{Alert: "MailboxSaturated", Does: "the executor needs more than five seconds for each of eight messages", begin: busy},
 		{Alert: "OpenFilesHigh", Does: "n1's limit of open files is lowered", begin: fewFiles, end: manyFiles},
 
 		{Alert: "TreasuryBalanceCriticallyLow", Does: "nearly all of the balance is paid out", begin: spend, end: refill},
@@ -198,8 +198,8 @@ func (t *Trial) executor(ctx context.Context) (string, error) {
 	return executor.Node, json.Unmarshal(text, &executor)
 }
 
-// stuck lets the executor's next message take long.
-func stuck(mode string, long time.Duration) act {
+// stuck lets the executor's next messages take long.
+func stuck(mode string, long time.Duration, times int) act {
 	return func(ctx context.Context, t *Trial) error {
 		name, err := t.executor(ctx)
 		if err != nil {
@@ -210,16 +210,21 @@ func stuck(mode string, long time.Duration) act {
 			return errors.New("no node pays")
 		}
 		_, err = t.answer(ctx, link, messages.MethodInject,
-			fmt.Sprintf(`{"path": %q, "mode": %q, "delay_ms": %d}`, executorPath, mode, long.Milliseconds()))
+			fmt.Sprintf(`{"path": %q, "mode": %q, "delay_ms": %d, "times": %d}`, executorPath, mode, long.Milliseconds(), times))
 		return err
 	}
+}
+
+// busy lets messages wait for the executor, longer than a mailbox should have it.
+func busy(ctx context.Context, t *Trial) error {
+	return errors.Join(stuck("slow", 5500*time.Millisecond, 8)(ctx, t), t.pay(ctx, 1, 12))
 }
 
 // slowed lets the executor's next message take long, with payments behind it, and waits until
 // it has passed.
 func slowed(long time.Duration, payments int) act {
 	return func(ctx context.Context, t *Trial) error {
-		if err := stuck("slow", long)(ctx, t); err != nil {
+		if err := stuck("slow", long, 1)(ctx, t); err != nil {
 			return err
 		}
 		if err := t.pay(ctx, 1, payments); err != nil {
@@ -241,7 +246,7 @@ func (t *Trial) pay(ctx context.Context, amount uint64, times int) error {
 	return nil
 }
 
-// open submits a payment that stays open, and remembers it.
+// open submits a payment that stays open.
 func (t *Trial) open(ctx context.Context, amount, epoch uint64) error {
 	return t.call(ctx, messages.MethodSubmitDisbursement, payment, amount, epoch)
 }
@@ -271,18 +276,19 @@ func withdraw(ctx context.Context, t *Trial) error {
 		}
 		var rows struct {
 			Disbursements []struct {
-				ID     uint64 `json:"id"`
-				Amount uint64 `json:"amount"`
+				Disbursement struct {
+					ID uint64 `json:"id"`
+				} `json:"disbursement"`
 			} `json:"disbursements"`
 		}
 		if err := json.Unmarshal(text, &rows); err != nil || len(rows.Disbursements) == 0 {
 			return err
 		}
 		for _, row := range rows.Disbursements {
-			err := t.call(ctx, messages.MethodRollbackDisbursement, `{"id": %d, "reason": "a drill"}`, row.ID)
-			if refusal := new(messages.Error); err != nil && !errors.As(err, &refusal) {
+			err := t.call(ctx, messages.MethodRollbackDisbursement, `{"id": %d, "reason": "a drill"}`, row.Disbursement.ID)
+			if paid := errors.Is(err, &messages.Error{Code: messages.CodeInvalidTransition}); err != nil && !paid {
 				return err
-			} // a refused one was paid meanwhile
+			}
 		}
 	}
 }

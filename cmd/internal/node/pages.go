@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 
 	"github.com/the-block/bursar/actors/treasury/rows"
 	"github.com/the-block/bursar/messages"
+	"github.com/the-block/bursar/messages/wire"
 	"github.com/the-block/bursar/monitoring"
 	"github.com/the-block/bursar/supervision/breaker"
 )
@@ -19,6 +21,7 @@ func (n *Node) openPages(ctx context.Context) error {
 	cfg.Debug = n.cfg.Debug
 	if n.identity != nil {
 		cfg.TLS = n.identity.ServerConfig()
+		cfg.MayRead = func(r *http.Request) bool { return wire.ProvesRole(r.TLS) }
 	}
 	pages, err := monitoring.New(cfg, n.sources(), n.log)
 	if err != nil {

@@ -18,7 +18,7 @@ RACE = ./actors ./actors/treasury ./cluster ./persistence ./supervision/... ./me
 LINT = $(GO) tool -modfile=.tools/go.mod golangci-lint
 
 .DEFAULT_GOAL := help
-.PHONY: sim-model help run build test check fmt vet lint cross arm64 docs race fuzz bench bench-three soak sim sim-nodes chaos chaos-short drill
+.PHONY: sim-model help run build test check fmt vet lint cross arm64 docs race fuzz bench bench-three soak sim sim-nodes chaos chaos-short drill newest-prometheus
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -90,6 +90,13 @@ chaos-short: ## ten kills of the node that leads and pays, in less than a minute
 
 drill: ## see alerts come with a real Prometheus and Alertmanager (a quarter of an hour): make drill DRILL=short, or an alert's name
 	$(GO) test ./cmd/internal/alertdrill -count=1 -v -timeout 60m -run '^TestAlertsComeAndGo$$' -live $(or $(DRILL),full) $(ARGS)
+
+NEWEST = $(GO) build -modfile=.tools/prometheus/go.mod -o bin/newest/
+
+newest-prometheus: ## hold rules, alerts and two drills against the newest Prometheus as well (builds it: some minutes)
+	$(NEWEST) github.com/prometheus/prometheus/cmd/promtool github.com/prometheus/prometheus/cmd/prometheus
+	PATH="$(CURDIR)/bin/newest:$$PATH" REQUIRE_PROMTOOL=1 $(GO) test -count=1 ./monitoring
+	PATH="$(CURDIR)/bin/newest:$$PATH" $(MAKE) --no-print-directory drill DRILL=short
 
 bench: ## run the benchmarks: make bench PKG=./persistence BENCH=Apply
 	$(GO) test -run '^$$' -bench '$(BENCH)' -benchtime $(BENCHTIME) -benchmem $(PKG)

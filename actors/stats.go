@@ -75,7 +75,7 @@ type KindStats struct {
 	Restarts uint64             `metric:"bursar_actors_restarts_total" help:"Restarts by supervisors, by kind."`
 	Trips    uint64             `metric:"bursar_supervision_breaker_trips_total" help:"Times a breaker opened by itself, an actor's own or that over one of its children, by the kind of the actors that keep them."`
 	Dead     uint64             `metric:"bursar_actors_dead_letters_total" help:"Messages nobody took, by the kind of the actor they were meant for."`
-	Wait     *metrics.Histogram `metric:"bursar_actors_wait_seconds" help:"Time of messages in mailboxes, by kind. One in 64 of each actor is timed." le:"-15..2"`
+	Wait     *metrics.Histogram `metric:"bursar_actors_wait_seconds" help:"Time of messages in mailboxes, by kind. One in 64 of each actor is timed." le:"-15..4"`
 	Turn     *metrics.Histogram `metric:"bursar_actors_processing_seconds" help:"Time actors take for a message, by kind. One in 64 of each actor is timed." le:"-15..2"`
 }
 

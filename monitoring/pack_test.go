@@ -181,7 +181,7 @@ var alertCases = []alertCase{
 
 	{alert: "ClusterQuorumLost", after: 1, slack: 1, in: []input{gauge(`bursar_cluster_quorum{`+all+`}`, 1, 1, 0)}},
 	{alert: "ClusterQuorumAtEdge", after: 5, slack: 1, in: []input{gauge(`up{job="bursar",`+one+`}`, 1, 1, 0), gauge(`bursar_cluster_voters{cluster="c",instance="n2"}`, 3, 3, 3)}},
-	{alert: "LeaderChangesFrequent", after: 30, slack: 35, calm: 70, in: []input{growing(`bursar_raft_leader_changes_total{`+all+`}`, 0, 0.09, 0.25)}},
+	{alert: "LeaderChangesFrequent", after: 30, slack: 35, calm: 70, in: []input{growing(`bursar_raft_leader_changes_total{`+all+`}`, 0, 0.09, 0.24)}},
 	{alert: "ReplicaLagHigh", after: 5, slack: 1, each: true, in: []input{gauge(`bursar_cluster_commit_index{cluster="c",instance="n2"}`, 90_000, 90_000, 90_000), gauge(`bursar_cluster_applied_index{`+one+`}`, 90_000, 80_000, 79_999)}},
 	{alert: "NodeClockOff", after: 5, slack: 1, each: true, in: []input{gauge(`bursar_cluster_clock_offset_seconds{`+one+`}`, 0, -0.5, -0.6)}},
 	{alert: "CertificateExpiresSoon", after: 60, slack: 1, each: true, in: []input{gauge(`bursar_certificate_expiry_timestamp_seconds{`+one+`}`, 9e6, 3e6, 2e6)}},

@@ -10,24 +10,21 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/the-block/bursar/cmd/internal/node"
 	"github.com/the-block/bursar/monitoring"
+	"github.com/the-block/bursar/monitoring/metrics"
 )
 
 // coming are families that rules name already and nodes export once their part is there:
-// the energy market, backups, pauses and operators' keys.
+// backups, pauses and operators' keys.
 var coming = map[string][]string{
-	"energy_readings_total": nil, "oracle_submission_errors_total": {"reason"}, "energy_disputes_raised_total": {"type"},
-	"energy_disputes_resolved_total": {"outcome"}, "energy_market_price_current": nil, "energy_market_volume_current": nil,
-	"oracle_active_count": nil, "energy_disputes_pending": nil, "oracle_inclusion_lag_seconds": nil,
-	"energy_dispute_resolution_seconds": nil, "energy_slashing_total": {"reason"}, "energy_providers_count": nil,
-	"energy_kwh_traded_total":               nil,
 	"backup_last_success_timestamp_seconds": {"exported_job"}, "backup_size_bytes": {"exported_job"},
-	"backup_duration_seconds": {"exported_job"}, "backup_drill_last_success_timestamp_seconds": nil,
-	"bursar_treasury_paused": {"scope"}, "bursar_operator_key_expiry_timestamp_seconds": nil,
+	"backup_drill_last_success_timestamp_seconds": nil,
+	"bursar_treasury_paused":                      {"scope"}, "bursar_operator_key_expiry_timestamp_seconds": nil,
 }
 
 // prometheusOwn are what Prometheus itself and Go's library add.
@@ -50,6 +47,9 @@ var keywords = []string{"or", "and", "unless", "bool", "offset", "m", "h", "d", 
 func TestRulesUseWhatIsExported(t *testing.T) {
 	labels := maps.Clone(coming)
 	for _, f := range node.Families() {
+		if _, early := coming[f.Name]; early {
+			t.Errorf("%s is exported: take it off the list of what is coming", f.Name)
+		}
 		labels[f.Name] = f.Labels
 	}
 	for _, name := range prometheusOwn {
@@ -72,7 +72,7 @@ func TestRulesUseWhatIsExported(t *testing.T) {
 	if len(exprs) < 150 {
 		t.Fatalf("only %d expressions were found", len(exprs))
 	}
-	used := 0
+	used, awaited := 0, maps.Clone(coming)
 	for where, expr := range exprs {
 		bare := window.ReplaceAllString(quoted.ReplaceAllString(grouping.ReplaceAllString(expr, ""), `""`), "")
 		for _, m := range selector.FindAllStringSubmatch(bare, -1) {
@@ -93,6 +93,7 @@ func TestRulesUseWhatIsExported(t *testing.T) {
 				continue
 			}
 			used++
+			delete(awaited, family)
 			for _, l := range matcher.FindAllStringSubmatch(rest, -1) {
 				if !slices.Contains(append([]string{"job", "cluster", "instance", "le"}, labels[family]...), l[1]) {
 					t.Errorf("%s: %s has no label %s", where, family, l[1])
@@ -100,8 +101,41 @@ func TestRulesUseWhatIsExported(t *testing.T) {
 			}
 		}
 	}
+	for name := range awaited {
+		t.Errorf("%s is said to be coming, and no rule awaits it", name)
+	}
 	if used < 80 {
 		t.Errorf("only %d uses of families were found", used)
+	}
+}
+
+// A quantile is told from buckets, so none is found above the largest: a threshold there would
+// never be reached.
+func TestThresholdsLieWithinTheBuckets(t *testing.T) {
+	export := monitoring.Export{Targets: []string{"a:1"}, Cluster: "c", Scale: 1}
+	files, err := export.Files()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, threshold := range map[string]string{
+		"bursar_actors_wait_seconds": "mailbox_wait_seconds", "treasury_disbursement_lag_seconds": "treasury_lag_seconds",
+		"bursar_raft_fsync_seconds": "fsync_seconds",
+	} {
+		m := regexp.MustCompile(`\{name: ` + threshold + `\}, expr: vector\(([\d.]+)\)`).FindSubmatch(files["rules/thresholds.yml"])
+		if m == nil {
+			t.Fatalf("there is no threshold %s", threshold)
+		}
+		limit, err := strconv.ParseFloat(string(m[1]), 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		at := slices.IndexFunc(node.Families(), func(f metrics.Family) bool { return f.Name == name })
+		if at < 0 {
+			t.Fatalf("nobody exports %s", name)
+		}
+		if largest := node.Families()[at].Largest(); largest <= limit {
+			t.Errorf("%s is %v, and the largest bucket of %s ends at %v", threshold, limit, name, largest)
+		}
 	}
 }
 

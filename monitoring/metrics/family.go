@@ -25,6 +25,10 @@ type Family struct {
 	Bounds []int `json:"-"`
 }
 
+// Largest is the bound of a histogram's largest classic bucket: no quantile told from them is
+// above it.
+func (f *Family) Largest() float64 { return bound(f.Bounds[len(f.Bounds)-1]) }
+
 // The types of families.
 const (
 	TypeCounter   = "counter"

@@ -36,9 +36,9 @@ func Faults() []Fault {
 	return []Fault{
 		// What other faults hold back is late, too, so this comes first.
 		{Alert: "PaymentsObjectiveBurnsSlowly", Does: "the executor needs three seconds for a message", keep: slowed(3*time.Second, 12)},
-		{Alert: "TreasuryCircuitBreakerOpen", Does: "the executor's breaker is forced open", begin: forceOpen, end: reset},
-		{Alert: "TreasuryHealthWarning", Does: "the executor's breaker is forced open", HeldBack: "TreasuryCircuitBreakerOpen", begin: forceOpen, end: reset},
-		{Alert: "SystemHealthDegraded", Does: "the executor's breaker is forced open", begin: forceOpen, end: reset},
+		{Alert: "TreasuryCircuitBreakerOpen", Does: "the executor's breaker is forced open", begin: force(executorPath), end: unforce(executorPath)},
+		{Alert: "TreasuryHealthWarning", Does: "the executor's breaker is forced open", HeldBack: "TreasuryCircuitBreakerOpen", begin: force(executorPath), end: unforce(executorPath)},
+		{Alert: "SystemHealthDegraded", Does: "the executor's breaker is forced open", begin: force(executorPath), end: unforce(executorPath)},
 		{Alert: "TreasuryExecutorDown", Does: "the node that pays is killed, and another, so that none can take over", HeldBack: "ClusterQuorumLost", begin: killPayer, end: bringBack},
 		{Alert: "ClusterQuorumLost", Does: "the nodes are cut off from each other", begin: each(localcluster.CutOff), end: bringBack},
 		{Alert: "ClusterQuorumAtEdge", Does: "n3 is killed", begin: one(localcluster.Killed), end: bringBack},
@@ -46,8 +46,8 @@ func Faults() []Fault {
 		{Alert: "BursarTargetsMissing", Does: "Prometheus' configuration loses its targets", begin: loseTargets, end: findTargets},
 		{Alert: "ReplicaLagHigh", Does: "n3 is cut off while the others write", begin: one(localcluster.CutOff), keep: write, end: bringBack},
 		{Alert: "LeaderChangesFrequent", Does: "leadership is handed on again and again", keep: handOn},
-		{Alert: "ActorStalled", Does: "the executor is stuck in one message", begin: stuck("stall", 15*time.Second, 1)},
-		{Alert: "MailboxSaturated", Does: "the executor needs more than five seconds for each of eight messages", begin: busy},
+		{Alert: "ActorStalled", Does: "the executor is stuck in one message", begin: stuck("stall", 15*time.Second)},
+		{Alert: "MailboxSaturated", Does: "the breaker over the treasury's actors is forced open while payments are submitted", begin: force("/treasury"), keep: refused, end: unforce("/treasury")},
 		{Alert: "OpenFilesHigh", Does: "n1's limit of open files is lowered", begin: fewFiles, end: manyFiles},
 
 		{Alert: "TreasuryBalanceCriticallyLow", Does: "nearly all of the balance is paid out", begin: spend, end: refill},
@@ -117,12 +117,16 @@ func afterCalm(then act) act {
 	}
 }
 
-func forceOpen(ctx context.Context, t *Trial) error {
-	return t.call(ctx, messages.MethodForceOpen, `{"path": %q, "reason": "a drill"}`, executorPath)
+func force(path string) act {
+	return func(ctx context.Context, t *Trial) error {
+		return t.call(ctx, messages.MethodForceOpen, `{"path": %q, "reason": "a drill"}`, path)
+	}
 }
 
-func reset(ctx context.Context, t *Trial) error {
-	return t.call(ctx, messages.MethodReset, `{"path": %q, "reason": "a drill"}`, executorPath)
+func unforce(path string) act {
+	return func(ctx context.Context, t *Trial) error {
+		return t.call(ctx, messages.MethodReset, `{"path": %q, "reason": "a drill"}`, path)
+	}
 }
 
 // each does something to all nodes, one to the last.
@@ -198,8 +202,8 @@ func (t *Trial) executor(ctx context.Context) (string, error) {
 	return executor.Node, json.Unmarshal(text, &executor)
 }
 
-// stuck lets the executor's next messages take long.
-func stuck(mode string, long time.Duration, times int) act {
+// stuck lets the executor's next message take long.
+func stuck(mode string, long time.Duration) act {
 	return func(ctx context.Context, t *Trial) error {
 		name, err := t.executor(ctx)
 		if err != nil {
@@ -210,21 +214,27 @@ func stuck(mode string, long time.Duration, times int) act {
 			return errors.New("no node pays")
 		}
 		_, err = t.answer(ctx, link, messages.MethodInject,
-			fmt.Sprintf(`{"path": %q, "mode": %q, "delay_ms": %d, "times": %d}`, executorPath, mode, long.Milliseconds(), times))
+			fmt.Sprintf(`{"path": %q, "mode": %q, "delay_ms": %d}`, executorPath, mode, long.Milliseconds()))
 		return err
 	}
 }
 
-// busy lets messages wait for the executor, longer than a mailbox should have it.
-func busy(ctx context.Context, t *Trial) error {
-	return errors.Join(stuck("slow", 5500*time.Millisecond, 8)(ctx, t), t.pay(ctx, 1, 12))
+// refused submits payments that nobody takes.
+func refused(ctx context.Context, t *Trial) error {
+	for range 10 {
+		err := t.pay(ctx, 1, 1)
+		if refusal := new(messages.Error); err != nil && !errors.As(err, &refusal) {
+			return err
+		}
+	}
+	return nil
 }
 
 // slowed lets the executor's next message take long, with payments behind it, and waits until
 // it has passed.
 func slowed(long time.Duration, payments int) act {
 	return func(ctx context.Context, t *Trial) error {
-		if err := stuck("slow", long, 1)(ctx, t); err != nil {
+		if err := stuck("slow", long)(ctx, t); err != nil {
 			return err
 		}
 		if err := t.pay(ctx, 1, payments); err != nil {

@@ -25,7 +25,7 @@ type callbacks struct {
 	fatal chan error
 
 	mu        sync.Mutex
-	rivals    map[string]struct{}      // addresses that answer, or answered, to this node's name
+	claims    map[string]target        // addresses that answer, or answered, to a name kept for another
 	strangers map[string]*foreignError // addresses of another cluster's nodes
 }
 
@@ -33,7 +33,7 @@ func newCallbacks(t *table, addr string, log *slog.Logger) *callbacks {
 	return &callbacks{
 		table: t, addr: addr, started: time.Now(), log: log, limiter: newLimiter(),
 		notes: make(chan func(context.Context), notesMax), fatal: make(chan error, 1),
-		rivals: make(map[string]struct{}), strangers: make(map[string]*foreignError),
+		claims: make(map[string]target), strangers: make(map[string]*foreignError),
 	}
 }
 
@@ -96,27 +96,28 @@ func (c *callbacks) MergeRemoteState(b []byte, _ bool) {
 	}
 }
 
-// NotifyConflict takes note of a second address for a name. If it is this node's name, the
-// other address is asked who it is.
+// NotifyConflict takes note of a second address for a name, which is asked who it is: one that
+// has this node's name may have to stop, and a member that moved gets its name once the
+// address before is given up.
 func (c *callbacks) NotifyConflict(existing, other *memberlist.Node) {
-	if messages.NodeID(other.Name) != c.table.me().Name {
+	mine := messages.NodeID(other.Name) == c.table.me().Name
+	if !mine {
 		c.warn(other.Name, "two addresses claim one name; if both are up, one of them must be stopped",
 			"member", other.Name, "from", existing.Address(), "to", other.Address())
-		return
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if len(c.rivals) < rivalsMax {
-		c.rivals[other.Address()] = struct{}{}
+	if len(c.claims) < claimsMax {
+		c.claims[other.Address()] = target{rival: mine}
 	}
 }
 
-// takeRivals returns the addresses that answered to this node's name, and forgets them.
-func (c *callbacks) takeRivals() map[string]struct{} {
+// takeClaims returns the addresses that answered to a name kept for another, and forgets them.
+func (c *callbacks) takeClaims() map[string]target {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	taken := c.rivals
-	c.rivals = make(map[string]struct{})
+	taken := c.claims
+	c.claims = make(map[string]target)
 	return taken
 }
 

@@ -90,7 +90,7 @@ func (m *Membership) keepJoining(ctx context.Context) {
 // target is an address to ask, and why.
 type target struct {
 	seed  string // as configured; "" for no seed
-	rival bool
+	rival bool   // it goes by this node's name
 }
 
 // asksMax is how many are asked at a time.
@@ -134,7 +134,7 @@ func (m *Membership) keepKnown(ctx context.Context, members []peer) {
 	}
 }
 
-// targets are the addresses of seeds, members that were met and rivals, without this
+// targets are the addresses of seeds, members that were met and who claims a name, without this
 // node's own and those of members.
 func (m *Membership) targets(ctx context.Context, alive []peer) map[netip.AddrPort]target {
 	targets := make(map[netip.AddrPort]target)
@@ -157,9 +157,9 @@ func (m *Membership) targets(ctx context.Context, alive []peer) map[netip.AddrPo
 			delete(targets, addr)
 		}
 	}
-	for rival := range m.callbacks.takeRivals() {
-		if addr, err := netip.ParseAddrPort(rival); err == nil {
-			targets[addr] = target{rival: true}
+	for claim, why := range m.callbacks.takeClaims() {
+		if addr, err := netip.ParseAddrPort(claim); err == nil {
+			targets[addr] = why
 		}
 	}
 	for addr := range targets {

@@ -11,7 +11,7 @@ const (
 	sayEvery  = time.Minute
 	saidMax   = 256 // different things that are remembered as said
 	notesMax  = 256 // things that wait to be said or done
-	rivalsMax = 8
+	claimsMax = 8
 )
 
 // limiter lets the same thing be said once per sayEvery.

@@ -361,8 +361,9 @@ func (o *outage) rejoin() {
 	}
 }
 
-// renumbered is how long nodes at new addresses may take to serve.
-const renumbered = 10 * time.Second
+// renumbered is how long nodes at new addresses may take to serve: a name is kept for the
+// address before for three seconds, and the new one is asked every two.
+const renumbered = 7 * time.Second
 
 func TestAFollowerAtAnotherAddressGetsTheLogAtOnce(t *testing.T) {
 	for _, power := range []bool{false, true} {

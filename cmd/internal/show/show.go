@@ -309,9 +309,10 @@ func (s *Show) summary(f Figures) string {
 	return text
 }
 
-// firstText tells of the first payment, or of those of an earlier run.
+// firstText tells of the first payment, or of those of an earlier run. A call that was made
+// again in this run may be told that it is a duplicate, too.
 func (s *Show) firstText(f Figures, now time.Time) string {
-	if s.tally.Duplicates > 0 {
+	if uint64(s.tally.Duplicates) > s.client.Retried() {
 		return fmt.Sprintf("the story goes on where it was: %s payments are in the books", terminal.Group(f.paid()))
 	}
 	return fmt.Sprintf("first payment executed %s after the start", now.Sub(s.began).Round(10*time.Millisecond))

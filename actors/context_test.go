@@ -148,6 +148,7 @@ func TestAStashKeepsSendersAndOrder(t *testing.T) {
 		if diff := cmp.Diff([]string{"0 as 1", "1 as 2", "2 as 3"}, answers); diff != "" {
 			t.Error(diff)
 		}
+		synctest.Wait() // counted after they are answered
 		if got := s.Stats().Kinds[1].Messages; got != 4 {
 			t.Errorf("messages = %d, want each of the 4 counted once", got)
 		}

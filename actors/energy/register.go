@@ -57,7 +57,29 @@ func (r *Register) txn(s *shard) (*persistence.Txn, *messages.Error) {
 	return txn, nil
 }
 
-func (r *Register) conclude(o persistence.Outcome) {
+// taken says whose the meter is: a registration that is made again is told its first one.
+func (r *Register) taken(store *persistence.Store) *messages.Error {
+	refusal := messages.Errorf(messages.CodeValidationFailed,
+		"meter_address %q is another provider's", r.Registration.Meter)
+	_ = store.View(func(v *persistence.View) error { // what cannot be read is told without the name
+		value, ok := v.Get(meterKey(r.Registration.Meter))
+		if !ok || len(value.Data) != 8 {
+			return nil
+		}
+		id := messages.ProviderID(binary.BigEndian.Uint64(value.Data) - 1)
+		p, _, ok, err := readProvider(v, id)
+		if err != nil || !ok || p.Key != r.Registration.Key {
+			return err
+		}
+		refusal = messages.Errorf(messages.CodeValidationFailed,
+			"meter_address %q is registered already, by this key: it is %s", r.Registration.Meter, id).
+			With("provider_id", id.String())
+		return nil
+	})
+	return refusal
+}
+
+func (r *Register) conclude(store *persistence.Store, o persistence.Outcome) {
 	if refusal := durable.RefusalOf(o); refusal != nil {
 		r.Fail(refusal)
 		return
@@ -67,7 +89,6 @@ func (r *Register) conclude(o persistence.Outcome) {
 	case persistence.Committed, persistence.Duplicate:
 		r.Reply(&messages.RegisterProviderResult{Provider: id, Duplicate: o.Result.Status == persistence.Duplicate})
 	default:
-		r.Fail(messages.Errorf(messages.CodeValidationFailed,
-			"meter_address %q is another provider's", r.Registration.Meter))
+		r.Fail(r.taken(store))
 	}
 }

@@ -47,7 +47,7 @@ func (s *shard) Receive(ctx durable.Context, msg any) error {
 		s.admit(msg)
 	case durable.Outcomes:
 		return s.ApplyOutcomes(msg, func(r *Register, o persistence.Outcome) error {
-			r.conclude(o)
+			r.conclude(s.Store, o)
 			return nil
 		})
 	case durable.Ended:

@@ -159,7 +159,8 @@ func newOracleRun(std streams) *cobra.Command {
 		Use:   "run",
 		Short: "Sign what a meter says and hand it in",
 		Long: `Reads what a meter or a portal gives, signs each reading and hands it in, until the source ends or
-Ctrl-C. Started again it takes up where the market stands: readings that are in are passed over.
+Ctrl-C. Started again it takes up where the market stands: readings of times that the market has, or is
+past, are passed over, and how many is told.
 A reading whose answer got lost is handed in again, the very same one, so none counts twice.
 
 Formats: csv (time and cumulative kWh, or a header that names timestamp and total_kwh or
@@ -168,7 +169,7 @@ over is told on standard error with its line: values that are missing or estimat
 twice or not at all when clocks change, meters that were exchanged, registers that ran over. Energy is
 kept to a thousandth of a Wh; the whole kWh of the register are reported, so that nothing is lost.
 
-The exit code is 1 if a reading was refused.`,
+The exit code is 1 if a reading was refused, and if the source holds none.`,
 		Example: `  bursar oracle run --key roof.key --provider energy-0x00000000 --meter-address DE0001 --from readings.csv
   cat /dev/ttyUSB0 | bursar oracle run --key p1.key --provider energy-0x00000001 --meter-address NL7 --format dsmr --export
   bursar oracle run --key roof.key --provider energy-0x00000000 --meter-address DE0001 --from 2025.csv --backfill --zone Europe/Berlin`,
@@ -227,11 +228,27 @@ func (r *reporting) run(ctx context.Context) error {
 	link := r.to.connect()
 	defer link.Close()
 	o := oracle.New(oracle.Config{Provider: id, Meter: r.meter, Signer: signer, Backfill: r.backfill}, link)
+	if err := r.resume(ctx, o); err != nil {
+		return err
+	}
 	return r.report(ctx, o, reader)
 }
 
+// resume finds the provider before anything is read: that there is one, with this meter and
+// key.
+func (r *reporting) resume(ctx context.Context, o *oracle.Oracle) error {
+	ctx, cancel := context.WithTimeout(ctx, r.patience)
+	defer cancel()
+	_, err := o.Resume(ctx)
+	return err
+}
+
 // tally counts what became of readings.
-type tally struct{ accepted, passed, refused, kwh uint64 }
+type tally struct{ read, accepted, passed, refused, kwh uint64 }
+
+func (r *reporting) say(at int64, format string, args ...any) {
+	fmt.Fprintf(r.std.err, "%s: %s\n", time.Unix(at, 0).UTC().Format(time.RFC3339), fmt.Sprintf(format, args...))
+}
 
 // report hands in all that the reader gives.
 func (r *reporting) report(ctx context.Context, o *oracle.Oracle, reader meter.Reader) error {
@@ -243,10 +260,14 @@ func (r *reporting) report(ctx context.Context, o *oracle.Oracle, reader meter.R
 		if err == nil {
 			note, ok := register.Take(p)
 			if note != "" {
-				fmt.Fprintf(r.std.err, "%s: %s\n", time.Unix(p.At, 0).UTC().Format(time.RFC3339), note)
+				r.say(p.At, "%s", note)
 			}
-			if ok && p.At > 0 {
+			switch {
+			case ok && p.At > 0:
+				t.read++
 				waiting = append(waiting, oracle.Reading{At: uint64(p.At), KWh: register.Total.KWh()})
+			case ok:
+				r.say(p.At, "a time before 1970: passed over")
 			}
 		}
 		if len(waiting) >= r.batch || err != nil && len(waiting) > 0 {
@@ -256,14 +277,27 @@ func (r *reporting) report(ctx context.Context, o *oracle.Oracle, reader meter.R
 			waiting = waiting[:0]
 		}
 		switch {
+		case errors.Is(err, io.EOF) && t.read == 0:
+			return fmt.Errorf("%s holds no reading of format %s", r.source(), r.format)
 		case errors.Is(err, io.EOF):
 			return r.tell(&t)
 		case err != nil:
-			return err
+			return fmt.Errorf("%s: %w", r.source(), err)
 		case ctx.Err() != nil:
+			if len(waiting) > 0 {
+				fmt.Fprintf(r.std.err, "%d readings were read and not handed in: the same command goes on with them\n", len(waiting))
+			}
 			return r.tell(&t)
 		}
 	}
+}
+
+// source names what is read.
+func (r *reporting) source() string {
+	if r.from == "-" {
+		return "standard input"
+	}
+	return r.from
 }
 
 func (r *reporting) submit(ctx context.Context, o *oracle.Oracle, list []oracle.Reading, t *tally) error {
@@ -273,23 +307,28 @@ func (r *reporting) submit(ctx context.Context, o *oracle.Oracle, list []oracle.
 	if err != nil {
 		return err
 	}
+	passed, last := uint64(0), uint64(0)
 	for _, out := range outcomes {
 		switch {
 		case out.Passed:
-			t.passed++
+			passed, last = passed+1, out.At
 		case out.Err != nil:
 			t.refused++
-			fmt.Fprintf(r.std.err, "%s: %s: %s\n", time.Unix(int64(out.At), 0).UTC().Format(time.RFC3339), out.Err.Code, out.Err.Message)
+			r.say(int64(out.At), "%s: %s", out.Err.Code, out.Err.Message)
 		default:
 			t.accepted++
 			t.kwh += out.Credit
 		}
 	}
+	if passed > 0 {
+		t.passed += passed
+		r.say(int64(last), "%d readings up to here are of times that the market has, or is past: passed over", passed)
+	}
 	return nil
 }
 
 func (r *reporting) tell(t *tally) error {
-	title := fmt.Sprintf("%d readings are in, worth %d kWh", t.accepted, t.kwh)
+	title := fmt.Sprintf("%d readings are in, worth %d kWh; %d were passed over, %d refused", t.accepted, t.kwh, t.passed, t.refused)
 	err := printFacts(r.std.out, r.form, title, []fact{
 		{"accepted", t.accepted}, {"credit_kwh", t.kwh}, {"passed_over", t.passed}, {"refused", t.refused},
 	})

@@ -85,6 +85,10 @@ func (r *csvReader) header(fields []string) (is bool, err error) {
 		return true, fmt.Errorf("the first line names no column timestamp, or none of total_kwh, interval_kwh: %.80q",
 			strings.Join(fields, ","))
 	}
+	if c.serial < 0 && r.only != "" {
+		return true, fmt.Errorf("the first line names no column serial or meter, so the rows of %q cannot be told: %.80q",
+			r.only, strings.Join(fields, ","))
+	}
 	r.columns = c
 	return true, nil
 }

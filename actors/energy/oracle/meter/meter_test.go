@@ -75,6 +75,7 @@ func TestEveryFormatIsRead(t *testing.T) {
 		{
 			name: "NEM12, fed in", format: "nem12", file: "nem12.csv", options: meter.Options{Export: true},
 			notes: []string{
+				"line 2: stream NEM1234567 E1 is another: its days are passed over",
 				"line 10: no data for the interval to 2026-02-02 12:30: passed over",
 				"line 10: no data for the interval to 2026-02-02 13:00: passed over",
 				"line 11: a day of 4 fields where 51 are needed: passed over",

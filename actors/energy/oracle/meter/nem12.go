@@ -105,7 +105,8 @@ func (r *nem12) begin(fields []string) error {
 	stream := fields[1] + " " + suffix
 	switch minutes, err := strconv.Atoi(fields[8]); {
 	case !strings.HasPrefix(suffix, r.direction) || r.stream != "" && stream != r.stream:
-		return nil // another stream
+		r.note("stream %s is another: its days are passed over", stream)
+		return nil
 	case !ok:
 		return fmt.Errorf("stream %s counts %s, which is no energy", suffix, fields[7])
 	case err != nil || !slices.Contains([]int{5, 15, 30}, minutes):

@@ -149,6 +149,7 @@ type reporting struct {
 	serial   string
 	export   bool
 	backfill bool
+	beyond   bool
 	batch    int
 	patience time.Duration
 }
@@ -169,6 +170,9 @@ over is told on standard error with its line: values that are missing or estimat
 twice or not at all when clocks change, meters that were exchanged, registers that ran over. Energy is
 kept to a thousandth of a Wh; the whole kWh of the register are reported, so that nothing is lost.
 
+At a reading that would mint more than the provider's whole capacity it stops: the market would take it,
+nothing takes it back, and every lower one is refused after it.
+
 The exit code is 1 if a reading was refused, and if the source holds none.`,
 		Example: `  bursar oracle run --key roof.key --provider energy-0x00000000 --meter-address DE0001 --from readings.csv
   cat /dev/ttyUSB0 | bursar oracle run --key p1.key --provider energy-0x00000001 --meter-address NL7 --format dsmr --export
@@ -188,6 +192,7 @@ The exit code is 1 if a reading was refused, and if the source holds none.`,
 	flags.StringVar(&r.serial, "serial", "", "read the rows of this meter only, of a CSV that holds several")
 	flags.BoolVar(&r.export, "export", false, "read what was fed in, not what was taken, where the source tells both")
 	flags.BoolVar(&r.backfill, "backfill", false, "readings may be as old as the market's backfill_window allows")
+	flags.BoolVar(&r.beyond, "beyond-capacity", false, "hand in readings too that add more than the provider's whole capacity")
 	intVar(flags, &r.batch, "batch", 256, "readings handed in at a time; 1 for a meter that is read as it runs")
 	flags.DurationVar(&r.patience, "patience", 5*time.Minute, "how long to try while no node answers")
 	return command
@@ -227,7 +232,7 @@ func (r *reporting) run(ctx context.Context) error {
 	}
 	link := r.to.connect()
 	defer link.Close()
-	o := oracle.New(oracle.Config{Provider: id, Meter: r.meter, Signer: signer, Backfill: r.backfill}, link)
+	o := oracle.New(oracle.Config{Provider: id, Meter: r.meter, Signer: signer, Backfill: r.backfill, BeyondCapacity: r.beyond}, link)
 	if err := r.resume(ctx, o); err != nil {
 		return err
 	}
@@ -304,7 +309,8 @@ func (r *reporting) submit(ctx context.Context, o *oracle.Oracle, list []oracle.
 	ctx, cancel := context.WithTimeout(ctx, r.patience)
 	defer cancel()
 	outcomes, err := o.Submit(ctx, list)
-	if err != nil {
+	beyond := errors.Is(err, oracle.ErrBeyondCapacity)
+	if err != nil && !beyond {
 		return err
 	}
 	passed, last := uint64(0), uint64(0)
@@ -323,6 +329,10 @@ func (r *reporting) submit(ctx context.Context, o *oracle.Oracle, list []oracle.
 	if passed > 0 {
 		t.passed += passed
 		r.say(int64(last), "%d readings up to here are of times that the market has, or is past: passed over", passed)
+	}
+	if beyond {
+		return errors.Join(r.tell(t), fmt.Errorf("%w; it was not handed in, because nothing takes it back and every lower one is refused after it; "+
+			"if it is right, add --beyond-capacity", err))
 	}
 	return nil
 }

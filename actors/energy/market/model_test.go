@@ -202,3 +202,113 @@ func TestTheBooksOfTheMarketAlwaysBalance(t *testing.T) {
 		}
 	})
 }
+
+// deed is something that happens to one provider: a reading, or a sale from its last one.
+type deed struct {
+	provider int
+	sale     bool
+	kwh      uint64
+	at       uint64
+}
+
+// play has deeds happen to providers that begin anew, and gives their records, the credits'
+// and what came into the treasury. Where rests says so everything goes through its stored
+// form, as it does when an owner is restarted or another takes over.
+func play(t *rapid.T, n int, deeds []deed, rests func() bool) (records [][]byte, credits map[messages.MeterHash]market.Credit, treasury messages.Amount, prices *market.Prices) {
+	s := market.DefaultSettings()
+	s.SlashingBPS = 100
+	providers := make([]market.Provider, n)
+	last := make([]messages.MeterHash, n)
+	for i := range providers {
+		providers[i] = provider(func(p *market.Provider) { p.ID, p.Capacity, p.Available = messages.ProviderID(i), 5000, 5000 })
+	}
+	credits, prices = make(map[messages.MeterHash]market.Credit), new(market.Prices)
+	for _, d := range deeds {
+		p := &providers[d.provider]
+		if d.sale {
+			var known *market.Credit
+			if c, ok := credits[last[d.provider]]; ok {
+				known = &c
+			}
+			done := p.Settle(market.Order{Buyer: "b", KWh: d.kwh, Hash: last[d.provider]}, known,
+				market.Terms{Settings: s, FeeBPS: 250, At: at(d.at, 1), Blames: true})
+			*p = done.Provider
+			if done.Refusal == nil {
+				credits[last[d.provider]] = done.Credit
+				treasury += done.Receipt.Fee + done.Receipt.Slash
+				prices.Add(d.at, d.kwh, uint64(done.Receipt.Price))
+			}
+		} else {
+			r := market.Reading{Reading: messages.Reading{Provider: p.ID, Meter: p.Meter, KWh: p.LastKWh + d.kwh, Timestamp: d.at, Nonce: p.LastNonce + 1}, Signed: true}
+			hash := hashOf(uint64(d.provider)<<32 | r.Nonce)
+			j := p.Judge(&r, hash, s, at(d.at, 1))
+			*p = j.Provider
+			if j.Refusal == nil {
+				credits[hash], last[d.provider] = j.Credit, hash
+			}
+		}
+		if rests() {
+			for i := range providers {
+				back, err := market.DecodeProvider(providers[i].ID, market.AppendProvider(nil, &providers[i]))
+				if err != nil {
+					t.Fatal(err)
+				}
+				providers[i] = back
+			}
+			for hash, c := range credits {
+				back, err := market.DecodeCredit(market.AppendCredit(nil, &c))
+				if err != nil {
+					t.Fatal(err)
+				}
+				credits[hash] = back
+			}
+		}
+	}
+	for i := range providers {
+		records = append(records, market.AppendProvider(nil, &providers[i]))
+	}
+	return records, credits, treasury, prices
+}
+
+// Whoever comes first among providers, and whoever restarts or takes over in between: what
+// each provider has, what each credit is worth, the treasury's money and the price of the
+// hour are the same.
+func TestNoOrderAndNoRestartChangesAResult(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		n := rapid.IntRange(1, 4).Draw(t, "providers")
+		var deeds []deed
+		for range rapid.IntRange(1, 60).Draw(t, "deeds") {
+			deeds = append(deeds, deed{
+				provider: rapid.IntRange(0, n-1).Draw(t, "provider"), sale: rapid.Bool().Draw(t, "sale"),
+				kwh: rapid.Uint64Range(1, 900).Draw(t, "kwh"), at: now + rapid.Uint64Range(0, 200).Draw(t, "at"),
+			})
+		}
+		// Another order in which each provider's own deeds keep theirs.
+		queues := make([][]deed, n)
+		for _, d := range deeds {
+			queues[d.provider] = append(queues[d.provider], d)
+		}
+		var other []deed
+		for len(other) < len(deeds) {
+			i := rapid.IntRange(0, n-1).Draw(t, "next")
+			for len(queues[i]) == 0 {
+				i = (i + 1) % n
+			}
+			other, queues[i] = append(other, queues[i][0]), queues[i][1:]
+		}
+		never := func() bool { return false }
+		sometimes := func() bool { return rapid.IntRange(0, 3).Draw(t, "restart") == 0 }
+		records, credits, treasury, prices := play(t, n, deeds, never)
+		records2, credits2, treasury2, prices2 := play(t, n, other, sometimes)
+		if diff := cmp.Diff(records, records2); diff != "" {
+			t.Errorf("records: %s", diff)
+		}
+		if diff := cmp.Diff(credits, credits2); diff != "" {
+			t.Errorf("credits: %s", diff)
+		}
+		price, volume := prices.At(now + 300)
+		if price2, volume2 := prices2.At(now + 300); treasury != treasury2 || price != price2 || volume != volume2 {
+			t.Errorf("treasury %d and %d, price %d and %d, volume %d and %d", treasury, treasury2, price, price2, volume, volume2)
+		}
+	})
+}

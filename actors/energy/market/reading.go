@@ -134,7 +134,8 @@ func (p Provider) blamed(refusal *messages.Error) Judgement {
 
 func (p Provider) accept(r *Reading, hash messages.MeterHash, at Moment) Judgement {
 	rate, measured := p.rateOf(r)
-	outlier := measured && p.History.Outlier(rate)
+	// More than all it has to sell, in one step, is beyond any history.
+	outlier := measured && (p.History.Outlier(rate) || r.KWh-p.LastKWh > p.Capacity)
 	if measured {
 		p.History.Add(rate)
 	}

@@ -239,6 +239,24 @@ func TestAReadingFarOutsideItsHistoryIsDoubted(t *testing.T) {
 	}
 }
 
+// One wrong reading must not be sold: what mints more than all that its provider has to
+// sell is doubted, however short the history. The first counts from 0, over an unknown time.
+func TestAReadingBeyondTheCapacityIsDoubted(t *testing.T) {
+	s := market.DefaultSettings()
+	p := provider(func(p *market.Provider) { p.Capacity = 1000 })
+	for i, step := range []struct {
+		used  uint64
+		doubt bool
+	}{{50_000, false}, {1000, false}, {1001, true}, {150_000_000, true}, {10, false}} {
+		when := uint64(now + i)
+		j := judge(p, reading(func(r *market.Reading) { r.KWh, r.Timestamp, r.Nonce = p.LastKWh+step.used, when, p.LastNonce+1 }), s, at(when, 1))
+		if j.Refusal != nil || j.Outlier != step.doubt || (j.Credit.Hold == market.HoldDisputed) != step.doubt || j.Credit.Minted != step.used {
+			t.Errorf("reading %d of %d kWh: outlier %v, %+v, %v", i, step.used, j.Outlier, j.Credit, j.Refusal)
+		}
+		p = j.Provider
+	}
+}
+
 func TestRegistrationsAreChecked(t *testing.T) {
 	tests := []struct {
 		name string

@@ -1,6 +1,7 @@
 package market
 
 import (
+	"fmt"
 	"math/bits"
 
 	"github.com/the-block/bursar/messages"
@@ -107,7 +108,7 @@ func (p Provider) Settle(o Order, credit *Credit, t Terms) Settlement {
 	case t.Settings.Rehearsal:
 		return p.refuse(messages.Errorf(messages.CodeRehearsal, "the market is in rehearsal: no trade is settled"))
 	case o.KWh > p.Available:
-		return p.refuse(inactive("%d kWh are more than the %d that %s has left to sell", o.KWh, p.Available, p.ID))
+		return p.refuse(short(o, p.Available, "capacity", "%s has %d kWh of its capacity left to sell", p.ID, p.Available))
 	case credit == nil || credit.Provider != p.ID:
 		return p.fail(o, t, SlashConflict, conflict("no reading of %s has the meter_hash %x", p.ID, o.Hash))
 	case !credit.Hold.Free():
@@ -121,7 +122,7 @@ func (p Provider) Settle(o Order, credit *Credit, t Terms) Settlement {
 	case credit.expired(t.Settings, t.At.Epoch):
 		return p.fail(o, t, SlashExpiry, conflict("the reading %x of epoch %d has expired", o.Hash, credit.Epoch))
 	case o.KWh > credit.Left:
-		return p.refuse(inactive("%d kWh are more than the %d left of the reading", o.KWh, credit.Left))
+		return p.refuse(short(o, credit.Left, "credit", "the reading %x minted %d kWh, of which %d are left", o.Hash, credit.Minted, credit.Left))
 	}
 	price, ok := multiply(o.KWh, uint64(p.Price))
 	if !ok {
@@ -150,6 +151,13 @@ func (p Provider) settle(o Order, credit Credit, price messages.Amount, t Terms)
 		s.Slash = p.row(o, t, SlashSettlement, receipt.Slash)
 	}
 	return s
+}
+
+// short refuses to settle more than there is. Its code is that of a provider which cannot
+// serve; what is short of what is told beside it.
+func short(o Order, left uint64, of, format string, args ...any) *messages.Error {
+	return inactive("too little %s: %d kWh were to be settled, and %s", of, o.KWh, fmt.Sprintf(format, args...)).
+		With("short_of", of).With("left_kwh", left)
 }
 
 func (p Provider) refuse(err *messages.Error) Settlement {

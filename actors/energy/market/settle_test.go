@@ -68,7 +68,7 @@ func TestSettlementsAreCheckedInOrder(t *testing.T) {
 		mend  func()
 	}{
 		{messages.CodeRehearsal, "rehearsal", 0, func() { x.Settings.Rehearsal = false }},
-		{messages.CodeProviderInactive, "more than the 50 that energy-0x00000007 has left to sell", 0, func() { p.Available = 1_000_000 }},
+		{messages.CodeProviderInactive, "too little capacity: 100 kWh were to be settled, and energy-0x00000007 has 50 kWh", 0, func() { p.Available = 1_000_000 }},
 		{messages.CodeSettlementConflict, "no reading of energy-0x00000007", market.SlashConflict, func() { c = &known; known.Provider = 8 }},
 		{messages.CodeSettlementConflict, "no reading of energy-0x00000007", market.SlashConflict, func() { known.Provider = 7 }},
 		{messages.CodeSettlementConflict, "is held: disputed", 0, func() { known.Hold = market.HoldNone }},
@@ -76,7 +76,7 @@ func TestSettlementsAreCheckedInOrder(t *testing.T) {
 		{messages.CodeSettlementConflict, "can be settled from epoch 15 on, now is 10", 0, func() { x.Settings.Batch, x.At.Epoch = false, 16 }},
 		{messages.CodeQuorumFailed, "100 kWh of 1000000 are below the quorum of 101 ppm", market.SlashQuorum, func() { x.Settings.QuorumPPM = 100 }},
 		{messages.CodeSettlementConflict, "of epoch 10 has expired", market.SlashExpiry, func() { x.At.Epoch = 15 }},
-		{messages.CodeProviderInactive, "more than the 40 left", 0, func() { known.Left = 100 }},
+		{messages.CodeProviderInactive, "too little credit: 100 kWh were to be settled, and the reading", 0, func() { known.Left = 100 }},
 		{messages.CodeValidationFailed, "100 kWh at 9223372036854775807 each are more than", 0, func() { p.Price = 1 }},
 	}
 	for _, step := range steps {

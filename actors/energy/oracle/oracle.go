@@ -34,7 +34,15 @@ type Config struct {
 	// Backfill says that readings may be old: the market's setting backfill_window says how
 	// old. Their credits wait to be challenged.
 	Backfill bool
+	// BeyondCapacity hands in a reading too that would mint more than all the provider has to
+	// sell. Mostly it is a wrong one: see ErrBeyondCapacity.
+	BeyondCapacity bool
 }
+
+// ErrBeyondCapacity is returned when a reading would mint more than all its provider has to
+// sell. It was not handed in: what the market has taken cannot be taken back, and every lower
+// reading is refused after it.
+var ErrBeyondCapacity = errors.New("beyond the provider's capacity")
 
 // Reading is what the meter said.
 type Reading struct {
@@ -94,7 +102,7 @@ func (o *Oracle) Resume(ctx context.Context) (messages.Provider, error) {
 
 // Submit signs readings, in the order of their times, and hands them in: up to 256 in one
 // call. It goes on with the very same signed readings until each has its answer or ctx
-// ends; an error means that not all of them have.
+// ends; an error means that not all of them have. At a reading beyond the capacity it stops.
 func (o *Oracle) Submit(ctx context.Context, readings []Reading) ([]Outcome, error) {
 	if !o.known {
 		if _, err := o.Resume(ctx); err != nil {
@@ -104,11 +112,20 @@ func (o *Oracle) Submit(ctx context.Context, readings []Reading) ([]Outcome, err
 	outcomes := make([]Outcome, len(readings))
 	params := &messages.SubmitReadingsParams{Backfill: o.cfg.Backfill}
 	var at []int
+	var beyond error
+	before := o.last.LastKWh
 	for i, r := range readings {
 		outcomes[i].Reading = r
 		if outcomes[i].Passed = o.last.Readings > 0 && r.At <= o.last.LastTimestamp; outcomes[i].Passed {
 			continue
 		}
+		if more := r.KWh - min(before, r.KWh); more > o.last.Capacity && !o.cfg.BeyondCapacity {
+			beyond = fmt.Errorf("%w: the reading of %s says %d kWh after %d, %d more, and %s has %d to sell", ErrBeyondCapacity,
+				time.Unix(int64(r.At), 0).UTC().Format(time.RFC3339), r.KWh, before, more, o.cfg.Provider, o.last.Capacity)
+			outcomes = outcomes[:i]
+			break
+		}
+		before = max(before, r.KWh)
 		o.last.LastNonce++
 		signed := messages.Reading{Provider: o.cfg.Provider, Meter: o.cfg.Meter, KWh: r.KWh, Timestamp: r.At, Nonce: o.last.LastNonce}
 		o.cfg.Signer.SignReading(&signed)
@@ -123,7 +140,7 @@ func (o *Oracle) Submit(ctx context.Context, readings []Reading) ([]Outcome, err
 			return outcomes, err
 		}
 	}
-	return outcomes, nil
+	return outcomes, beyond
 }
 
 // submit hands signed readings in until each has its answer.

@@ -39,7 +39,7 @@ func (m *marketOf) Call(_ context.Context, method string, params messages.Params
 	switch method {
 	case messages.MethodMarketState:
 		p := &m.provider
-		result.(*messages.MarketStateResult).Providers = []messages.Provider{{ID: p.ID, Meter: p.Meter, Key: p.Key,
+		result.(*messages.MarketStateResult).Providers = []messages.Provider{{ID: p.ID, Capacity: p.Capacity, Meter: p.Meter, Key: p.Key,
 			Readings: p.Readings, LastNonce: p.LastNonce, LastTimestamp: p.LastTime, LastKWh: p.LastKWh}}
 	case messages.MethodSubmitReadings:
 		m.judge(params.(*messages.SubmitReadingsParams), result.(*messages.SubmitReadingsResult))

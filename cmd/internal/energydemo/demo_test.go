@@ -42,7 +42,7 @@ func (x *exchange) Call(_ context.Context, _ string, params messages.Params, res
 		state := result.(*messages.MarketStateResult)
 		if state.DisputesPending = uint64(len(x.outliers)); p.One {
 			one := &x.providers[p.Provider]
-			state.Providers = []messages.Provider{{ID: one.ID, Meter: one.Meter, Key: one.Key, Readings: one.Readings,
+			state.Providers = []messages.Provider{{ID: one.ID, Capacity: one.Capacity, Meter: one.Meter, Key: one.Key, Readings: one.Readings,
 				LastNonce: one.LastNonce, LastTimestamp: one.LastTime, LastKWh: one.LastKWh}}
 		}
 	case *messages.SubmitReadingsParams:

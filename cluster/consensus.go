@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
@@ -26,7 +25,6 @@ type Consensus struct {
 	log       *slog.Logger
 	fatal     func(error)
 	failed    sync.Once
-	lock      *os.File
 	store     *raftlog.Log
 	entries   *raft.LogCache // store with the newest entries in memory
 	snapshots *raftlog.Snapshots
@@ -63,8 +61,8 @@ type Consensus struct {
 // follow the log: it must end the process. It must not wait for Close, and may
 // return before the process has ended; nothing is applied any more.
 //
-// Errors are ErrInUse, ErrForeign, ErrDamaged, or the system's; each says what to
-// do. A damaged node is rebuilt from the others: remove its directory and let it
+// The caller holds the lock of cfg.Dir: LockDir. Errors are ErrForeign, ErrDamaged, or
+// the system's; each says what to do. A damaged node is rebuilt from the others: remove its directory and let it
 // join again. A lone one is restored from a backup.
 func OpenConsensus(cfg Config, state StateMachine, network Network, fatal func(error), log *slog.Logger) (*Consensus, error) {
 	if err := cfg.validate(); err != nil {
@@ -100,9 +98,6 @@ func adviceDamaged(dir string) string {
 
 func (c *Consensus) open(network Network) (err error) {
 	raftLog := newRaftLogger(c.log)
-	if c.lock, err = lockDir(c.cfg.Dir); err != nil {
-		return err
-	}
 	if err = c.openStores(raftLog); err != nil {
 		return err
 	}
@@ -263,9 +258,6 @@ func (c *Consensus) release() error {
 	}
 	if c.store != nil {
 		errs = append(errs, c.store.Close())
-	}
-	if c.lock != nil {
-		errs = append(errs, c.lock.Close())
 	}
 	return errors.Join(errs...)
 }

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -304,17 +305,23 @@ func TestAnErrorOfTheMachineStopsTheNode(t *testing.T) {
 
 func TestADirectoryIsUsedByOneProcessAndOneNode(t *testing.T) {
 	cfg := testConfig(t.TempDir())
-	n := start(t, cfg, cluster.TCP{})
-	open := func(cfg cluster.Config) error {
-		_, err := cluster.OpenConsensus(cfg, &journalled{}, cluster.TCP{}, func(error) {}, slog.New(slog.DiscardHandler))
-		return err
+	lock, err := cluster.LockDir(cfg.Dir)
+	if err != nil {
+		t.Fatal(err)
 	}
-	if err := open(cfg); !errors.Is(err, cluster.ErrInUse) {
-		t.Errorf("second process: error = %v, want ErrInUse", err)
+	if _, err := cluster.LockDir(cfg.Dir); !errors.Is(err, cluster.ErrInUse) || !strings.Contains(err.Error(), fmt.Sprintf("pid %d", os.Getpid())) {
+		t.Errorf("second process: error = %v, want ErrInUse and who holds it", err)
 	}
-	n.stop()
+	if err := lock.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if again, err := cluster.LockDir(cfg.Dir); err != nil || again.Close() != nil {
+		t.Errorf("after the first has let go: %v", err)
+	}
+	start(t, cfg, cluster.TCP{}).stop()
 	cfg.Node = "n2"
-	if err := open(cfg); !errors.Is(err, cluster.ErrForeign) {
+	_, err = cluster.OpenConsensus(cfg, &journalled{}, cluster.TCP{}, func(error) {}, slog.New(slog.DiscardHandler))
+	if !errors.Is(err, cluster.ErrForeign) {
 		t.Errorf("another name: error = %v, want ErrForeign", err)
 	}
 	cfg.Node = "n1"

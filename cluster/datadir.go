@@ -31,9 +31,9 @@ var (
 	keyDisks   = []byte("bursar.disks")
 )
 
-// lockDir makes this process the only one that uses dir, for as long as the file
-// stays open. The kernel frees it however the process ends.
-func lockDir(dir string) (*os.File, error) {
+// LockDir makes this process the only one that uses dir, for as long as the file
+// stays open. The kernel frees it however the process ends. Error: ErrInUse.
+func LockDir(dir string) (*os.File, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
@@ -45,7 +45,7 @@ func lockDir(dir string) (*os.File, error) {
 	err = syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
 	if errors.Is(err, syscall.EWOULDBLOCK) {
 		owner, _ := os.ReadFile(path) // only to name it
-		return nil, errors.Join(fmt.Errorf("%w: another bursar process (pid %s) uses %s; stop it, or name another directory",
+		return nil, errors.Join(fmt.Errorf("%w: another bursar process (pid %s) uses %s; stop it, or name another directory with --data",
 			ErrInUse, strings.TrimSpace(string(owner)), dir), file.Close())
 	}
 	if err == nil {

@@ -3,6 +3,7 @@ package actors
 import (
 	"errors"
 	"fmt"
+	"hash/fnv"
 	"math/rand/v2"
 	"slices"
 	"time"
@@ -78,8 +79,15 @@ func (c *cell) HandleFailure(
 		return
 	}
 	c.decide(func(m *supervision.Supervisor, now time.Time) []supervision.Action {
-		return m.Failed(f.cell.name(), f.pass, now, rand.Float64())
+		return m.Failed(f.cell.name(), f.pass, now, f.cell.chance(now))
 	})
+}
+
+// chance draws from [0, 1): what fails at one moment comes back at many.
+func (c *cell) chance(now time.Time) float64 {
+	path := fnv.New64a()
+	_, _ = path.Write([]byte(c.path()))
+	return rand.New(rand.NewPCG(path.Sum64(), uint64(now.UnixNano()))).Float64()
 }
 
 // decide asks the supervision core and carries its answer out. If the core itself

@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
-	mathrand "math/rand/v2"
 	"strings"
 	"sync"
 	"time"
@@ -93,7 +92,9 @@ func (l *life) nextBoot() error {
 	if len(noted) == 8 {
 		last = binary.LittleEndian.Uint64(noted)
 	}
-	l.boot = messages.NextBoot(last, time.Now(), mathrand.Uint32())
+	var random [4]byte
+	_, _ = rand.Read(random[:]) // it never fails
+	l.boot = messages.NextBoot(last, time.Now(), binary.LittleEndian.Uint32(random[:]))
 	return l.store.Set(keyBoot, binary.LittleEndian.AppendUint64(nil, l.boot))
 }
 

@@ -1,7 +1,8 @@
 package durable
 
 import (
-	"math/rand/v2"
+	"crypto/rand"
+	"encoding/binary"
 	"time"
 )
 
@@ -21,7 +22,11 @@ type Machine struct {
 func ThisMachine() Machine {
 	return Machine{
 		Wall: time.Now, Steady: time.Now,
-		After:  func(d time.Duration, do func()) { time.AfterFunc(d, do) },
-		Chance: rand.Float64,
+		After: func(d time.Duration, do func()) { time.AfterFunc(d, do) },
+		Chance: func() float64 {
+			var b [8]byte
+			_, _ = rand.Read(b[:]) // it never fails
+			return float64(binary.LittleEndian.Uint64(b[:])>>11) / (1 << 53)
+		},
 	}
 }

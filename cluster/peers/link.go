@@ -2,6 +2,7 @@ package peers
 
 import (
 	"context"
+	cryptorand "crypto/rand"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -30,6 +31,7 @@ type link struct {
 	client atomic.Pointer[wire.Client] // nil while there is no connection
 	nudge  chan struct{}               // there is reason to try at once; holds one
 	gone   chan struct{}               // closed when the node is no longer looked for
+	chance *rand.Rand                  // of its goroutine alone
 
 	mu     sync.Mutex
 	addr   string
@@ -39,9 +41,11 @@ type link struct {
 }
 
 func newLink(p *Peers, peer Peer) *link {
+	var seed [32]byte
+	_, _ = cryptorand.Read(seed[:]) // it never fails
 	return &link{
 		peers: p, node: peer.Node, addr: peer.Addr,
-		nudge: make(chan struct{}, 1), gone: make(chan struct{}),
+		nudge: make(chan struct{}, 1), gone: make(chan struct{}), chance: rand.New(rand.NewChaCha8(seed)),
 		status: Status{Node: peer.Node, Addr: peer.Addr, Since: time.Now(), Err: errNotTried},
 	}
 }
@@ -122,7 +126,7 @@ func (l *link) once(ctx context.Context) error {
 
 // rest pauses for about as long as given.
 func (l *link) rest(ctx context.Context, pause time.Duration) {
-	timer := time.NewTimer(pause/2 + rand.N(pause))
+	timer := time.NewTimer(pause/2 + time.Duration(l.chance.Int64N(int64(pause))))
 	defer timer.Stop()
 	select {
 	case <-timer.C:

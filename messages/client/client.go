@@ -7,7 +7,9 @@ package client
 
 import (
 	"context"
+	cryptorand "crypto/rand"
 	"crypto/tls"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -56,6 +58,7 @@ type Client struct {
 	lines   []line
 	at      atomic.Uint64 // counts the moves; the line in use is at modulo their number
 	retried atomic.Uint64
+	seed    uint64 // of the pauses
 }
 
 // line is the connection to one node.
@@ -70,7 +73,9 @@ func New(cfg Config) *Client {
 	if cfg.DialTimeout == 0 {
 		cfg.DialTimeout = dialTimeoutDefault
 	}
-	c := &Client{cfg: cfg, lines: make([]line, len(cfg.Addrs))}
+	var seed [8]byte
+	_, _ = cryptorand.Read(seed[:]) // it never fails
+	c := &Client{cfg: cfg, lines: make([]line, len(cfg.Addrs)), seed: binary.LittleEndian.Uint64(seed[:])}
 	for i, addr := range cfg.Addrs {
 		c.lines[i].addr = addr
 	}
@@ -98,6 +103,13 @@ func (c *Client) CallJSON(ctx context.Context, method string, params []byte) (re
 	return result, err
 }
 
+// nextPause is another one for each attempt and each client: clients of one node that is
+// gone do not come to the next together.
+func (c *Client) nextPause() time.Duration {
+	source := rand.New(rand.NewPCG(c.seed, c.retried.Load()))
+	return pauseMax/2 + time.Duration(source.Int64N(int64(pauseMax/2)))
+}
+
 // Retried counts the attempts that were not the first of their call.
 func (c *Client) Retried() uint64 { return c.retried.Load() }
 
@@ -113,7 +125,7 @@ func (c *Client) each(ctx context.Context, named bool, call func(context.Context
 			return err
 		}
 		c.at.CompareAndSwap(at, at+1) // unless another call has moved on already
-		if !pause(ctx, pauseMax/2+rand.N(pauseMax/2)) {
+		if !pause(ctx, c.nextPause()) {
 			return err
 		}
 	}

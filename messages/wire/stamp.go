@@ -1,19 +1,16 @@
 package wire
 
 import (
+	"crypto/rand"
 	"encoding/hex"
-	"math/rand/v2"
+
 	"strconv"
 )
 
-// stamp makes up a request id: 128 random bits in hex. The generator is seeded by the
-// system and never repeats in practice; it keeps no secret.
+// stamp makes up a request id: 128 random bits in hex, which never repeat in practice.
 func stamp() string {
 	var raw [16]byte
-	hi, lo := rand.Uint64(), rand.Uint64()
-	for i := range 8 {
-		raw[i], raw[8+i] = byte(hi>>(8*i)), byte(lo>>(8*i))
-	}
+	_, _ = rand.Read(raw[:]) // it never fails
 	return hex.EncodeToString(raw[:])
 }
 

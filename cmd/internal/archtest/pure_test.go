@@ -50,7 +50,7 @@ func isImpure(imported string) bool {
 }
 
 // reportImpureCode fails the test for each goroutine the file starts and each use
-// of the clock or of the global random source.
+// of the clock.
 func reportImpureCode(t *testing.T, path string) {
 	t.Helper()
 	fset := token.NewFileSet()
@@ -70,9 +70,6 @@ func reportImpureCode(t *testing.T, path string) {
 			if x.Name == "time" && slices.Contains(clockNames, n.Sel.Name) {
 				t.Errorf("%s: a pure package does not read the clock", fset.Position(n.Pos()))
 			}
-			if isGlobalRandom(file, x.Name, n.Sel.Name) {
-				t.Errorf("%s: a pure package takes its random source as an argument", fset.Position(n.Pos()))
-			}
 		}
 		return true
 	})
@@ -90,8 +87,9 @@ func isGlobalRandom(file *ast.File, pkg, name string) bool {
 	return importsRand && !constructor && !isType
 }
 
-// Who waits for something waits for that, and can be told to stop.
-func TestNobodySleeps(t *testing.T) {
+// Who waits for something waits for that, and can be told to stop. Who needs chance has a
+// source of its own.
+func TestNobodySleepsOrDrawsFromTheProcess(t *testing.T) {
 	for _, p := range packages(t) {
 		if strings.HasSuffix(p.name(), "test") {
 			continue
@@ -103,10 +101,16 @@ func TestNobodySleeps(t *testing.T) {
 				t.Fatal(err)
 			}
 			ast.Inspect(file, func(n ast.Node) bool {
-				if s, ok := n.(*ast.SelectorExpr); ok && s.Sel.Name == "Sleep" {
-					if x, ok := s.X.(*ast.Ident); ok && x.Name == "time" {
-						t.Errorf("%s: production code does not sleep", fset.Position(n.Pos()))
-					}
+				s, ok := n.(*ast.SelectorExpr)
+				if !ok {
+					return true
+				}
+				x, ok := s.X.(*ast.Ident)
+				if ok && x.Name == "time" && s.Sel.Name == "Sleep" {
+					t.Errorf("%s: production code does not sleep", fset.Position(n.Pos()))
+				}
+				if ok && isGlobalRandom(file, x.Name, s.Sel.Name) {
+					t.Errorf("%s: production code has a random source of its own", fset.Position(n.Pos()))
 				}
 				return true
 			})

@@ -18,7 +18,7 @@ RACE = ./actors ./actors/treasury ./cluster ./persistence ./supervision/... ./me
 LINT = $(GO) tool -modfile=.tools/go.mod golangci-lint
 
 .DEFAULT_GOAL := help
-.PHONY: sim-model help run build test check fmt vet lint cross arm64 docs race fuzz bench bench-three soak sim sim-nodes chaos chaos-short drill newest-prometheus
+.PHONY: dead sim-model help run build test check fmt vet lint cross arm64 docs race fuzz bench bench-three soak sim sim-nodes chaos chaos-short drill newest-prometheus
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,7 +32,7 @@ build: ## build ./bin/bursar
 test: ## run the tests (below five minutes on two cores)
 	$(GO) test -timeout 5m ./...
 
-check: fmt vet lint cross arm64 docs ## everything CI runs, `make test`, `make race`, `make sim` and `make chaos-short` included
+check: fmt vet lint dead cross arm64 docs ## everything CI runs, `make test`, `make race`, `make sim` and `make chaos-short` included
 	REQUIRE_PYTHON=1 REQUIRE_PROMTOOL=1 $(MAKE) --no-print-directory test
 	$(MAKE) --no-print-directory race
 	$(MAKE) --no-print-directory sim
@@ -45,6 +45,12 @@ fmt: ## fail if a file is not formatted
 
 vet: ## go vet
 	$(GO) vet ./...
+
+dead: ## functions of the program that nothing reaches, those of .tools/seams.txt aside
+	@$(GO) tool -modfile=.tools/go.mod deadcode -f '{{range .Funcs}}{{printf "%s.%s\n" $$.Path .Name}}{{end}}' ./cmd/bursar | \
+		awk 'NR == FNR { seam[$$1]; next } \
+			!($$1 in seam) { print $$1 " is unreachable: delete it, or say in .tools/seams.txt why it stays"; bad = 1 } { delete seam[$$1] } \
+			END { for (name in seam) { print name " is in .tools/seams.txt and is reached, or gone"; bad = 1 }; exit bad }' .tools/seams.txt -
 
 lint: ## golangci-lint with .golangci.yml (the first build of it takes some minutes)
 	$(LINT) run ./...

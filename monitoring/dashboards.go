@@ -2,7 +2,6 @@ package monitoring
 
 import (
 	"encoding/json"
-	"fmt"
 )
 
 // panel is one picture of a dashboard: what it shows, what bad looks like, and the query.
@@ -95,15 +94,4 @@ func (d dashboard) grafana() map[string]any {
 		"uid": d.uid, "title": d.title, "schemaVersion": 38, "tags": []string{"bursar"}, "refresh": "10s",
 		"time": map[string]any{"from": "now-1h", "to": "now"}, "editable": true, "panels": panels,
 	}
-}
-
-// Queries lists the queries of all dashboards, each with where it stands.
-func Queries() map[string]string {
-	queries := make(map[string]string)
-	for _, d := range dashboards {
-		for _, p := range d.panels {
-			queries[fmt.Sprintf("%s: %s", d.title, p.title)] = p.query
-		}
-	}
-	return queries
 }

@@ -15,16 +15,9 @@ import (
 const RetryOverload = 50 * time.Millisecond
 
 // dataMoved is the fact by which a refusal says that the call is another node's to
-// take, or will be this one's in a moment.
+// take, or will be this one's in a moment. Such a call was certainly not done: it may be
+// made again, under the same request id, at the new owner.
 const dataMoved = "moved"
-
-// Moved reports whether a call was refused only because its shard is owned elsewhere,
-// or is changing its owner. Such a call was certainly not done: it may be made again,
-// under the same request id, at the new owner. The mark travels with the refusal, from
-// node to node too.
-func Moved(refusal *messages.Error) bool {
-	return refusal != nil && refusal.Code == messages.CodeUnavailable && refusal.Data[dataMoved] == true
-}
 
 // NotOwner refuses a call because this node does not own the shard it is about.
 func NotOwner(shard messages.ShardID) *messages.Error {

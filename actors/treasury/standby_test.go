@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/the-block/bursar/actors"
-	"github.com/the-block/bursar/actors/durable"
 	"github.com/the-block/bursar/messages"
 )
 
@@ -99,12 +98,12 @@ func TestANodeThatOwnsSomeShardsTakesWhatIsTheirs(t *testing.T) {
 			r := w.rollback(id, "no")
 			if w.ShardOf(id) == 2 {
 				result[*messages.TransitionResult](r)
-			} else if refusal := r.refused(messages.CodeUnavailable, "no owner here"); !durable.Moved(refusal) {
+			} else if refusal := r.refused(messages.CodeUnavailable, "no owner here"); !moved(refusal) {
 				t.Errorf("%v does not say that it may be asked for at another node", refusal)
 			}
 		}
 		for _, r := range []*reply{w.execute(id), w.advance()} {
-			if refusal := r.refused(messages.CodeUnavailable, "no owner here"); !durable.Moved(refusal) {
+			if refusal := r.refused(messages.CodeUnavailable, "no owner here"); !moved(refusal) {
 				t.Errorf("%v does not say that it may be asked for at another node", refusal)
 			}
 		}
@@ -128,7 +127,7 @@ func TestAPaymentAskedForAsTheNextStepIsTheExecutors(t *testing.T) {
 		rest := w.owned()
 		delete(rest, w.ExecutorShard())
 		w.Own(rest)
-		if refusal := w.queue(id).refused(messages.CodeUnavailable, "no owner here"); !durable.Moved(refusal) {
+		if refusal := w.queue(id).refused(messages.CodeUnavailable, "no owner here"); !moved(refusal) {
 			t.Errorf("%v does not say that it may be asked for at another node", refusal)
 		}
 		w.claim()
@@ -149,7 +148,7 @@ func TestCommandsThatWaitAreSentAwayWhenTheShardMoves(t *testing.T) {
 		if !second.answered() || first.answered() {
 			t.Fatalf("in the log: answered %t; behind it: answered %t", first.answered(), second.answered())
 		}
-		if refusal := second.refused(messages.CodeUnavailable, ""); !durable.Moved(refusal) {
+		if refusal := second.refused(messages.CodeUnavailable, ""); !moved(refusal) {
 			t.Errorf("%v does not say that it may be asked for at another node", refusal)
 		}
 		w.log.release()
@@ -280,3 +279,6 @@ func TestTheTimeOfTheNewestPaymentOutlivesARestart(t *testing.T) {
 		}
 	})
 }
+
+// moved reports whether a call was refused only because its shard is owned elsewhere.
+func moved(refusal *messages.Error) bool { return refusal != nil && refusal.Data["moved"] == true }

@@ -272,7 +272,7 @@ func TestAnOwnerThatWasReplacedWritesNothing(t *testing.T) {
 		}
 		w.propose(txn)
 		for _, r := range []*reply{w.submit(payment(1, 1)), w.rollback(id, "no"), w.advance()} {
-			if refusal := r.refused(messages.CodeUnavailable, ""); !durable.Moved(refusal) {
+			if refusal := r.refused(messages.CodeUnavailable, ""); !moved(refusal) {
 				t.Errorf("%v does not say that it may be asked for at another node", refusal)
 			}
 		}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"maps"
 	"net/http"
 	"net/http/httptest"
@@ -56,7 +57,21 @@ func TestRulesUseWhatIsExported(t *testing.T) {
 		labels[name] = []string{"job", "alertname", "alertstate"}
 	}
 	recorded := monitoring.RuleNames()
-	exprs := monitoring.Queries()
+	exprs := make(map[string]string)
+	for name, text := range monitoring.Dashboards() {
+		var dashboard struct {
+			Panels []struct {
+				Title   string
+				Targets []struct{ Expr string }
+			}
+		}
+		if err := json.Unmarshal(text, &dashboard); err != nil {
+			t.Fatal(err)
+		}
+		for _, p := range dashboard.Panels {
+			exprs[name+": "+p.Title] = p.Targets[0].Expr
+		}
+	}
 	export := monitoring.Export{Targets: []string{"a:1"}, Cluster: "c", Scale: 1}
 	files, err := export.Files()
 	if err != nil {

@@ -44,14 +44,11 @@ func TestAPictureIsNeverTooLarge(t *testing.T) {
 	to := target{addr: startNode(t), timeout: awaitTimeout}
 	link := to.connect()
 	defer link.Close()
-	items := []messages.PlanItem{{Ref: "hub"}}
+	plan := "ref,after\nhub,\n"
 	for i := range 600 {
-		items = append(items, messages.PlanItem{Ref: fmt.Sprint(i), After: []string{"hub"}})
+		plan += fmt.Sprintf("%d,hub\n", i)
 	}
-	for i := range items {
-		items[i].Payload.Disbursement = messages.Disbursement{Destination: "tb1a", Amount: 1, ScheduledEpoch: 1}
-	}
-	p, err := payfile.JudgePlan(items)
+	p, err := payfile.ReadPlan("star.csv", []byte(plan), messages.Disbursement{Destination: "tb1a", Amount: 1, ScheduledEpoch: 1})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/the-block/bursar/cmd/internal/localcluster"
+	"github.com/the-block/bursar/cmd/internal/localcluster/localclustertest"
 	"github.com/the-block/bursar/monitoring"
 )
 
@@ -49,7 +49,7 @@ func TestAlertsComeAndGo(t *testing.T) {
 	}
 	dir := t.TempDir()
 	program := filepath.Join(dir, "bursar")
-	if err := localcluster.Build(program); err != nil {
+	if err := localclustertest.Build(program); err != nil {
 		t.Fatal(err)
 	}
 	trial, err := Start(t.Context(), Config{Dir: dir, Program: program, Tell: func(string, ...any) {}})

@@ -200,9 +200,8 @@ func (f *fleet) checkDisks(l *load) {
 	}
 	done, err := check.Dirs(f.Context(), dirs, 0, f.dir, &l.ledger)
 	f.must(err)
-	b := done.Books()
-	f.say("the books at %d: %d records, %d payments", b.Index, b.Disbursements, b.Payments)
 	for _, v := range done.Verdicts() {
+		f.say("%s", v.Text)
 		if !v.Kept {
 			f.Errorf("on the disks: %s", v.Text)
 		}

@@ -7,7 +7,7 @@ import (
 	"path/filepath"
 	"testing"
 
-	"github.com/the-block/bursar/cmd/internal/localcluster"
+	"github.com/the-block/bursar/cmd/internal/localcluster/localclustertest"
 )
 
 var (
@@ -35,7 +35,7 @@ func run(m *testing.M) int {
 	}
 	defer os.RemoveAll(dir)
 	program = filepath.Join(dir, "bursar")
-	if err := localcluster.Build(program); err != nil {
+	if err := localclustertest.Build(program); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}

@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/the-block/bursar/cmd/internal/localcluster"
+	"github.com/the-block/bursar/cmd/internal/localcluster/localclustertest"
 	"github.com/the-block/bursar/messages"
 )
 
@@ -167,6 +167,6 @@ func (f *fleet) rebuilt(name string, changes map[string]string) string {
 	overlay := filepath.Join(f.dir, name+".json")
 	f.must(os.WriteFile(overlay, []byte(`{"Replace": {`+strings.Join(replace, ", ")+`}}`), 0o644))
 	to := filepath.Join(f.dir, "bursar-"+name)
-	f.must(localcluster.Build(to, "-overlay", overlay))
+	f.must(localclustertest.Build(to, "-overlay", overlay))
 	return to
 }

@@ -2,7 +2,6 @@ package localcluster
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -116,16 +115,6 @@ func Tail(logPath string, count int) string {
 	lines := strings.Split(strings.TrimSpace(string(text)), "\n")
 	lines = lines[max(0, len(lines)-count):]
 	return "the end of " + filepath.Clean(logPath) + ":\n  " + strings.Join(lines, "\n  ")
-}
-
-// Build builds the program, with more arguments of go build, if any.
-func Build(to string, more ...string) error {
-	args := append([]string{"build", "-o", to}, more...)
-	out, err := exec.Command("go", append(args, "github.com/the-block/bursar/cmd/bursar")...).CombinedOutput() //nolint:noctx // as long as it takes
-	if err != nil {
-		return fmt.Errorf("build the program: %w\n%s", err, out)
-	}
-	return nil
 }
 
 var errEnded = errors.New("it ended by itself")

@@ -17,6 +17,7 @@ import (
 
 	"github.com/the-block/bursar/bench"
 	"github.com/the-block/bursar/cmd/internal/localcluster"
+	"github.com/the-block/bursar/cmd/internal/localcluster/localclustertest"
 )
 
 var (
@@ -45,7 +46,7 @@ var program = sync.OnceValues(func() (string, error) {
 		return *nodeProgram, nil
 	}
 	out := filepath.Join(built, "bursar")
-	return out, localcluster.Build(out)
+	return out, localclustertest.Build(out)
 })
 
 // build builds the module in a folder.

@@ -39,20 +39,6 @@ type Plan struct {
 	Notes []string                    // how it was read, where that may surprise
 }
 
-// JudgePlan judges items that stand in no file: they count from 1. The error is a *Faults.
-func JudgePlan(items []messages.PlanItem) (*Plan, error) {
-	numbered := make([]planItem, len(items))
-	for i := range items {
-		numbered[i] = planItem{items[i], i + 1}
-	}
-	var faults Faults
-	p := newPlan(numbered, &faults)
-	if faults.Count > 0 {
-		return nil, &faults
-	}
-	return p, nil
-}
-
 // newPlan judges the items as the node will, and more than one call's worth of
 // them, before any is submitted.
 func newPlan(items []planItem, faults *Faults) *Plan {

@@ -71,9 +71,23 @@ func (b *planBooks) Call(_ context.Context, _ string, p messages.Params, r messa
 	return nil
 }
 
+// judgePlan judges items that stand in no file: they count from 1. The error is a *Faults.
+func judgePlan(items []messages.PlanItem) (*Plan, error) {
+	numbered := make([]planItem, len(items))
+	for i := range items {
+		numbered[i] = planItem{items[i], i + 1}
+	}
+	var faults Faults
+	p := newPlan(numbered, &faults)
+	if faults.Count > 0 {
+		return nil, &faults
+	}
+	return p, nil
+}
+
 func submitPlan(t *testing.T, books *planBooks, items []messages.PlanItem) (*Plan, *Outcome, error) {
 	t.Helper()
-	p, err := JudgePlan(items)
+	p, err := judgePlan(items)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -241,7 +255,7 @@ func TestPartsAreCutByBytes(t *testing.T) {
 		t.Errorf("%s in %d parts, %v", outcome.Line(), len(p.Parts), err)
 	}
 	items[399].Payload.Disbursement.Memo = strings.Repeat("m", 8_190)
-	if _, err := JudgePlan(items); err == nil || !strings.Contains(err.Error(), "item 399, citing what it waits for: memo_too_long") {
+	if _, err := judgePlan(items); err == nil || !strings.Contains(err.Error(), "item 399, citing what it waits for: memo_too_long") {
 		t.Errorf("error %v, want that the memo has no room", err)
 	}
 }

@@ -61,3 +61,6 @@ func Middle(offsets ...time.Duration) time.Duration { return middle(offsets) }
 
 // Loaded finds an actor of this node's by its path.
 func (n *Node) Loaded(path string) (actors.Ref, bool) { return n.system.Lookup(path) }
+
+// DiskOf is what a node notes of another one's disk.
+var DiskOf = diskOf

@@ -287,15 +287,23 @@ func (n *Node) watchDisks(ctx context.Context) error {
 			return err
 		}
 		for node, record := range state.Nodes {
-			disk := cluster.Disk{Life: record.Life, Boot: record.Boot, At: state.Index}
-			if s, known := n.peers.Status(node); known && s.Life == record.Life {
-				disk.Index, disk.Term = s.Applied, s.Term
-			}
-			if err := n.consensus.NoteDisk(node, disk); err != nil {
+			s, _ := n.peers.Status(node)
+			if err := n.consensus.NoteDisk(node, diskOf(record, state.Index, &s)); err != nil {
 				return err
 			}
 		}
 	}
+}
+
+// diskOf is what is known of a node's disk. Its pings tell how far the start has come that
+// they come from, which the log may not know yet: as news of the start before they would
+// condemn what this one said a moment ago.
+func diskOf(record ownership.Record, at uint64, s *peers.Status) cluster.Disk {
+	disk := cluster.Disk{Life: record.Life, Boot: record.Boot, At: at}
+	if s.Life == record.Life && s.Boot == record.Boot {
+		disk.Index, disk.Term = s.Applied, s.Term
+	}
+	return disk
 }
 
 // rightTime is how far the right time is from this node's clock, as most clocks have it:

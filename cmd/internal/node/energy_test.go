@@ -119,7 +119,7 @@ func TestAReadingBecomesACreditAndIsSettled(t *testing.T) {
 			if row["event"] != "accrual" || integer(row["delta"]) != want || row["disbursement_id"] != nil {
 				t.Errorf("the fee's row of the balance history is %v", row)
 			}
-			refused(t, c, -33006, "provider_inactive", "energy.settle", settlement(m, c, hash, 601), "more than the 600 left")
+			refused(t, c, -33006, "provider_inactive", "energy.settle", settlement(m, c, hash, 601), "of which 600 are left")
 			must(t, c, "energy.settle", settlement(m, c, hash, 600))
 
 			p := must(t, c, "energy.market_state", object{"provider_id": m.id.String()})["providers"].([]any)[0].(object)

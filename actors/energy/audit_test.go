@@ -1,6 +1,7 @@
 package energy_test
 
 import (
+	"context"
 	"strings"
 	"testing"
 
@@ -84,5 +85,47 @@ func TestTheAuditFindsWhatDoesNotAddUp(t *testing.T) {
 		if err := store.Close(); err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+// The audit of a node that works goes on while the log does.
+func TestTheAuditStopsNoCommit(t *testing.T) {
+	store, err := persistence.Open(t.TempDir(), persistence.DefaultStoreConfig())
+	if err != nil {
+		t.Fatal(err)
+	}
+	log := persistencetest.NewLog(persistence.NewFSM(store))
+	b := sound()
+	for range 20 {
+		txn := &persistence.Txn{}
+		for range 50 {
+			txn.Appends = append(txn.Appends, persistence.Append{Table: energy.TableCredits, Tag: 1, Value: market.AppendCredit(nil, &b.credit)})
+		}
+		if _, err := log.Commit(txn); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	commits := make(chan error, 1)
+	go func() {
+		for ctx.Err() == nil {
+			if _, err := log.Commit(&persistence.Txn{Adds: []persistence.Add{{Counter: "n", Delta: 1}}}); err != nil {
+				commits <- err
+				return
+			}
+		}
+		commits <- nil
+	}()
+	for range 20 {
+		if report, err := energy.Audit(t.Context(), store); err != nil || report.Credits != 1000 {
+			t.Fatalf("%+v, %v", report, err)
+		}
+	}
+	cancel()
+	if err := <-commits; err != nil {
+		t.Error(err)
+	}
+	if err := store.Close(); err != nil {
+		t.Error(err)
 	}
 }

@@ -81,7 +81,8 @@ func TestAlertsComeAndGo(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if !(0 < seen.Pending && seen.Pending <= seen.Firing && seen.Firing <= seen.Routed && seen.Routed <= seen.Ended && seen.Ended < seen.Resolved) {
+			order := []time.Duration{1, seen.Pending, seen.Firing, seen.Routed, seen.Ended, seen.Resolved - 1}
+			if !slices.IsSorted(order) {
 				t.Errorf("seen out of order: %+v", seen)
 			}
 			switch paged := slices.Contains(seen.Receivers, "page"); {

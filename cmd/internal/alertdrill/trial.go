@@ -36,8 +36,6 @@ const (
 	// beat is the time between the small payments that go on all the while: a treasury that
 	// pays nothing has no latency that could be unusual.
 	beat = time.Second
-	// portsMax are the ports of a trial: those of the nodes, then Prometheus, Alertmanager.
-	portsMax = nodes*localcluster.PortStep + 2
 
 	// lookBack is how long Prometheus takes the last value of what is scraped no more for its
 	// value; by default five minutes.

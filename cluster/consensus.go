@@ -346,3 +346,9 @@ func (c *Consensus) ClusterID() string { return c.life.clusterID() }
 
 // RaftAddr is the address at which the other voters reach this node.
 func (c *Consensus) RaftAddr() string { return string(c.transport.LocalAddr()) }
+
+// LastIndex is the index of the newest entry in this node's log.
+func (c *Consensus) LastIndex() uint64 { return c.raft.LastIndex() }
+
+// CommitIndex is the index up to which this node knows the log to be committed.
+func (c *Consensus) CommitIndex() uint64 { return c.raft.CommitIndex() }

@@ -1,9 +1,13 @@
 package graph
 
 import (
+	"cmp"
 	"fmt"
+	"math/bits"
 	"slices"
 	"strings"
+
+	"github.com/the-block/bursar/messages"
 )
 
 // Item is what a plan says about the order of its items: the item's own name and
@@ -66,4 +70,34 @@ func ResolvePlan(items []Item) ([][]int, error) {
 		return nil, &CycleError{Refs: refs}
 	}
 	return waits, nil
+}
+
+// Sum is an amount added up over many disbursements.
+type Sum struct {
+	Amount messages.Amount
+	// Capped says that the true sum exceeds messages.AmountMax, which Amount shows
+	// in its stead.
+	Capped bool
+}
+
+// wide is a sum that cannot overflow: fewer than 2^32 terms of 64 bits.
+type wide struct {
+	low  uint64
+	high uint32
+}
+
+func (w wide) plus(amount uint64) wide {
+	low, carry := bits.Add64(w.low, amount, 0)
+	return wide{low: low, high: w.high + uint32(carry)}
+}
+
+func (w wide) compare(other wide) int {
+	return cmp.Or(cmp.Compare(w.high, other.high), cmp.Compare(w.low, other.low))
+}
+
+func (w wide) sum() Sum {
+	if w.high > 0 || w.low > uint64(messages.AmountMax) {
+		return Sum{Amount: messages.AmountMax, Capped: true}
+	}
+	return Sum{Amount: messages.Amount(w.low)}
 }

@@ -1,6 +1,9 @@
 package wire
 
 import (
+	"crypto/rand"
+	"encoding/hex"
+	"strconv"
 	"sync/atomic"
 	"time"
 
@@ -72,4 +75,20 @@ type Handler interface {
 	// after its deadline at the latest; a notification too, by which its caller learns
 	// nothing but the connection that it is done with. The slice is its own to keep.
 	Serve(calls []*Call)
+}
+
+// stamp makes up a request id: 128 random bits in hex, which never repeat in practice.
+func stamp() string {
+	var raw [16]byte
+	_, _ = rand.Read(raw[:]) // it never fails
+	return hex.EncodeToString(raw[:])
+}
+
+// clip quotes what a stranger sent, short enough for an error.
+func clip(b []byte) string {
+	const longest = 64
+	if len(b) > longest {
+		b = b[:longest]
+	}
+	return strconv.Quote(string(b))
 }

@@ -91,3 +91,21 @@ func (m *Metrics) count(method *messages.Method, err *messages.Error) {
 	}
 	refusal.Count.Add(1)
 }
+
+// tallyStep is the step, in bytes, in which a connection tells the server how much it
+// holds: what most connections hold costs no word.
+const tallyStep = 16 << 10
+
+// tally keeps one connection's part of a total over all connections.
+type tally struct {
+	total *atomic.Int64
+	told  int
+}
+
+// tell says that the connection holds n bytes now.
+func (t *tally) tell(n int) {
+	if n = n / tallyStep * tallyStep; n != t.told {
+		t.total.Add(int64(n - t.told))
+		t.told = n
+	}
+}

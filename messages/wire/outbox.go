@@ -1,5 +1,9 @@
 package wire
 
+import (
+	"sync"
+)
+
 // segmentMax is where a segment of an outbox ends, in bytes: at the first message that
 // ends beyond it.
 const segmentMax = 128 << 10
@@ -77,5 +81,26 @@ func (o *outbox) spare() []byte {
 func (o *outbox) giveBack(b []byte) {
 	if cap(b) <= keepMax && len(o.spares) < sparesMax {
 		o.spares = append(o.spares, b[:0])
+	}
+}
+
+// keepMax is the largest buffer kept for reuse, in bytes.
+const keepMax = 256 << 10
+
+// buffers lends write buffers, so that a connection with nothing to say holds none.
+type buffers struct{ pool sync.Pool }
+
+// borrow returns an empty buffer.
+func (p *buffers) borrow() []byte {
+	if b, ok := p.pool.Get().(*[]byte); ok {
+		return (*b)[:0]
+	}
+	return make([]byte, 0, bufferIdle)
+}
+
+// giveBack takes a buffer that is written out.
+func (p *buffers) giveBack(b []byte) {
+	if cap(b) <= keepMax {
+		p.pool.Put(&b)
 	}
 }

@@ -276,3 +276,12 @@ func (r *Reader) Epoch() (*messages.EpochResult, *messages.Error) {
 	}
 	return &messages.EpochResult{Epoch: books.Epoch, AppliedIndex: books.Index}, nil
 }
+
+// Reader answers what only reads.
+type Reader struct {
+	model *Model
+	store *persistence.Store
+}
+
+// NewReader answers from a model and the Store that it follows.
+func NewReader(model *Model, store *persistence.Store) Reader { return Reader{model, store} }

@@ -117,8 +117,8 @@ func TestRollingUpgrade(t *testing.T) {
 	needs(t, "full")
 	f := newFleet(t)
 	newer := f.rebuilt("newer", map[string]string{
-		"cmd/internal/node/version.go": `const Version = ".*"=>const Version = "99.0.0"`,
-		"cluster/peers/config.go":      `Protocol    = 1=>Protocol    = 2`,
+		"cmd/internal/node/node.go": `const Version = ".*"=>const Version = "99.0.0"`,
+		"cluster/peers/config.go":   `Protocol    = 1=>Protocol    = 2`,
 	})
 	f.launch()
 	l := f.startLoad()

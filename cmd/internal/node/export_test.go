@@ -7,6 +7,8 @@ import (
 
 	"github.com/the-block/bursar/actors"
 	"github.com/the-block/bursar/actors/durable"
+	"github.com/the-block/bursar/cluster"
+	"github.com/the-block/bursar/cluster/membership"
 	"github.com/the-block/bursar/messages"
 	"github.com/the-block/bursar/messages/wire"
 )
@@ -64,3 +66,37 @@ func (n *Node) Loaded(path string) (actors.Ref, bool) { return n.system.Lookup(p
 
 // DiskOf is what a node notes of another one's disk.
 var DiskOf = diskOf
+
+// Cable is a cut between a node and the machine's network.
+type Cable struct{ *cut }
+
+// NewCable gives the cable and the networks behind it.
+func NewCable() (Cable, cluster.Network, membership.Network) {
+	c := &cut{streams: make(map[*cutStream]struct{})}
+	return Cable{c}, cutNetwork{c, cluster.TCP{}}, cutGossip{c, membership.Sockets{}}
+}
+
+// Pull pulls the cable.
+func (c Cable) Pull() { c.sever() }
+
+// Mend mends it.
+func (c Cable) Mend() { c.mend() }
+
+// Streams counts the open streams.
+func (c Cable) Streams() int { return len(c.streams) }
+
+// Found is what a node found when it compared its state with another's.
+type Found struct {
+	Leads, Known bool
+	Differs      uint64
+}
+
+// Differing says whether a node that found this has to stop, while it awaits those that
+// cannot be compared yet or not any more.
+func Differing(found []Found, await bool) (which string, stop bool) {
+	var list []comparison
+	for _, f := range found {
+		list = append(list, comparison{node: "n", leads: f.Leads, known: f.Known, differs: f.Differs})
+	}
+	return differing(list, await)
+}

@@ -327,3 +327,17 @@ func (n *Node) runParts() {
 	n.parts.onStop("calls", n.service.drain)
 	n.parts.run("wire", func(ctx context.Context) error { return n.wire.Serve(ctx, n.listener) })
 }
+
+// Version is the program's version.
+const Version = "0.1.0"
+
+// openData makes this node the only one that touches its data directory, before the
+// Store there is wiped: it would be another's.
+func (n *Node) openData(context.Context) error {
+	lock, err := cluster.LockDir(n.cfg.DataDir)
+	if err != nil {
+		return err
+	}
+	n.parts.onStop("data directory", func(context.Context) error { return lock.Close() })
+	return cluster.CheckDir(n.consensusConfig())
+}

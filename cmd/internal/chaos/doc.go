@@ -11,7 +11,7 @@
 //
 // The scenarios take minutes and the whole machine, so plain `go test` skips them:
 //
-//	make chaos-short    ten kills, in less than a minute
+//	make chaos-short    ten kills, and three of the market, in less than a minute
 //	make chaos          everything
 //	make chaos RUN=Kill one scenario
 package chaos

@@ -18,7 +18,7 @@ RACE = ./actors ./actors/treasury ./cluster ./persistence ./supervision/... ./me
 LINT = $(GO) tool -modfile=.tools/go.mod golangci-lint
 
 .DEFAULT_GOAL := help
-.PHONY: dead sim-model help run build test check fmt vet lint cross arm64 docs race fuzz bench bench-three soak sim sim-nodes chaos chaos-short drill newest-prometheus
+.PHONY: dead sim-model help run build test check fmt vet lint cross arm64 docs race fuzz bench bench-three soak sim sim-nodes chaos chaos-short drill newest-prometheus bench-metrics
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -106,6 +106,14 @@ newest-prometheus: ## hold rules, alerts and two drills against the newest Prome
 
 bench: ## run the benchmarks: make bench PKG=./persistence BENCH=Apply
 	$(GO) test -run '^$$' -bench '$(BENCH)' -benchtime $(BENCHTIME) -benchmem $(PKG)
+
+bench-metrics: ## what the metrics cost: tells with and without them in turn, and scrapes of a node with 100,000 actors
+	$(GO) test -c -o bin/metrics-on.test ./actors
+	$(GO) test -c -tags nometrics -o bin/metrics-off.test ./actors
+	@rm -f bin/on.txt bin/off.txt; for i in 1 2 3 4 5 6 7 8 9 10; do for how in off on; do \
+		./bin/metrics-$$how.test -test.run '^$$' -test.bench 'Tell/.*/bursar' -test.benchtime 2000000x >> bin/$$how.txt; done; done
+	$(GO) tool -modfile=.tools/go.mod benchstat bin/off.txt bin/on.txt
+	$(GO) test ./cmd/internal/node -run '^$$' -bench 'Scrape' -benchmem
 
 bench-three: ## measure three nodes, and three of etcd if it is installed: make bench-three PART=submissions
 	$(GO) test ./cmd/internal/nodebench -run '^$$' -bench 'Three$(if $(PART),/$(PART))' -benchtime 3x -timeout 2h $(ARGS)

@@ -88,9 +88,14 @@ type look struct {
 func (s *System) look(n int) *look {
 	found := &look{depths: make(map[string]int), since: make(map[*cell]uint64)}
 	most := &busiest{}
-	s.root.each(func(c *cell) {
-		load := c.box.load()
-		found.depths[c.kind.name] += load.depth
+	// Brothers are mostly of one kind, so a kind's sum is put down when another comes.
+	kind, depth := s.root.kind, 0
+	visit := func(c *cell, load load) {
+		if c.kind != kind {
+			found.depths[kind.name] += depth
+			kind, depth = c.kind, 0
+		}
+		depth += load.depth
 		found.depth += load.depth
 		since := load.handled - c.lastDone
 		c.lastDone = load.handled
@@ -105,10 +110,25 @@ func (s *System) look(n int) *look {
 			heap.Pop(most)
 		}
 		heap.Push(most, busyCell{c, since, load.depth})
-	})
+	}
+	s.root.eachLoad(visit)
+	found.depths[kind.name] += depth
 	found.busiest = *most
 	slices.SortFunc(found.busiest, func(a, b busyCell) int { return cmp.Compare(b.since, a.since) })
 	return found
+}
+
+// eachLoad visits an actor and all below it with their loads, one lock for each.
+func (c *cell) eachLoad(visit func(*cell, load)) {
+	c.box.mu.Lock()
+	load, children := c.box.loadHeld(), c.family
+	c.box.mu.Unlock()
+	visit(c, load)
+	if children != nil {
+		for _, child := range children.list() {
+			child.eachLoad(visit)
+		}
+	}
 }
 
 func (l *look) busy() []Busy {

@@ -446,6 +446,9 @@ func (c *cell) settle(from lane) {
 
 // beginTiming notes the time if the message in hand is the sampled one.
 func (c *cell) beginTiming() {
+	if !measured {
+		return
+	}
 	if c.hand == laneInternal { // one in as many, its wait is not known
 		if c.box.inner.Load()%sampleEvery == 0 {
 			c.timing = time.Since(began)
@@ -461,7 +464,7 @@ func (c *cell) beginTiming() {
 }
 
 func (c *cell) endTiming() {
-	if c.timing != 0 {
+	if measured && c.timing != 0 {
 		took := time.Since(began) - c.timing
 		c.kind.turns.ObserveTime(took)
 		c.timed.Add(int64(took))

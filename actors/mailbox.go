@@ -130,7 +130,7 @@ func (m *mailbox) offer(it item, now int64) (why Reason, wake bool) {
 	}
 	m.user = append(m.user, it)
 	m.accepted++
-	if m.accepted%sampleEvery == 1 && m.timedSeq == 0 {
+	if measured && m.accepted%sampleEvery == 1 && m.timedSeq == 0 {
 		m.timedSeq, m.timedAt = m.accepted, time.Since(began)
 	}
 	wake = !m.scheduled && m.mode != held
@@ -401,6 +401,11 @@ type load struct {
 func (m *mailbox) load() load {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	return m.loadHeld()
+}
+
+// loadHeld is load for whoever holds mu.
+func (m *mailbox) loadHeld() load {
 	done := m.done.Load()
 	l := load{
 		depth: int(m.accepted - done), accepted: m.accepted, done: done, handled: done + m.inner.Load(),

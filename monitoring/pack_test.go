@@ -168,6 +168,7 @@ var alertCases = []alertCase{
 	{alert: "EnergyOracleErrorRateHigh", after: 5, slack: 6, in: []input{growing(`oracle_submission_errors_total{`+one+`,reason="bad_signature"}`, 0, 4.9, 20)}},
 	{alert: "EnergyDisputeRateHigh", after: 11, slack: 6, in: []input{growing(`energy_disputes_raised_total{`+one+`,type="reading"}`, 0, 9.9, 30)}},
 	{alert: "EnergyMarketPriceAnomaly", after: 5, slack: 1, calm: 1500, in: []input{gauge(`energy_market_price_current{`+all+`}`, 100, 100.01, 120)}},
+	{alert: "EnergyMarketPriceAnomaly", after: 5, slack: 1, calm: 200, in: []input{gauge(`energy_market_price_current{`+all+`}`, 100, 0, 120)}}, // 0 is no price: nothing was sold
 	{alert: "EnergyCapacityHigh", after: 19, slack: 3, in: []input{growing(`energy_readings_total{`+one+`}`, 100, 48_000, 59_000)}},
 
 	{alert: "StorageRetrievalFailureRateHigh", after: 11, slack: 10, in: []input{growing(`storage_retrieval_success_total{`+one+`}`, 100, 95, 50), growing(`storage_retrieval_failure_total{`+one+`}`, 0, 5, 50)}},
@@ -359,6 +360,36 @@ func TestAnIdleClusterIsSilent(t *testing.T) {
 	out.WriteString("  - interval: 1m\n    input_series: []\n    promql_expr_test:\n")
 	expect(&out, "BursarTargetsMissing", 3, 0)
 	expect(&out, "BursarTargetsMissing", 6, 1)
+	out.WriteString("  - interval: 1m\n    input_series:\n")
+	gauge(`energy_market_price_current{`+all+`}`, 0, 0, 100).write(&out, func(in input) [][2]float64 { // nothing is sold for hours, then something
+		return [][2]float64{{in.calm, 200}, {in.bad, 60}}
+	})
+	out.WriteString("    promql_expr_test:\n")
+	for minute := 200; minute < 260; minute += 10 {
+		expect(&out, "EnergyMarketPriceAnomaly", minute, 0)
+	}
+	file := filepath.Join(t.TempDir(), "test.yml")
+	if err := os.WriteFile(file, []byte(out.String()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	promtool(t, "test", "rules", file)
+}
+
+// Hours in which nothing was paid have no latency: they neither are a usual one nor hide it.
+func TestAnIdleDayHidesNoSpike(t *testing.T) {
+	var out strings.Builder
+	fmt.Fprintf(&out, "rule_files: [%s]\nevaluation_interval: 1m\ntests:\n  - interval: 1m\n    input_series:\n", ruleFile(t, rules(t), "TreasuryLagSpike"))
+	for _, bucket := range []input{
+		growing(`treasury_disbursement_lag_seconds_bucket{`+one+`,le="64"}`, 10, 0, 0), growing(`treasury_disbursement_lag_seconds_bucket{`+one+`,le="1024"}`, 10, 0, 10),
+		growing(`treasury_disbursement_lag_seconds_bucket{`+one+`,le="+Inf"}`, 10, 0, 10),
+	} {
+		bucket.write(&out, func(in input) [][2]float64 {
+			return [][2]float64{{in.edge, 200}, {in.calm, 200}, {in.edge, 100}, {in.calm, 200}, {in.bad, 60}}
+		})
+	}
+	out.WriteString("    promql_expr_test:\n")
+	expect(&out, "TreasuryLagSpike", 699, 0)
+	expect(&out, "TreasuryLagSpike", 725, 1)
 	file := filepath.Join(t.TempDir(), "test.yml")
 	if err := os.WriteFile(file, []byte(out.String()), 0o600); err != nil {
 		t.Fatal(err)

@@ -120,7 +120,7 @@ func (d *alertDrill) run(ctx context.Context, faults []alertdrill.Fault) error {
 			fmt.Fprintf(d.std.out, "           NOT as it should be: %v\n", err)
 		}
 	}
-	err = trial.Stop()
+	err = errors.Join(ctx.Err(), trial.Stop())
 	if len(failed) > 0 {
 		err = errors.Join(fmt.Errorf("not seen from end to end: %s", strings.Join(failed, ", ")), err)
 	}

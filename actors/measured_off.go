@@ -1,0 +1,5 @@
+//go:build nometrics
+
+package actors
+
+const measured = false

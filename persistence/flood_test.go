@@ -45,8 +45,8 @@ func (d *disk) run() {
 	}
 }
 
-// crowd proposes at a rate, whatever the answers do, and notes how long the admitted wait.
-type crowd struct {
+// callers proposes at a rate, whatever the answers do, and notes how long the admitted wait.
+type callers struct {
 	t       *testing.T
 	journal *persistence.Journal
 
@@ -59,7 +59,7 @@ type crowd struct {
 	again   atomic.Bool // who is answered comes again
 }
 
-func (c *crowd) Committed(outcomes []persistence.Outcome) {
+func (c *callers) Committed(outcomes []persistence.Outcome) {
 	c.mu.Lock()
 	for _, o := range outcomes {
 		if o.Err != nil {
@@ -76,7 +76,7 @@ func (c *crowd) Committed(outcomes []persistence.Outcome) {
 }
 
 // one comes.
-func (c *crowd) one() {
+func (c *callers) one() {
 	now := time.Now()
 	err := c.journal.Propose(persistence.Proposal{
 		Txn: &persistence.Txn{}, Deadline: now.Add(5 * time.Second), Received: now, Sink: c, Token: uint64(now.UnixNano()),
@@ -95,7 +95,7 @@ func (c *crowd) one() {
 }
 
 // stay has n callers come, each again as soon as it is answered, for a while.
-func (c *crowd) stay(n int, while time.Duration) {
+func (c *callers) stay(n int, while time.Duration) {
 	c.again.Store(true)
 	for range n {
 		c.one()
@@ -105,7 +105,7 @@ func (c *crowd) stay(n int, while time.Duration) {
 }
 
 // come has perSecond callers a second come for a while, some each millisecond.
-func (c *crowd) come(perSecond int, while time.Duration) {
+func (c *callers) come(perSecond int, while time.Duration) {
 	owed := 0.0
 	for range int(while / time.Millisecond) {
 		for owed += float64(perSecond) / 1000; owed >= 1; owed-- {
@@ -116,14 +116,14 @@ func (c *crowd) come(perSecond int, while time.Duration) {
 }
 
 // forget begins to note anew.
-func (c *crowd) forget() {
+func (c *callers) forget() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.took, c.refused = nil, 0
 }
 
 // measured gives what was noted since the last time, once all is answered.
-func (c *crowd) measured() (p99 time.Duration, n int) {
+func (c *callers) measured() (p99 time.Duration, n int) {
 	time.Sleep(time.Second)
 	synctest.Wait()
 	n = len(c.took)
@@ -135,8 +135,8 @@ func (c *crowd) measured() (p99 time.Duration, n int) {
 	return p99, n
 }
 
-// at runs a journal on a disk in virtual time, with a crowd before it.
-func at(t *testing.T, d func() *disk, test func(*crowd, *disk)) {
+// at runs a journal on a disk in virtual time, with callers before it.
+func at(t *testing.T, d func() *disk, test func(*callers, *disk)) {
 	synctest.Test(t, func(t *testing.T) {
 		disk := d()
 		journal, err := persistence.NewJournal(persistence.DefaultJournalConfig(), disk)
@@ -146,7 +146,7 @@ func at(t *testing.T, d func() *disk, test func(*crowd, *disk)) {
 		ended := make(chan error, 1)
 		go func() { ended <- journal.Run(context.Background()) }()
 		go disk.run()
-		test(&crowd{t: t, journal: journal}, disk)
+		test(&callers{t: t, journal: journal}, disk)
 		journal.Close()
 		if err := <-ended; err != nil {
 			t.Error(err)
@@ -157,7 +157,7 @@ func at(t *testing.T, d func() *disk, test func(*crowd, *disk)) {
 
 // TestFlood: ten times what the disk can do comes for two seconds.
 func TestFlood(t *testing.T) {
-	at(t, newDisk, func(c *crowd, _ *disk) {
+	at(t, newDisk, func(c *callers, _ *disk) {
 		c.stay(4096, 2*time.Second)
 		usual, served := c.measured()
 		if c.refused > 0 || served < diskCapacity*2*95/100 {
@@ -190,7 +190,7 @@ func TestFlood(t *testing.T) {
 
 // TestFloodIsOverAtOnce: a tenth of a second after a flood everything is as usual.
 func TestFloodIsOverAtOnce(t *testing.T) {
-	at(t, newDisk, func(c *crowd, _ *disk) {
+	at(t, newDisk, func(c *callers, _ *disk) {
 		c.come(diskCapacity/2, time.Second)
 		usual, _ := c.measured()
 		c.come(10*diskCapacity, time.Second)
@@ -207,7 +207,7 @@ func TestFloodIsOverAtOnce(t *testing.T) {
 // TestBurstsAreServed: at low load everything that comes at once is taken, whatever the
 // pace of the few before it seemed to be.
 func TestBurstsAreServed(t *testing.T) {
-	at(t, newDisk, func(c *crowd, _ *disk) {
+	at(t, newDisk, func(c *callers, _ *disk) {
 		c.come(200, time.Second)
 		for range 5 {
 			c.come(4_096_000, time.Millisecond) // 4,096 at once
@@ -222,7 +222,7 @@ func TestBurstsAreServed(t *testing.T) {
 // TestDiskThatStands: while nothing is settled, no more than a few entries' worth waits;
 // then it goes on.
 func TestDiskThatStands(t *testing.T) {
-	at(t, newDisk, func(c *crowd, d *disk) {
+	at(t, newDisk, func(c *callers, d *disk) {
 		stands := make(chan struct{})
 		c.come(diskCapacity/2, time.Second)
 		usual, _ := c.measured()

@@ -15,7 +15,7 @@ type FSM struct {
 	store *Store
 	err   error
 
-	// requestsRecentMax is RequestsRecentMax; tests have less patience.
+	// requestsRecentMax is RequestsRecentMax; tests set it lower.
 	requestsRecentMax uint64
 
 	// What follows belongs to the entry being applied and is used again for the next.

@@ -89,22 +89,22 @@ func (q *queue) admit(cfg *JournalConfig, pace *pace, a arrival) error {
 	if !full && (a.priority == Low || a.deadline.IsZero()) {
 		return nil
 	}
-	patience := cfg.QueueDelayMax
+	waitMax := cfg.QueueDelayMax
 	keepsLate := false
 	if !a.received.IsZero() {
-		patience -= a.now.Sub(a.received)
-		keepsLate = pace.late(patience < 0, a.received, cfg.QueueDelayMax, a.now)
+		waitMax -= a.now.Sub(a.received)
+		keepsLate = pace.late(waitMax < 0, a.received, cfg.QueueDelayMax, a.now)
 	}
 	isShort := q.len() < shortEntries*cfg.BatchTxns && q.bytes() < shortEntries*cfg.BatchBytes
 	if !full && isShort && !keepsLate {
 		return nil
 	}
 	if !a.deadline.IsZero() {
-		patience = min(patience, a.deadline.Sub(a.now))
+		waitMax = min(waitMax, a.deadline.Sub(a.now))
 	}
 	ahead := q.ahead(a.priority)
 	wait := pace.wait(ahead, a.now)
-	if !full && wait <= patience {
+	if !full && wait <= waitMax {
 		return nil
 	}
 	return &OverloadError{Waiting: ahead, Wait: wait, RetryAfter: retryAfter(wait, cfg.QueueDelayMax)}

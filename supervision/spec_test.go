@@ -151,7 +151,7 @@ func TestForcesAreATableWithALimit(t *testing.T) {
 		t.Errorf("Of = %v, %v", got, ok)
 	}
 	if !forces.Remove("/0007") || forces.Remove("/0007") {
-		t.Error("Remove told the wrong story")
+		t.Error("Remove is wrong")
 	}
 	all := forces.All()
 	if len(all) != supervision.ForcesMax-1 || !slices.IsSortedFunc(all, func(a, b supervision.Force) int {

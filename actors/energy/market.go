@@ -116,7 +116,7 @@ func (m *marketActor) look(ctx durable.Context) error {
 	}
 	m.publishing = true
 	own := &edict{}
-	// Without a deadline no crowd of callers has it refused.
+	// Without a deadline no number of callers has it refused.
 	if err := m.Propose(persistence.Proposal{Txn: txn}, own); err != nil {
 		m.failed(ctx)
 	}

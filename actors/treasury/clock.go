@@ -105,7 +105,7 @@ func (c *clock) tick(ctx durable.Context, t tick) error {
 		return err
 	}
 	c.turning = true
-	// Without a deadline no crowd of callers has it refused.
+	// Without a deadline no number of callers has it refused.
 	own := &turn{}
 	if err := c.Propose(persistence.Proposal{Txn: c.txn(rows.EpochBefore(messages.Epoch(epoch) + 1))}, own); err != nil {
 		c.failed(ctx, own, durable.ErrorOf(err))

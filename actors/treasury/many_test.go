@@ -353,7 +353,7 @@ func TestNoOrderOfMovesBreaksThePromises(t *testing.T) {
 		lag := rapid.IntRange(0, 40).Draw(rt, "lag")
 		var failures []string
 		synctest.Test(t, func(t *testing.T) {
-			seen := &witness{TB: t}
+			seen := &recorder{TB: t}
 			g := newGroup(seen, "n1", "n2")
 			defer func() {
 				if cause := recover(); cause != nil && cause != any(abort{}) {
@@ -361,7 +361,7 @@ func TestNoOrderOfMovesBreaksThePromises(t *testing.T) {
 				}
 				failures = seen.failures
 			}()
-			g.story(seed, moves, fates, lag)
+			g.scenario(seed, moves, fates, lag)
 			g.end()
 		})
 		if len(failures) > 0 {
@@ -370,8 +370,8 @@ func TestNoOrderOfMovesBreaksThePromises(t *testing.T) {
 	})
 }
 
-// story submits, pays and rolls back while shards move and the log is not well.
-func (g *group) story(seed uint64, moves []uint16, fates []int, lag int) {
+// scenario submits, pays and rolls back while shards move and the log is not well.
+func (g *group) scenario(seed uint64, moves []uint16, fates []int, lag int) {
 	g.t.Helper()
 	random := rand.New(rand.NewPCG(seed, 0))
 	g.log.set(func(l *memoryLog) { l.delay = time.Millisecond })

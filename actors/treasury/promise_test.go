@@ -46,24 +46,24 @@ type deed struct {
 	tries []*reply
 }
 
-// story is a world and what was asked of it.
-type story struct {
+// scenario is a world and what was asked of it.
+type scenario struct {
 	*world
 	deeds []*deed
 }
 
 // do makes a request whose id nothing else has.
-func (s *story) do(what string, ask func(hows ...how) *reply) {
+func (s *scenario) do(what string, ask func(hows ...how) *reply) {
 	id := fmt.Sprintf("deed-%d", len(s.deeds))
 	d := &deed{what: what, again: func() *reply { return ask(as(id), within(2*time.Second)) }}
 	s.deeds = append(s.deeds, d)
 	s.repeat(d)
 }
 
-func (s *story) repeat(d *deed) { d.tries = append(d.tries, d.again()) }
+func (s *scenario) repeat(d *deed) { d.tries = append(d.tries, d.again()) }
 
 // some picks an id, one that does not exist now and then.
-func (s *story) some(n uint64) messages.DisbursementID {
+func (s *scenario) some(n uint64) messages.DisbursementID {
 	last := s.store.Last(rows.TableDisbursements)
 	if n%7 == 0 {
 		return messages.DisbursementID(last + n%3)
@@ -71,7 +71,7 @@ func (s *story) some(n uint64) messages.DisbursementID {
 	return messages.DisbursementID(last - min(last, n%8)) // the newest are where things happen
 }
 
-func (s *story) happen(h happening) {
+func (s *scenario) happen(h happening) {
 	id := s.some(h.A)
 	amount := messages.Amount(h.B%50 + 1)
 	epoch := max(s.Model().Epoch()+messages.Epoch(h.C%3), 1)
@@ -134,7 +134,7 @@ func (s *story) happen(h happening) {
 }
 
 // heal ends the log's troubles.
-func (s *story) heal() { s.log.always(commits) }
+func (s *scenario) heal() { s.log.always(commits) }
 
 // uncertain reports whether an answer leaves open what became of a request.
 func uncertain(err *messages.Error) bool {
@@ -143,7 +143,7 @@ func uncertain(err *messages.Error) bool {
 }
 
 // conclude waits until all is quiet and holds what was answered against what is there.
-func (s *story) conclude() {
+func (s *scenario) conclude() {
 	s.heal()
 	s.log.set(func(l *memoryLog) { l.delay = 0 })
 	time.Sleep(5 * time.Minute) // breakers close
@@ -176,7 +176,7 @@ func (s *story) conclude() {
 }
 
 // insist makes a request again until the answer is certain: what a client does.
-func (s *story) insist(d *deed) (any, *messages.Error) {
+func (s *scenario) insist(d *deed) (any, *messages.Error) {
 	for range 20 {
 		got, err := d.again().wait()
 		if !uncertain(err) {
@@ -189,7 +189,7 @@ func (s *story) insist(d *deed) (any, *messages.Error) {
 }
 
 // first is the result that the tries of a deed agree on, nil if none had one.
-func (s *story) first(d *deed) (first any) {
+func (s *scenario) first(d *deed) (first any) {
 	fresh := 0
 	for _, r := range d.tries {
 		got, err := r.wait()
@@ -221,28 +221,28 @@ func duplicate(result any) bool {
 	return reflect.ValueOf(result).Elem().FieldByName("Duplicate").Bool()
 }
 
-// witness turns a test's failures into something that can be carried out of a bubble.
-type witness struct {
+// recorder turns a test's failures into something that can be carried out of a bubble.
+type recorder struct {
 	testing.TB
 	failures []string
 }
 
 type abort struct{}
 
-func (w *witness) Helper() {}
-func (w *witness) Errorf(format string, args ...any) {
+func (w *recorder) Helper() {}
+func (w *recorder) Errorf(format string, args ...any) {
 	w.failures = append(w.failures, fmt.Sprintf(format, args...))
 }
-func (w *witness) Fatalf(format string, args ...any) { w.Errorf(format, args...); panic(abort{}) }
-func (w *witness) Fatal(args ...any)                 { w.Fatalf("%s", fmt.Sprint(args...)) }
+func (w *recorder) Fatalf(format string, args ...any) { w.Errorf(format, args...); panic(abort{}) }
+func (w *recorder) Fatal(args ...any)                 { w.Fatalf("%s", fmt.Sprint(args...)) }
 
 func TestNoSequenceOfCallsCrashesAndFaultsBreaksThePromises(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		list := rapid.SliceOfN(happenings(), 30, 90).Draw(rt, "happenings")
 		var failures []string
 		synctest.Test(t, func(t *testing.T) {
-			seen := &witness{TB: t}
-			s := &story{world: newWorld(seen)}
+			seen := &recorder{TB: t}
+			s := &scenario{world: newWorld(seen)}
 			defer func() {
 				if cause := recover(); cause != nil && cause != any(abort{}) {
 					panic(cause)
@@ -267,7 +267,7 @@ func TestNoSequenceOfCallsCrashesAndFaultsBreaksThePromises(t *testing.T) {
 }
 
 // audit looks at the books in passing: a cascade may be under way.
-func (s *story) audit() {
+func (s *scenario) audit() {
 	for {
 		report, err := audit.Books(context.Background(), s.store)
 		if errors.Is(err, audit.ErrMoving) {

@@ -191,7 +191,7 @@ func (m *member) status(node messages.NodeID) peers.Status {
 // awaits waits until m finds the other up, or down, and returns how long that took.
 func (m *member) awaits(node messages.NodeID, up bool) time.Duration {
 	m.t.Helper()
-	began, patience := time.Now(), time.After(5*time.Minute)
+	began, timeout := time.Now(), time.After(5*time.Minute)
 	for {
 		changed := m.Watch()
 		if m.status(node).Up == up {
@@ -199,7 +199,7 @@ func (m *member) awaits(node messages.NodeID, up bool) time.Duration {
 		}
 		select {
 		case <-changed:
-		case <-patience:
+		case <-timeout:
 			m.t.Fatalf("%s: up of %s is not %v: %v", m.name, node, up, m.status(node).Err)
 		}
 	}

@@ -50,7 +50,7 @@ was acknowledged is there once, nothing was paid twice, and all nodes hold the s
 is 1 if not. Ctrl-C once more leaves the check out.`,
 		Example: `  bursar dev
   bursar dev --nodes 1            one node, which is a complete system too
-  bursar dev --load 500           500 payments a second when the story is over
+  bursar dev --load 500           500 payments a second when the demo is over
   bursar dev --data ./treasury    keep the data; the next start goes on from there
   bursar dev --for 30s            end by itself`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return d.run(cmd.Context()) },
@@ -60,7 +60,7 @@ is 1 if not. Ctrl-C once more leaves the check out.`,
 	intVar(flags, &d.basePort, "base-port", node.DefaultConfig().BasePort, "first of five ports of n1; those of n2 begin 10 higher, those of n3 20")
 	flags.StringVar(&d.dir, "data", "", "directory to keep the data in (default: one that is removed at the end)")
 	flags.DurationVar(&d.duration, "for", 0, "end after this time (default: run until Ctrl-C)")
-	intVar(flags, &d.load, "load", loadDefault, "payments a second when the story is over; 0 is none")
+	intVar(flags, &d.load, "load", loadDefault, "payments a second when the demo is over; 0 is none")
 	flags.BoolVar(&d.calm, "calm", false, "kill no node to show a failover")
 	flags.BoolVar(&d.faults, "fault-injection", false, "let supervision.inject make trouble")
 	return command

@@ -15,7 +15,7 @@ import (
 	"github.com/the-block/bursar/cmd/internal/terminal"
 )
 
-// TestTheDemoSettlesThoughItsNodeIsKilled plays the whole story as people see it,
+// TestTheDemoSettlesThoughItsNodeIsKilled plays the whole demo as people see it,
 // kills the node in the middle, and ends it by Ctrl-C.
 func TestTheDemoSettlesThoughItsNodeIsKilled(t *testing.T) {
 	t.Parallel()

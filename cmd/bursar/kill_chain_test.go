@@ -133,7 +133,7 @@ func payUntil(
 				}},
 			}
 		}
-		err := batch.Submit(ctx, link, items, batch.Config{InFlight: 32, Patience: time.Minute}, func(i int, o batch.Outcome) {
+		err := batch.Submit(ctx, link, items, batch.Config{InFlight: 32, RetryFor: time.Minute}, func(i int, o batch.Outcome) {
 			if o.Refused != nil {
 				t.Errorf("%s was refused: %v", items[i].RequestID, o.Refused)
 				return

@@ -103,7 +103,7 @@ func submitUntil(
 	if err != nil {
 		t.Fatal(err)
 	}
-	cfg := batch.Config{InFlight: 32, Patience: time.Minute}
+	cfg := batch.Config{InFlight: 32, RetryFor: time.Minute}
 	told, err := demo.Run(ctx, link, book, cfg, func(*demo.Tally) {})
 	if err != nil {
 		t.Fatal(err)

@@ -151,7 +151,7 @@ type reporting struct {
 	backfill bool
 	beyond   bool
 	batch    int
-	patience time.Duration
+	retryFor time.Duration
 }
 
 func newOracleRun(std streams) *cobra.Command {
@@ -194,7 +194,7 @@ The exit code is 1 if a reading was refused, and if the source holds none.`,
 	flags.BoolVar(&r.backfill, "backfill", false, "readings may be as old as the market's backfill_window allows")
 	flags.BoolVar(&r.beyond, "beyond-capacity", false, "hand in readings too that add more than the provider's whole capacity")
 	intVar(flags, &r.batch, "batch", 256, "readings handed in at a time; 1 for a meter that is read as it runs")
-	flags.DurationVar(&r.patience, "patience", 5*time.Minute, "how long to try while no node answers")
+	flags.DurationVar(&r.retryFor, "retry-for", 5*time.Minute, "how long to try while no node answers")
 	return command
 }
 
@@ -242,7 +242,7 @@ func (r *reporting) run(ctx context.Context) error {
 // resume finds the provider before anything is read: that there is one, with this meter and
 // key.
 func (r *reporting) resume(ctx context.Context, o *oracle.Oracle) error {
-	ctx, cancel := context.WithTimeout(ctx, r.patience)
+	ctx, cancel := context.WithTimeout(ctx, r.retryFor)
 	defer cancel()
 	_, err := o.Resume(ctx)
 	return err
@@ -306,7 +306,7 @@ func (r *reporting) source() string {
 }
 
 func (r *reporting) submit(ctx context.Context, o *oracle.Oracle, list []oracle.Reading, t *tally) error {
-	ctx, cancel := context.WithTimeout(ctx, r.patience)
+	ctx, cancel := context.WithTimeout(ctx, r.retryFor)
 	defer cancel()
 	outcomes, err := o.Submit(ctx, list)
 	beyond := errors.Is(err, oracle.ErrBeyondCapacity)

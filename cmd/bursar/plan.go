@@ -37,7 +37,7 @@ func (s *submission) plan(ctx context.Context, name string, absent messages.Disb
 	defer nodes.Close()
 	bar := terminal.NewBar(s.std.err, len(p.Items))
 	start := time.Now()
-	outcome, failure := p.Submit(ctx, nodes, cmp.Or(s.batchName, filepath.Base(name)), s.cfg.Patience, func(o *payfile.Outcome) {
+	outcome, failure := p.Submit(ctx, nodes, cmp.Or(s.batchName, filepath.Base(name)), s.cfg.RetryFor, func(o *payfile.Outcome) {
 		bar.Show(o.Done(), o.Line())
 	})
 	bar.End(outcome.Done(), outcome.Line())

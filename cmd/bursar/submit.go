@@ -65,8 +65,8 @@ submits nothing twice.`,
   jq -c .payments[] books.json > books.jsonl && bursar submit books.jsonl`,
 		Args: atMost(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if s.cfg.InFlight < 1 || s.cfg.Patience <= 0 {
-				return usagef("--in-flight %d and --patience %s must be positive", s.cfg.InFlight, s.cfg.Patience)
+			if s.cfg.InFlight < 1 || s.cfg.RetryFor <= 0 {
+				return usagef("--in-flight %d and --retry-for %s must be positive", s.cfg.InFlight, s.cfg.RetryFor)
 			}
 			if planFile != "" {
 				if len(args) > 0 || s.requestID != "" {
@@ -106,7 +106,7 @@ submits nothing twice.`,
 	flags.StringVar(&s.requestID, "request-id", "", "makes a repeat harmless (default: a new one)")
 	flags.StringVar(&s.batchName, "batch", "", "what the rows belong to (default: the file's name)")
 	intVar(flags, &s.cfg.InFlight, "in-flight", s.cfg.InFlight, "rows that wait for their answers at the same time")
-	flags.DurationVar(&s.cfg.Patience, "patience", s.cfg.Patience, "how long to try a row again while the node cannot take it")
+	flags.DurationVar(&s.cfg.RetryFor, "retry-for", s.cfg.RetryFor, "how long to try a row again while the node cannot take it")
 	return command
 }
 

@@ -49,7 +49,7 @@ func TestACallThatIsNotAnsweredInTime(t *testing.T) {
 		held := <-h.calls
 		if one.method == messages.MethodBalance {
 			// the deadline of the context is the call's
-			if left := held.Deadline.Sub(held.Received); left > patience || left < patience/2 {
+			if left := held.Deadline.Sub(held.Received); left > testTimeout || left < testTimeout/2 {
 				t.Errorf("deadline in %v", left)
 			}
 		} else {
@@ -114,7 +114,7 @@ func TestAClientSurvivesItsNode(t *testing.T) {
 		go func() {
 			ended <- c.Call(context.Background(), messages.MethodBalance, nil, new(messages.BalanceResult))
 		}()
-		_ = far.SetDeadline(time.Now().Add(patience))
+		_ = far.SetDeadline(time.Now().Add(testTimeout))
 		if _, err := far.Read(make([]byte, 100)); err != nil {
 			t.Fatal(err)
 		}

@@ -219,7 +219,7 @@ func (c *conn) makeRoom() {
 func (c *conn) handle(now time.Time) (handled, ok bool) {
 	defer c.dispatch()
 	for c.r < c.w {
-		if c.server.crowded() {
+		if c.server.outputFull() {
 			c.dispatch()
 			if !c.awaitRoom() {
 				return handled, false
@@ -365,7 +365,7 @@ func (c *conn) malformed(err *messages.Error) {
 
 // answer implements replier.
 func (c *conn) answer(call *Call, result messages.Result, err *messages.Error) {
-	if err == nil && c.server.crowded() && !call.Method.Changes(call.Params) {
+	if err == nil && c.server.outputFull() && !call.Method.Changes(call.Params) {
 		err = c.server.overloaded("too many bytes of replies wait for slow readers")
 	}
 	c.mu.Lock()
@@ -405,7 +405,7 @@ func (c *conn) awaitRoom() bool {
 
 // outBeforeRead is the most bytes that may wait on a connection which is read.
 func (s *Server) outBeforeRead() int {
-	if s.crowded() {
+	if s.outputFull() {
 		return tallyStep
 	}
 	return s.cfg.OutBytesMax / 4

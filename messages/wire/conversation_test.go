@@ -21,8 +21,8 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the golden files")
 
-// patience bounds what a test waits for; it is never waited out where all is well.
-const patience = 20 * time.Second
+// testTimeout bounds what a test waits for; it is never waited out where all is well.
+const testTimeout = 20 * time.Second
 
 // A conversation is a file of lines:
 //
@@ -59,7 +59,7 @@ func converse(t *testing.T, file string) {
 			if conn, err = net.Dial("tcp", addr); err != nil {
 				t.Fatal(err)
 			}
-			_ = conn.SetDeadline(time.Now().Add(patience))
+			_ = conn.SetDeadline(time.Now().Add(testTimeout))
 			in = bufio.NewReader(conn)
 		}
 		switch {

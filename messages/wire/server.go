@@ -200,8 +200,8 @@ func (s *Server) overloaded(why string) *messages.Error {
 		With("retry_after_ms", s.cfg.RetryAfter.Milliseconds())
 }
 
-// crowded reports whether slow readers leave more replies waiting than may be.
-func (s *Server) crowded() bool { return s.outBytes.Load() > int64(s.cfg.OutBytesTotal) }
+// outputFull reports whether slow readers leave more replies waiting than may be.
+func (s *Server) outputFull() bool { return s.outBytes.Load() > int64(s.cfg.OutBytesTotal) }
 
 // serve hands a burst to the handler. What the table itself can answer is answered
 // here.

@@ -94,7 +94,7 @@ func (h holder) Serve(calls []*wire.Call) {
 
 func call(t testing.TB) context.Context {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), testTimeout)
 	t.Cleanup(cancel)
 	return ctx
 }
@@ -371,7 +371,7 @@ func TestASlowReaderIsCutOff(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer nc.Close()
-	_ = nc.SetDeadline(time.Now().Add(patience))
+	_ = nc.SetDeadline(time.Now().Add(testTimeout))
 	request := []byte("\x94\x00\x01\xacrpc.discover\x91\x80") // 20 bytes for many thousand
 	for err == nil {
 		_, err = nc.Write(request)
@@ -400,7 +400,7 @@ func TestGarbageEndsItsConnectionOnly(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		_ = nc.SetDeadline(time.Now().Add(patience))
+		_ = nc.SetDeadline(time.Now().Add(testTimeout))
 		_, _ = nc.Write(b) // it may be refused before it is written
 		reply, err := readMessage(bufio.NewReader(nc))
 		if err != nil || !bytes.HasPrefix(reply, []byte("\x94\x01\x00\x83\xa4code\xd1")) {

@@ -14,21 +14,21 @@ import (
 	"github.com/the-block/bursar/supervision/supervisiontest"
 )
 
-// witness is a testing.TB that writes down what it is told.
-type witness struct {
+// recorder is a testing.TB that writes down what it is told.
+type recorder struct {
 	testing.TB
 	errors []string
 }
 
-func (w *witness) Helper()           {}
-func (w *witness) Error(args ...any) { w.errors = append(w.errors, fmt.Sprint(args...)) }
+func (w *recorder) Helper()           {}
+func (w *recorder) Error(args ...any) { w.errors = append(w.errors, fmt.Sprint(args...)) }
 
-// complaints runs a scenario on a tree that complains to a witness.
+// complaints runs a scenario on a tree that complains to a recorder.
 func complaints(t *testing.T, scenario func(tree, seen *supervisiontest.Tree)) []string {
 	t.Helper()
 	var said []string
 	supervisiontest.Run(t, func(t *testing.T, tree *supervisiontest.Tree) {
-		w := &witness{TB: t}
+		w := &recorder{TB: t}
 		scenario(tree, supervisiontest.New(w, tree.System))
 		said = w.errors
 	})

@@ -18,9 +18,9 @@ type form struct {
 const (
 	// formFirst is how many requests the first batch has.
 	formFirst = 16
-	// formPatience is how many batches are answered before it is tried again whether the
+	// formRetryBatches is how many batches are answered before it is tried again whether the
 	// node takes larger ones.
-	formPatience = 8
+	formRetryBatches = 8
 	// formRest is how long a node that does not know batches is asked one by one, and
 	// formRetry one of which that could not be found out.
 	formRest  = time.Minute
@@ -53,7 +53,7 @@ func (f *form) answered(sent int, clear bool) {
 	case !clear && sent > 1:
 		f.limit, f.fell, f.full = sent/2, true, 0
 	case clear && sent >= f.limit:
-		if f.full++; !f.fell || f.full >= formPatience {
+		if f.full++; !f.fell || f.full >= formRetryBatches {
 			f.limit, f.full = min(2*f.limit, f.max), 0
 		}
 	}

@@ -37,7 +37,7 @@ func New(shards int) *Model {
 }
 
 // replace gives the model another index. All work that the old one had handed out
-// is in the new one too: whoever took it reads the record before he acts on it.
+// is in the new one too: whoever took it reads the record before acting on it.
 func (m *Model) replace(x *index) wakes {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -37,17 +37,17 @@ type Config struct {
 	// InFlight is how many items wait for their answers at the same time. Raised,
 	// the node commits larger groups; lowered, less waits when something fails.
 	InFlight int
-	// Patience is how long one item is tried again while the node is overloaded,
+	// RetryFor is how long one item is tried again while the node is overloaded,
 	// moving or unsure, before the whole batch gives up.
-	Patience time.Duration
+	RetryFor time.Duration
 }
 
-// DefaultConfig fills a node's group commit without crowding out other callers.
-func DefaultConfig() Config { return Config{InFlight: 256, Patience: 30 * time.Second} }
+// DefaultConfig fills a node's group commit without displacing other callers.
+func DefaultConfig() Config { return Config{InFlight: 256, RetryFor: 30 * time.Second} }
 
 func (c Config) validate() error {
-	if c.InFlight < 1 || c.Patience <= 0 {
-		return fmt.Errorf("batch: in flight %d and patience %s must be positive", c.InFlight, c.Patience)
+	if c.InFlight < 1 || c.RetryFor <= 0 {
+		return fmt.Errorf("batch: in flight %d and retry for %s must be positive", c.InFlight, c.RetryFor)
 	}
 	return nil
 }
@@ -68,7 +68,7 @@ func Submit(ctx context.Context, client Client, items []Item, cfg Config, done f
 			break
 		}
 		group.Go(func() error {
-			outcome, err := settle(running, client, items[i], cfg.Patience)
+			outcome, err := settle(running, client, items[i], cfg.RetryFor)
 			if err != nil {
 				return fmt.Errorf("submit %s: %w", items[i].RequestID, err)
 			}
@@ -84,14 +84,14 @@ func Submit(ctx context.Context, client Client, items []Item, cfg Config, done f
 	return context.Cause(ctx)
 }
 
-// settle calls until the item has an outcome or patience ends.
-func settle(ctx context.Context, client Client, item Item, patience time.Duration) (Outcome, error) {
+// settle calls until the item has an outcome or the time for retries ends.
+func settle(ctx context.Context, client Client, item Item, retryFor time.Duration) (Outcome, error) {
 	params := &messages.SubmitDisbursementParams{
 		Options: messages.Options{RequestID: item.RequestID},
 		Payload: item.Payload,
 	}
 	var result messages.SubmitDisbursementResult
-	err := Persist(ctx, patience, func() error {
+	err := Persist(ctx, retryFor, func() error {
 		return client.Call(ctx, messages.MethodSubmitDisbursement, params, &result)
 	})
 	var answer *messages.Error
@@ -108,9 +108,9 @@ func settle(ctx context.Context, client Client, item Item, patience time.Duratio
 // Persist makes a call again, with growing pauses, while its error says that the
 // same call may do better later: the node is overloaded, moving, away or unsure. The
 // call must carry a request id if it changes anything. Persist returns the last
-// error once patience is at its end, and any other error at once.
-func Persist(ctx context.Context, patience time.Duration, call func() error) error {
-	until := time.Now().Add(patience)
+// error once the time for retries is over, and any other error at once.
+func Persist(ctx context.Context, retryFor time.Duration, call func() error) error {
+	until := time.Now().Add(retryFor)
 	for wait := pauseMin; ; wait = min(2*wait, pauseMax) {
 		err := call()
 		var answer *messages.Error
@@ -118,7 +118,7 @@ func Persist(ctx context.Context, patience time.Duration, call func() error) err
 			return err
 		}
 		if time.Now().Add(wait).After(until) {
-			return fmt.Errorf("no outcome within %s: %w", patience, err)
+			return fmt.Errorf("no outcome within %s: %w", retryFor, err)
 		}
 		if err := pause(ctx, max(wait, retryAfter(answer))); err != nil {
 			return err

@@ -72,7 +72,7 @@ func TestEveryItemHasOneOutcomeAndNoMoreAreInFlightThanAllowed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		node := &books{ids: make(map[string]messages.DisbursementID)}
 		seen := make(map[int]int)
-		cfg := batch.Config{InFlight: 7, Patience: time.Second}
+		cfg := batch.Config{InFlight: 7, RetryFor: time.Second}
 		err := batch.Submit(t.Context(), node, items(100), cfg, func(i int, o batch.Outcome) {
 			seen[i]++
 			if o.ID == 0 || o.Duplicate || o.Refused != nil {
@@ -144,13 +144,13 @@ func TestARefusalIsAnOutcomeAndTheOthersGoOn(t *testing.T) {
 	})
 }
 
-func TestPatienceEnds(t *testing.T) {
+func TestRetriesEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		node := &books{ids: make(map[string]messages.DisbursementID)}
 		node.before = func(int, *messages.SubmitDisbursementParams) error {
 			return messages.Errorf(messages.CodeUnavailable, "no quorum since 12 s")
 		}
-		cfg := batch.Config{InFlight: 1, Patience: 5 * time.Second}
+		cfg := batch.Config{InFlight: 1, RetryFor: 5 * time.Second}
 		start := time.Now()
 		err := batch.Submit(t.Context(), node, items(2), cfg, func(int, batch.Outcome) { t.Error("an outcome") })
 		if err == nil || !strings.Contains(err.Error(), "no quorum since 12 s") {
@@ -172,7 +172,7 @@ func TestABrokenConnectionEndsTheBatch(t *testing.T) {
 			}
 			return nil
 		}
-		cfg := batch.Config{InFlight: 1, Patience: time.Second}
+		cfg := batch.Config{InFlight: 1, RetryFor: time.Second}
 		var outcomes int
 		err := batch.Submit(t.Context(), node, items(1000), cfg, func(int, batch.Outcome) { outcomes++ })
 		if !errors.Is(err, broken) || outcomes > 5 { // one more may have been under way
@@ -185,7 +185,7 @@ func TestACancelledBatchSaysSo(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		node := &books{ids: make(map[string]messages.DisbursementID)}
-		cfg := batch.Config{InFlight: 1, Patience: time.Second}
+		cfg := batch.Config{InFlight: 1, RetryFor: time.Second}
 		err := batch.Submit(ctx, node, items(10), cfg, func(i int, _ batch.Outcome) {
 			if i == 4 {
 				cancel()

@@ -147,14 +147,14 @@ func (f *fleet) newRows(n *node, limit uint64) []messages.BalanceSnapshot {
 	return page.Snapshots
 }
 
-// executionPatience bounds the wait for the next execution.
-const executionPatience = 30 * time.Second
+// executionWithin bounds the wait for the next execution.
+const executionWithin = 30 * time.Second
 
 // awaitExecution waits for an execution after the given row by another node than the
 // victim. It gives the time since begun.
 func (f *fleet) awaitExecution(begun time.Time, after uint64, victim *node) time.Duration {
 	f.Helper()
-	for time.Since(begun) < executionPatience {
+	for time.Since(begun) < executionWithin {
 		for _, n := range f.others(victim) {
 			if f.executedBy(n, after, victim) {
 				return time.Since(begun)
@@ -162,7 +162,7 @@ func (f *fleet) awaitExecution(begun time.Time, after uint64, victim *node) time
 		}
 		time.Sleep(pollEvery / 2)
 	}
-	f.Fatalf("nothing was executed within %s of the end of %s", executionPatience, victim.name)
+	f.Fatalf("nothing was executed within %s of the end of %s", executionWithin, victim.name)
 	return 0
 }
 

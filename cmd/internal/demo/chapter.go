@@ -6,7 +6,7 @@ import (
 	"github.com/the-block/bursar/messages"
 )
 
-// chapter is a month of the story: the grants whose vote began in it, and the
+// chapter is a month of the demo: the grants whose vote began in it, and the
 // expenses that were paid from them.
 type chapter struct {
 	epoch    messages.Epoch // that stands for the month; 1 is the first grant's
@@ -19,15 +19,15 @@ type chapter struct {
 // nobody's books have nothing to wait for: they come in the first.
 func chapters(book Book) []chapter {
 	first := firstStart(book.Grants)
-	var story []chapter
+	var chapters []chapter
 	of := func(at time.Time) *chapter {
 		n := monthsBetween(first, at)
-		for len(story) <= n {
-			epoch := messages.Epoch(len(story) + 1)
-			month := time.Date(first.Year(), first.Month()+time.Month(len(story)), 1, 0, 0, 0, 0, time.UTC)
-			story = append(story, chapter{epoch: epoch, month: month})
+		for len(chapters) <= n {
+			epoch := messages.Epoch(len(chapters) + 1)
+			month := time.Date(first.Year(), first.Month()+time.Month(len(chapters)), 1, 0, 0, 0, 0, time.UTC)
+			chapters = append(chapters, chapter{epoch: epoch, month: month})
 		}
-		return &story[n]
+		return &chapters[n]
 	}
 	starts := make(map[string]time.Time, len(book.Grants))
 	for _, grant := range book.Grants {
@@ -43,7 +43,7 @@ func chapters(book Book) []chapter {
 		c := of(at)
 		c.expenses = append(c.expenses, expense)
 	}
-	return story
+	return chapters
 }
 
 // monthsBetween counts calendar months from one time to a later one, 0 if it is

@@ -88,8 +88,8 @@ func TestTheBookIsWhatTheFilesSay(t *testing.T) {
 	}
 }
 
-// story is what the files say must happen, counted without the demo's help.
-type story struct {
+// expected is what the files say must happen, counted without the demo's help.
+type expected struct {
 	direct, proposals  int
 	votes              int
 	carried, noQuorum  int      // proposals
@@ -101,10 +101,10 @@ type story struct {
 	submitted, paidFor []string // dollars
 }
 
-func readStory(t *testing.T) story {
+func readExpected(t *testing.T) expected {
 	t.Helper()
 	grants, expenses := columns(t, "grants.csv"), columns(t, "expenses.csv")
-	var s story
+	var s expected
 	named := make(map[string]int)
 	for _, id := range expenses["proposal_id"] {
 		named[id]++
@@ -157,7 +157,7 @@ func readStory(t *testing.T) story {
 	return s
 }
 
-// run tells the whole story in virtual time.
+// run plays the whole demo in virtual time.
 func run(t *testing.T, node *treasury) *demo.Tally {
 	t.Helper()
 	book, err := demo.Load()
@@ -187,7 +187,7 @@ func TestOnlyEnactedGrantsHaveExpenses(t *testing.T) {
 }
 
 func TestTheStoryIsWhatTheDAODecided(t *testing.T) {
-	want := readStory(t)
+	want := readExpected(t)
 	if want.direct != 40 || want.carried != 193 || want.noQuorum != 409 || want.withdrawn != 3 ||
 		len(want.failed) != 80 || want.dangling != 18 {
 		t.Fatalf("the files say %d direct, %d carried, %d without quorum, %d withdrawn, %d failed, %d dangling",
@@ -218,12 +218,12 @@ func TestTheStoryIsWhatTheDAODecided(t *testing.T) {
 		t.Errorf("the node holds %d, want %d", node.balance, end.Balance)
 	}
 	if last := got.End.Epoch; last < 41 || last > 80 {
-		t.Errorf("the story ends at epoch %d", last)
+		t.Errorf("the demo ends at epoch %d", last)
 	}
 }
 
 func TestTheCascadeNamesItsRoot(t *testing.T) {
-	want := readStory(t)
+	want := readExpected(t)
 	node := newTreasury()
 	got := run(t, node).Cascade
 	if got == nil {
@@ -275,7 +275,7 @@ func TestAnInterruptedStoryIsTakenUp(t *testing.T) {
 	}
 }
 
-// interrupt runs the story up to an epoch.
+// interrupt runs the demo up to an epoch.
 func interrupt(t *testing.T, node *treasury, at messages.Epoch) {
 	t.Helper()
 	book, err := demo.Load()
@@ -296,7 +296,7 @@ func interrupt(t *testing.T, node *treasury, at messages.Epoch) {
 }
 
 // Where the clock runs away from the voters, the rules decide, the sums still add up
-// and the story ends.
+// and the demo ends.
 func TestVotesThatComeTooLateAreCounted(t *testing.T) {
 	node := newTreasury()
 	node.onQueue = func() { // the first month's votes end before anybody has voted
@@ -306,7 +306,7 @@ func TestVotesThatComeTooLateAreCounted(t *testing.T) {
 		}
 	}
 	got := run(t, node)
-	want := readStory(t)
+	want := readExpected(t)
 	var late int
 	grants := columns(t, "grants.csv")
 	for i, status := range grants["status"] {

@@ -9,7 +9,7 @@ import (
 )
 
 // treasury is a node in one value: it judges by the treasury's own rules and keeps
-// its records in a map. Asking it for the epoch advances the clock, so that a story
+// its records in a map. Asking it for the epoch advances the clock, so that a demo
 // takes no time and nothing in it is ever late, unless a test wants it so.
 type treasury struct {
 	mu       sync.Mutex

@@ -19,7 +19,7 @@ const accrualID = "demo-accrual"
 // lookEvery is how often the node is asked for its epoch.
 const lookEvery = 25 * time.Millisecond
 
-// Run accrues what the book costs and tells its story, one month an epoch, until
+// Run accrues what the book costs and plays the demo, one month an epoch, until
 // all of it is final. It calls progress with a tally of its own after each answer,
 // from one goroutine at a time. Running it again, even after an error, submits,
 // votes and pays nothing twice; what has no epoch to wait for is passed at once.
@@ -232,7 +232,7 @@ func ask[R any, P interface {
 	messages.Result
 }](ctx context.Context, r *runner, method string, params messages.Params) (*R, error) {
 	var result *R
-	err := batch.Persist(ctx, r.cfg.Patience, func() error {
+	err := batch.Persist(ctx, r.cfg.RetryFor, func() error {
 		result = new(R)
 		return r.client.Call(ctx, method, params, P(result))
 	})

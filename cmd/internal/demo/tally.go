@@ -9,7 +9,7 @@ import (
 
 // Tally counts what the node answered.
 type Tally struct {
-	Month      time.Time // of the DAO that the story has come to
+	Month      time.Time // of the DAO that the demo has come to
 	Accrued    messages.Amount
 	Grants     int // submitted, now or in an earlier run
 	Expenses   int
@@ -19,7 +19,7 @@ type Tally struct {
 	Sum   messages.Amount
 	Votes int // counted by the node, now or in an earlier run
 	// Late counts what came too late: votes after the deadline, recalls after the
-	// window. The treasury's rules decide then, and the story goes on.
+	// window. The treasury's rules decide then, and the demo goes on.
 	Late      int
 	Withdrawn int // grants that were out of budget
 	// Cascade is there once the recalled grant has taken along all that waited for it.
@@ -47,7 +47,7 @@ type Cascade struct {
 	Reason   string          // that each of them gives; it names the root
 }
 
-// End is how the story ends.
+// End is how the demo ends.
 type End struct {
 	Epoch     messages.Epoch
 	Finalized int

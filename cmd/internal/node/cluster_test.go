@@ -68,7 +68,7 @@ func (m *member) awaitReady(t testing.TB) {
 // awaited asks until there is no error.
 func awaited(t testing.TB, ask func() error) {
 	t.Helper()
-	for deadline := time.Now().Add(patience); ; {
+	for deadline := time.Now().Add(testTimeout); ; {
 		err := ask()
 		if err == nil {
 			return

@@ -34,7 +34,7 @@ func TestReadingsSurviveTheLossOfTheirOwner(t *testing.T) {
 		t.Cleanup(calls.Close)
 		o := oracle.New(oracle.Config{Provider: m.id, Meter: m.address, Signer: m.signer}, calls)
 		all.Go(func() {
-			ctx, cancel := context.WithTimeout(context.Background(), 2*patience)
+			ctx, cancel := context.WithTimeout(context.Background(), 2*testTimeout)
 			defer cancel()
 			for i := range uint64(each) {
 				outcomes, err := o.Submit(ctx, []oracle.Reading{{At: start + i, KWh: (i + 1) * 10}})

@@ -13,7 +13,7 @@ import (
 )
 
 var (
-	simSeed  = flag.Uint64("seed", 0, "simulate this seed alone, and tell its story")
+	simSeed  = flag.Uint64("seed", 0, "simulate this seed alone, and tell its trace")
 	simSeeds = flag.Uint64("seeds", 10, "how many seeds to simulate")
 	simFirst = flag.Uint64("first", 1, "the first of them")
 )
@@ -33,11 +33,11 @@ func TestSimulation(t *testing.T) {
 			t.Parallel()
 			w, err := simulate(t, seed, simSound)
 			if err != nil {
-				t.Errorf("%v\nthe end of its story:\n%s\nrepeat it, until it fails again:\n"+
+				t.Errorf("%v\nthe end of its trace:\n%s\nrepeat it, until it fails again:\n"+
 					"  go test ./cmd/internal/node -run TestSimulation -seed %d -count 200 -failfast    or    make sim-nodes SEED=%d COUNT=200",
 					err, w.tail(400), seed, seed)
 			} else if *simSeed != 0 {
-				t.Logf("%s", w.tail(simStoryMax))
+				t.Logf("%s", w.tail(simTraceMax))
 			}
 		})
 	}
@@ -61,9 +61,9 @@ func TestSimulationFindsWhatIsMissing(t *testing.T) {
 	}
 }
 
-// tail is the end of the story.
+// tail is the end of the trace.
 func (w *simWorld) tail(lines int) string {
-	return strings.Join(w.story[max(0, len(w.story)-lines):], "\n")
+	return strings.Join(w.trace[max(0, len(w.trace)-lines):], "\n")
 }
 
 // simulate runs one seed.

@@ -44,22 +44,22 @@ type simWorld struct {
 	applied simApplied
 
 	mu       sync.Mutex
-	story    []string
+	trace    []string
 	problems []string
 }
 
-// simStoryMax bounds the story that is kept of a run: the newest lines.
-const simStoryMax = 4000
+// simTraceMax bounds the trace that is kept of a run: the newest lines.
+const simTraceMax = 4000
 
 // tell notes what happens.
 func (w *simWorld) tell(who, format string, args ...any) {
 	line := fmt.Sprintf("%9.3fs %-3s ", time.Since(w.began).Seconds(), who) + fmt.Sprintf(format, args...)
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if len(w.story) == simStoryMax {
-		w.story = append(w.story[:0], w.story[simStoryMax/4:]...)
+	if len(w.trace) == simTraceMax {
+		w.trace = append(w.trace[:0], w.trace[simTraceMax/4:]...)
 	}
-	w.story = append(w.story, line)
+	w.trace = append(w.trace, line)
 }
 
 // problem notes what must not be.
@@ -80,7 +80,7 @@ func (w *simWorld) err() error {
 	return errors.New(strings.Join(w.problems, "\n"))
 }
 
-// simLogLines makes a node's log part of the story.
+// simLogLines makes a node's log part of the trace.
 type simLogLines struct {
 	w    *simWorld
 	name string

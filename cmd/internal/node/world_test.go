@@ -25,8 +25,8 @@ import (
 	"github.com/the-block/bursar/cmd/internal/node"
 )
 
-// patience bounds every wait of these tests; none is expected to take long.
-const patience = 20 * time.Second
+// testTimeout bounds every wait of these tests; none is expected to take long.
+const testTimeout = 20 * time.Second
 
 // world is the node that most tests share. Its epochs come only when a test asks.
 var world *member
@@ -103,7 +103,7 @@ func launch(cfg node.Config) (*member, error) {
 	if err != nil {
 		return nil, err
 	}
-	for deadline := time.Now().Add(patience); ; {
+	for deadline := time.Now().Add(testTimeout); ; {
 		err := m.node.Ready()
 		if err == nil {
 			return m, nil
@@ -234,7 +234,7 @@ func dial(t *testing.T, m *member) *line {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = nc.Close() })
-	_ = nc.SetDeadline(time.Now().Add(3 * patience))
+	_ = nc.SetDeadline(time.Now().Add(3 * testTimeout))
 	dec := msgpack.NewDecoder(nc)
 	dec.UseLooseInterfaceDecoding(true)
 	return &line{Conn: nc, dec: dec}
@@ -397,9 +397,9 @@ func integer(v any) int64 {
 // eventually waits for a condition.
 func eventually(t *testing.T, what string, holds func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(patience); !holds(); {
+	for deadline := time.Now().Add(testTimeout); !holds(); {
 		if time.Now().After(deadline) {
-			t.Fatal("not within the test's patience: " + what)
+			t.Fatal("not within the time of the tests: " + what)
 		}
 		time.Sleep(time.Millisecond)
 	}

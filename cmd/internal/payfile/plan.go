@@ -287,7 +287,7 @@ func (o *Outcome) Line() string {
 // Submit submits the parts one after the other. The error names the part that was
 // not taken; those before it are in.
 func (p *Plan) Submit(
-	ctx context.Context, client batch.Client, name string, patience time.Duration, progress func(*Outcome),
+	ctx context.Context, client batch.Client, name string, retryFor time.Duration, progress func(*Outcome),
 ) (*Outcome, error) {
 	outcome := &Outcome{IDs: make([]messages.DisbursementID, len(p.Items))}
 	partOf := make([]int, len(p.Items))
@@ -303,7 +303,7 @@ func (p *Plan) Submit(
 			params.Items = append(params.Items, p.item(place, inside, outcome.IDs))
 		}
 		var result messages.SubmitPlanResult
-		err := batch.Persist(ctx, patience, func() error {
+		err := batch.Persist(ctx, retryFor, func() error {
 			result = messages.SubmitPlanResult{}
 			return client.Call(ctx, messages.MethodSubmitPlan, params, &result)
 		})

@@ -9,7 +9,7 @@ import (
 
 const (
 	// drillAfter is how long after the first payment the leader is killed if nobody
-	// touches the nodes: the story is mostly told then.
+	// touches the nodes: the demo is mostly over then.
 	drillAfter = 24 * time.Second
 	// drillNotice is how long before it is said.
 	drillNotice = 3 * time.Second

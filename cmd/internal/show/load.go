@@ -59,7 +59,7 @@ func (l *load) submit(ctx context.Context, from, to int, taken func()) error {
 	accrual := &messages.AccrueParams{
 		Options: messages.Options{RequestID: fmt.Sprintf("%s-accrual-%d", l.run, from)}, Amount: sum, Source: "load",
 	}
-	err := batch.Persist(ctx, l.cfg.Patience, func() error {
+	err := batch.Persist(ctx, l.cfg.RetryFor, func() error {
 		return l.link.Call(ctx, messages.MethodAccrue, accrual, new(messages.AccrueResult))
 	})
 	if err != nil {

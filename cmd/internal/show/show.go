@@ -105,7 +105,7 @@ func (s *Show) noteOutage(m *localcluster.Node, how localcluster.Fate, at time.T
 	}
 }
 
-// Run watches the nodes, tells the story once one of them serves, then keeps the load
+// Run watches the nodes, plays the demo once one of them serves, then keeps the load
 // up until ctx ends.
 func (s *Show) Run(ctx context.Context, serving <-chan struct{}) error {
 	defer s.client.Close()
@@ -130,9 +130,9 @@ func (s *Show) Run(ctx context.Context, serving <-chan struct{}) error {
 	return nil
 }
 
-// patience is how long one call is tried while the nodes are away: whoever keeps two of
+// retryFor is how long one call is tried while the nodes are away: whoever keeps two of
 // three away for a day has made a point.
-const patience = 24 * time.Hour
+const retryFor = 24 * time.Hour
 
 func (s *Show) play(ctx context.Context) error {
 	book, err := demo.Load()
@@ -140,7 +140,7 @@ func (s *Show) play(ctx context.Context) error {
 		return err
 	}
 	cfg := batch.DefaultConfig()
-	cfg.Patience = patience
+	cfg.RetryFor = retryFor
 	if _, err = demo.Run(ctx, s, book, cfg, s.note); err != nil {
 		return fmt.Errorf("the demo: %w", err)
 	}
@@ -199,7 +199,7 @@ func (s *Show) measureOne(ctx context.Context, o *outage) {
 	s.screen.Event("%s", o.text(cost, s.poller.leading(ctx)))
 }
 
-// note takes the story's newest tally and tells what is news in it.
+// note takes the demo's newest tally and tells what is news in it.
 func (s *Show) note(t *demo.Tally) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -257,7 +257,7 @@ func (s *Show) draw(now *view) {
 		panel = append(panel, "", "  "+s.failoverText())
 	}
 	if now.figures != nil {
-		panel = append(panel, s.story(now.figures)...)
+		panel = append(panel, s.money(now.figures)...)
 	}
 	if s.keys {
 		panel = append(panel, "", "  "+keysHelp)
@@ -276,8 +276,8 @@ func (s *Show) failoverText() string {
 	return text
 }
 
-// story is how the money is, for the panel.
-func (s *Show) story(f Figures) []string {
+// money is how the money is, for the panel.
+func (s *Show) money(f Figures) []string {
 	taken := uint64(s.tally.Submitted()) + s.loaded
 	votes := terminal.Group(uint64(s.tally.Votes))
 	if s.tally.Late > 0 {
@@ -313,7 +313,7 @@ func (s *Show) summary(f Figures) string {
 // again in this run may be told that it is a duplicate, too.
 func (s *Show) firstText(f Figures, now time.Time) string {
 	if uint64(s.tally.Duplicates) > s.client.Retried() {
-		return fmt.Sprintf("the story goes on where it was: %s payments are in the books", terminal.Group(f.paid()))
+		return fmt.Sprintf("the demo goes on where it was: %s payments are in the books", terminal.Group(f.paid()))
 	}
 	return fmt.Sprintf("first payment executed %s after the start", now.Sub(s.began).Round(10*time.Millisecond))
 }
@@ -342,7 +342,7 @@ func cascadeText(c *demo.Cascade) string {
 // titleMax is how much of a title is shown, in characters.
 const titleMax = 48
 
-// endText sums the story up.
+// endText sums the demo up.
 func endText(e *demo.End, took time.Duration) string {
 	return fmt.Sprintf(`all is settled at epoch %d, %s after the start:
   %d payments are final, %d missed their quorum, %d failed with what they waited for, %d were cancelled or recalled

@@ -11,7 +11,7 @@
 // consensus is a small Raft, as hostile as Raft may be and no kinder.
 //
 // A world belongs to one goroutine. It reads no clock and draws no number but from its
-// seed, so a seed that fails does so again, and tells the story when it is asked to:
+// seed, so a seed that fails does so again, and tells the trace when it is asked to:
 //
 //	go test ./cmd/internal/sim -run Model -seed 42
 //

@@ -18,7 +18,7 @@ import (
 )
 
 var (
-	oneSeed   = flag.Uint64("seed", 0, "run this seed alone, and tell its story")
+	oneSeed   = flag.Uint64("seed", 0, "run this seed alone, and tell its trace")
 	seedCount = flag.Uint64("seeds", 200, "how many seeds to run")
 	firstSeed = flag.Uint64("first", 1, "the first of them")
 	progress  = flag.Bool("progress", false, "print how far it is")
@@ -53,9 +53,9 @@ func TestModel(t *testing.T) {
 
 // tellSeed runs one seed aloud.
 func tellSeed(t *testing.T, seed uint64) {
-	var story bytes.Buffer
-	report, err := sim.Run(sim.Config{Seed: seed, Dir: memory(t), Story: &story})
-	t.Logf("seed %d: %+v\n%s", seed, report, story.String())
+	var trace bytes.Buffer
+	report, err := sim.Run(sim.Config{Seed: seed, Dir: memory(t), Trace: &trace})
+	t.Logf("seed %d: %+v\n%s", seed, report, trace.String())
 	if err != nil {
 		t.Fatalf("seed %d: %v", seed, err)
 	}
@@ -94,20 +94,20 @@ func runSeeds(t *testing.T, first, count uint64) (total sim.Report) {
 	return total
 }
 
-// storyLines is how much of a failed run's story is shown with it.
-const storyLines = 60
+// traceLines is how much of a failed run's trace is shown with it.
+const traceLines = 60
 
 // failSeed shows how a seed ended, and the command that repeats it.
 func failSeed(t *testing.T, seed uint64, dir string, err error) {
-	var story bytes.Buffer
-	_, again := sim.Run(sim.Config{Seed: seed, Dir: dir, Story: &story})
+	var trace bytes.Buffer
+	_, again := sim.Run(sim.Config{Seed: seed, Dir: dir, Trace: &trace})
 	if again == nil || again.Error() != err.Error() {
 		t.Errorf("seed %d does not repeat: %v, then %v", seed, err, again)
 	}
-	lines := strings.Split(strings.TrimSpace(story.String()), "\n")
-	t.Errorf("seed %d: %v\nthe end of its story:\n%s\nrepeat it, with the whole story:\n"+
+	lines := strings.Split(strings.TrimSpace(trace.String()), "\n")
+	t.Errorf("seed %d: %v\nthe end of its trace:\n%s\nrepeat it, with the whole trace:\n"+
 		"  go test ./cmd/internal/sim -run Model -v -seed %d    or    make sim SEED=%d",
-		seed, err, strings.Join(lines[max(0, len(lines)-storyLines):], "\n"), seed, seed)
+		seed, err, strings.Join(lines[max(0, len(lines)-traceLines):], "\n"), seed, seed)
 }
 
 func add(total *sim.Report, r sim.Report) {

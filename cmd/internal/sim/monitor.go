@@ -83,7 +83,7 @@ func sameResult(a, b persistence.Result) bool {
 }
 
 // judge holds that only owners write (I4): whoever commits has the newest fence of each
-// shard he speaks for.
+// shard it speaks for.
 func (m *monitor) judge(n *node, index uint64, t *persistence.Txn, r *persistence.Result) {
 	if r.Status != persistence.Committed {
 		return
@@ -105,9 +105,9 @@ func (m *monitor) restored(n *node) {
 	}
 }
 
-// tellEntry adds an entry to the story.
+// tellEntry adds an entry to the trace.
 func (w *world) tellEntry(n *node, index uint64, e entry, results []persistence.Result) {
-	if w.story == nil {
+	if w.trace == nil {
 		return
 	}
 	w.tell(string(n.name), "is the first to apply entry %d of term %d: %d transactions", index, e.term, len(e.txns))

@@ -100,7 +100,7 @@ type raft struct {
 	match     [nodesMax]uint64
 	heard     [nodesMax]time.Duration // from whom, when last
 	boots     [nodesMax]int           // the incarnation that was heard
-	deadline  time.Duration           // of the follower's patience
+	deadline  time.Duration           // when a follower campaigns
 	leadSince time.Duration
 }
 
@@ -110,11 +110,11 @@ func newRaft(n *node, on saved) *raft {
 	r := &raft{n: n, saved: on, leader: -1, commit: on.base}
 	r.disk = disk{r: r, saved: on}
 	r.disk.log = slices.Clone(on.log)
-	r.patience()
+	r.resetDeadline()
 	return r
 }
 
-func (r *raft) patience() {
+func (r *raft) resetDeadline() {
 	r.deadline = r.n.w.now + r.n.w.between(electionMin, electionMax)
 }
 
@@ -158,7 +158,7 @@ func (r *raft) campaign() {
 	r.follow(r.term+1, -1)
 	r.role, r.voted = candidate, r.n.id
 	r.votes = [nodesMax]bool{}
-	r.patience()
+	r.resetDeadline()
 	term, last := r.term, r.last()
 	lastTerm, _ := r.termAt(last)
 	r.n.tell("campaigns in term %d", term)
@@ -189,7 +189,7 @@ func (r *raft) ask(from int, term, last, lastTerm uint64) {
 		return
 	}
 	r.voted = from
-	r.patience()
+	r.resetDeadline()
 	me := r.n.id
 	r.disk.write(func() {
 		r.n.w.send(me, from, true, func(n *node) { n.raft.ballot(me, term) })
@@ -269,7 +269,7 @@ func (r *raft) heed(from int, term uint64) bool {
 		return false
 	}
 	r.follow(term, from)
-	r.patience()
+	r.resetDeadline()
 	return true
 }
 

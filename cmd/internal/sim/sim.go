@@ -25,8 +25,8 @@ type Config struct {
 	// Dir is for the Stores' files: memory is faster than a disk. What is there is
 	// overwritten.
 	Dir string
-	// Story, if not nil, is told what happens.
-	Story io.Writer
+	// Trace, if not nil, is told what happens.
+	Trace io.Writer
 }
 
 // Report says what a run has seen.
@@ -67,7 +67,7 @@ func Run(cfg Config) (Report, error) {
 
 func newWorld(cfg Config) *world {
 	w := &world{
-		Rand: rand.New(rand.NewPCG(cfg.Seed, 0xb0b5)), seed: cfg.Seed, mutant: cfg.Mutant, dir: cfg.Dir, story: cfg.Story,
+		Rand: rand.New(rand.NewPCG(cfg.Seed, 0xb0b5)), seed: cfg.Seed, mutant: cfg.Mutant, dir: cfg.Dir, trace: cfg.Trace,
 		monitor: newMonitor(),
 	}
 	w.network.calm()

@@ -14,7 +14,7 @@ type world struct {
 	seed   uint64
 	mutant Mutant
 	dir    string    // for the Stores' files
-	story  io.Writer // nil tells nothing
+	trace  io.Writer // nil tells nothing
 
 	now     time.Duration // since the beginning
 	agenda  agenda
@@ -88,10 +88,10 @@ func (w *world) between(low, high time.Duration) time.Duration {
 	return low + time.Duration(w.Int64N(int64(high-low)+1))
 }
 
-// tell adds a line to the story.
+// tell adds a line to the trace.
 func (w *world) tell(who, format string, args ...any) {
-	if w.story != nil {
-		_, _ = fmt.Fprintf(w.story, "%8.1fms %-8s %s\n", w.now.Seconds()*1000, who, fmt.Sprintf(format, args...))
+	if w.trace != nil {
+		_, _ = fmt.Fprintf(w.trace, "%8.1fms %-8s %s\n", w.now.Seconds()*1000, who, fmt.Sprintf(format, args...))
 	}
 }
 

@@ -55,7 +55,7 @@ func pipeTo(t *testing.T, s *wire.Server) net.Conn {
 			t.Errorf("Serve: %v", err)
 		}
 	})
-	_ = near.SetDeadline(time.Now().Add(patience))
+	_ = near.SetDeadline(time.Now().Add(testTimeout))
 	return near
 }
 
@@ -90,7 +90,7 @@ func TestRepliesHeldForAllConnectionsAreBounded(t *testing.T) {
 		t.Errorf("a change while too much waits: %v", err)
 	}
 	_ = slow.Close()
-	end := time.Now().Add(patience)
+	end := time.Now().Add(testTimeout)
 	err := ask(messages.MethodClusterStatus, nil, longStatus)
 	for codeOf(err) == messages.CodeOverloaded && time.Now().Before(end) {
 		err = ask(messages.MethodClusterStatus, nil, longStatus)
@@ -101,7 +101,7 @@ func TestRepliesHeldForAllConnectionsAreBounded(t *testing.T) {
 }
 
 // While too much waits, who takes nothing is not read: its calls come to no harm.
-func TestACrowdedServerReadsOnlyWhoReads(t *testing.T) {
+func TestAServerWithTooMuchToWriteReadsOnlyWhoReads(t *testing.T) {
 	cfg := wire.DefaultConfig()
 	cfg.OutBytesTotal, cfg.BurstMax = 64<<10, 1
 	s, _, _ := serve(t, cfg, statuses{})

@@ -15,14 +15,14 @@ import (
 	"github.com/the-block/bursar/messages"
 )
 
-var stories = flag.Uint64("stories", 40, "how many stories TestEachPaymentIsMadeOnceWhateverFails tells")
+var scenarios = flag.Uint64("scenarios", 40, "how many scenarios TestEachPaymentIsMadeOnceWhateverFails tells")
 
 // TestEachPaymentIsMadeOnceWhateverFails lets everything fail at random: the chain, the
 // way to it, the log, the node, the executor, its ownership, and operators who decide
-// without thinking. Each story is told again by its seed, the subtest's name; only the
+// without thinking. Each scenario is told again by its seed, the subtest's name; only the
 // order of goroutines is not its own.
 func TestEachPaymentIsMadeOnceWhateverFails(t *testing.T) {
-	for seed := range *stories {
+	for seed := range *scenarios {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
 			liveAbroad(t, func(a *abroad) {
 				s := &misfortune{abroad: a, rng: rand.New(rand.NewPCG(seed, 1))}

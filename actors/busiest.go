@@ -111,22 +111,22 @@ func (s *System) look(n int) *look {
 		}
 		heap.Push(most, busyCell{c, since, load.depth})
 	}
-	s.root.eachLoad(visit)
+	s.root.each(visit)
 	found.depths[kind.name] += depth
 	found.busiest = *most
 	slices.SortFunc(found.busiest, func(a, b busyCell) int { return cmp.Compare(b.since, a.since) })
 	return found
 }
 
-// eachLoad visits an actor and all below it with their loads, one lock for each.
-func (c *cell) eachLoad(visit func(*cell, load)) {
+// each visits an actor and all below it with their loads, one lock for each.
+func (c *cell) each(visit func(*cell, load)) {
 	c.box.mu.Lock()
 	load, children := c.box.loadHeld(), c.family
 	c.box.mu.Unlock()
 	visit(c, load)
 	if children != nil {
 		for _, child := range children.list() {
-			child.eachLoad(visit)
+			child.each(visit)
 		}
 	}
 }
@@ -139,18 +139,6 @@ func (l *look) busy() []Busy {
 		})
 	}
 	return top
-}
-
-// each visits the actors of a subtree, its root included.
-func (c *cell) each(visit func(*cell)) {
-	visit(c)
-	f := c.relatives()
-	if f == nil {
-		return
-	}
-	for _, child := range f.list() {
-		child.each(visit)
-	}
 }
 
 type busyCell struct {

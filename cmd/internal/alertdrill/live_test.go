@@ -4,12 +4,17 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"os"
+	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/the-block/bursar/cmd/internal/localcluster/localclustertest"
+	"github.com/the-block/bursar/cmd/internal/node"
 	"github.com/the-block/bursar/monitoring"
 )
 
@@ -65,6 +70,7 @@ func TestAlertsComeAndGo(t *testing.T) {
 	for _, alert := range monitoring.Alerts() {
 		severity[alert.Name] = alert.Severity
 	}
+	t.Run("runbooks", func(t *testing.T) { followRunbooks(t, trial, program) })
 	drilled := 0
 	for _, f := range Faults() {
 		if !f.Can() || *live != "full" && *live != f.Alert && (*live != "short" || !slices.Contains(short, f.Alert)) {
@@ -95,6 +101,41 @@ func TestAlertsComeAndGo(t *testing.T) {
 	}
 	if drilled == 0 {
 		t.Errorf("-live %s names no alert that can be drilled", *live)
+	}
+}
+
+// runbookLine is a command of a runbook that calls the program.
+var runbookLine = regexp.MustCompile(`(?m)^ {4}(bursar [^#\n]*)`)
+
+// notHere are commands of runbooks that need what a trial has not: a stopped node, a plan, a
+// backup, operators.
+var notHere = regexp.MustCompile(`verify|FILE|backup|bursar drill|operators\.`)
+
+// followRunbooks runs the commands that the runbooks tell one to run, as they stand there but
+// for the addresses. They end well, or tell of a fault; none is refused as wrong usage.
+func followRunbooks(t *testing.T, trial *Trial, program string) {
+	place := strings.NewReplacer("HOST:9000", trial.cluster[0].Cfg.Address(node.PortRPC), "HOST:9003,...", trial.cluster[0].Cfg.Address(node.PortHTTP),
+		"http://HOST:9090", trial.ask.prometheus, "ID", "1")
+	followed := 0
+	for _, alert := range monitoring.Alerts() {
+		text, err := os.ReadFile("../../../docs/runbooks/" + alert.Name + ".md")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, line := range runbookLine.FindAllStringSubmatch(string(text), -1) {
+			if notHere.MatchString(line[1]) {
+				continue
+			}
+			followed++
+			command := exec.CommandContext(t.Context(), "sh", "-c", place.Replace(line[1]))
+			command.Env = append(os.Environ(), "PATH="+filepath.Dir(program)+":"+os.Getenv("PATH"), "BURSAR_ADDR="+trial.cluster[0].Cfg.Address(node.PortRPC))
+			if out, err := command.CombinedOutput(); err != nil || len(out) == 0 {
+				t.Errorf("%s: %s: %v\n%s", alert.Name, line[1], err, out)
+			}
+		}
+	}
+	if followed < 40 {
+		t.Errorf("only %d commands were followed", followed)
 	}
 }
 

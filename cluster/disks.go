@@ -161,12 +161,17 @@ func (c *Consensus) reached() uint64 {
 	return max(last, c.store.Committed(), c.begun)
 }
 
+// storedTerm is the term that this node is in, before Raft has begun too.
+func (c *Consensus) storedTerm() uint64 {
+	term, _ := c.store.GetUint64([]byte("CurrentTerm")) // 0 when it is being closed
+	return term
+}
+
 // greets is what this node says of itself to another one.
 func (c *Consensus) greets() *greeting {
-	term, _ := c.store.GetUint64([]byte("CurrentTerm")) // 0 when it is being closed
 	g := &greeting{
 		Cluster: c.life.clusterID(), Node: c.cfg.Node, Life: c.life.id, Boot: c.life.boot,
-		Index: c.reached(), Term: term,
+		Index: c.reached(), Term: c.storedTerm(),
 	}
 	if c.life.mayVote() {
 		g.Flags |= greetingVotes

@@ -106,3 +106,14 @@ func NewPipeline(inner raft.AppendPipeline) raft.AppendPipeline { return newPipe
 
 // SkipOf names an entry.
 func SkipOf(index uint64, data []byte) Skip { return skipOf(index, data) }
+
+// RefusesSnapshot asks a node in term that knows so many entries to be committed whether it
+// refuses a Raft snapshot, and whether it halts over it.
+func RefusesSnapshot(committed, term uint64, request *raft.InstallSnapshotRequest) (refused, halted bool) {
+	t := &transport{
+		committed: func() uint64 { return committed }, term: func() uint64 { return term },
+		conflict: func(error) { halted = true },
+	}
+	refused = t.refuseSnapshot(&raft.RPC{Command: request, RespChan: make(chan raft.RPCResponse, 1)})
+	return refused, halted
+}

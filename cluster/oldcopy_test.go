@@ -10,6 +10,8 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/hashicorp/raft"
+
 	"github.com/the-block/bursar/cluster"
 	"github.com/the-block/bursar/cluster/internal/raftlog/raftlogtest"
 	"github.com/the-block/bursar/messages"
@@ -214,6 +216,20 @@ func TestWhatIsKnownToBeCommittedIsNotCut(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// TestASnapshotThatComesLateIsNoOtherHistory: one that a leader of an earlier term had on its
+// way when it was followed by another is left to Raft, which answers with the later term.
+func TestASnapshotThatComesLateIsNoOtherHistory(t *testing.T) {
+	for _, c := range []struct {
+		end, term uint64
+		refused   bool
+	}{{305, 7, false}, {305, 8, true}, {305, 9, true}, {328, 8, false}, {340, 7, false}} {
+		request := &raft.InstallSnapshotRequest{LastLogIndex: c.end, Term: c.term}
+		if refused, halted := cluster.RefusesSnapshot(328, 8, request); refused != c.refused || halted != c.refused {
+			t.Errorf("up to entry %d in term %d: refused %t, halted %t, want %t", c.end, c.term, refused, halted, c.refused)
+		}
 	}
 }
 

@@ -55,6 +55,7 @@ type transport struct {
 	advertise     raft.ServerAddress
 	life          *life
 	committed     func() uint64 // the newest entry that is known to be committed here
+	term          func() uint64 // this node is in
 	conflict      func(error)   // hears that another node does not have it
 	rpcs          chan raft.RPC // past the gate
 	returns       returns
@@ -77,7 +78,7 @@ func openTransport(network Network, cfg Config, c *Consensus, leaving <-chan str
 	}
 	t := &transport{
 		streams:   openStreams(network, listener, c, log),
-		advertise: raft.ServerAddress(cfg.AdvertiseAddr), life: c.life, committed: c.store.Committed, conflict: c.halt,
+		advertise: raft.ServerAddress(cfg.AdvertiseAddr), life: c.life, committed: c.store.Committed, term: c.storedTerm, conflict: c.halt,
 		leaving: leaving, closed: make(chan struct{}), rpcs: make(chan raft.RPC),
 	}
 	if t.advertise == "" {

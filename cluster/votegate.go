@@ -41,8 +41,8 @@ func (t *transport) refuseSnapshot(rpc *raft.RPC) bool {
 		return false
 	}
 	committed := t.committed()
-	if request.LastLogIndex >= committed {
-		return false
+	if request.LastLogIndex >= committed || request.Term < t.term() {
+		return false // what a leader of the past had on its way Raft takes no heed of
 	}
 	err := fmt.Errorf("%w: entries up to %d are, and %s, which leads in term %d, sends a raft snapshot that ends at %d",
 		ErrCommitted, committed, request.ID, request.Term, request.LastLogIndex)

@@ -299,7 +299,8 @@ func (o *Operations) release(path string) {
 func (o *Operations) clear(path string) {
 	found, _ := o.system.Breakers(actors.BreakerPage{Path: path, NotClosed: true, Limit: len(scopes)})
 	for _, b := range found { // the path's own come first
-		if b.Path == path && !b.State.Forced() {
+		// Its supervisor may have closed it since it was found.
+		if b.Path == path && b.State != breaker.Closed && !b.State.Forced() {
 			o.system.Reset(path, b.Scope)
 		}
 	}

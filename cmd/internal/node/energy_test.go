@@ -228,7 +228,7 @@ func TestRegistrationsAndKeys(t *testing.T) {
 		t.Run(wire, func(t *testing.T) {
 			m := newMeter(t, c, object{"request_id": fresh("register")})
 			params := registration(m, c)
-			refused(t, c, validationFailed, "validation_failed", "energy.register_provider", params, "another provider's")
+			refused(t, c, validationFailed, "validation_failed", "energy.register_provider", params, "registered already, by this key")
 			params["meter_address"], params["request_id"] = fresh("meter"), fresh("twice")
 			first := must(t, c, "energy.register_provider", params)
 			if again := must(t, c, "energy.register_provider", params); again["duplicate"] != true || again["provider_id"] != first["provider_id"] {

@@ -108,7 +108,7 @@ func (w *top) run(ctx context.Context) error {
 		screen.raw, pressed = true, keys.Pressed
 	}
 	var shown *overview
-	paused := false
+	paused, trouble := false, ""
 	for wait := time.After(lookEvery); ; {
 		select {
 		case <-ctx.Done():
@@ -132,10 +132,14 @@ func (w *top) run(ctx context.Context) error {
 			if ctx.Err() != nil {
 				return nil
 			}
-			if err != nil {
+			switch {
+			case err == nil:
+				shown, last, trouble = overviewOf(last, now), now, ""
+			case !live || shown == nil:
 				return err
+			default: // it may come back; what was seen last stays
+				trouble = "NO ANSWER, what is shown is old: " + terminal.Visible(err.Error())
 			}
-			shown, last = overviewOf(last, now), now
 		}
 		if shown == nil {
 			continue
@@ -144,6 +148,9 @@ func (w *top) run(ctx context.Context) error {
 			return printJSON(w.std.out, shown.object(w.rows, w.sort))
 		}
 		lines := shown.lines(w.rows, w.sort, w.colours())
+		if trouble != "" {
+			lines = append(lines, trouble)
+		}
 		if keys != nil {
 			lines = append(lines, keysLine(w.sort, paused))
 		}

@@ -38,6 +38,7 @@ type view struct {
 	Cluster  *Cluster
 	Nodes    []Member // of a cluster of several, by name
 	Executor *Executor
+	Market   *Market // nil without providers
 	Work     Work
 }
 
@@ -101,6 +102,11 @@ func (p page) view(nonce string) view {
 	if p.sources.Executor != nil {
 		executor := p.sources.Executor()
 		v.Executor = &executor
+	}
+	if p.sources.Market != nil {
+		if market := p.sources.Market(); market.Providers > 0 {
+			v.Market = &market
+		}
 	}
 	if p.sources.Work != nil {
 		v.Work = p.sources.Work()

@@ -43,3 +43,18 @@ func TestPageShowsTheNodes(t *testing.T) {
 		t.Error("the page of a lone node lists nodes")
 	}
 }
+
+func TestPageShowsTheMarketOnceThereIsOne(t *testing.T) {
+	m := monitoring.Market{}
+	source := monitoring.Sources{Market: func() monitoring.Market { return m }}
+	if body := get(newServer(t, source), "/?part=main").Body.String(); strings.Contains(body, "<h2>Energy") {
+		t.Error("the page shows a market without providers")
+	}
+	m = monitoring.Market{Node: "mac-a", Price: 31, VolumeKWh: 1234, FeeBPS: 250, Providers: 12, Active: 9, Disputes: 2}
+	body := get(newServer(t, source), "/?part=main").Body.String()
+	for _, text := range []string{"31 a kWh", "1\u2009234 kWh", "fee 250 bps", "set by mac-a", "9 of 12 oracles report", "disputes open: 2"} {
+		if !strings.Contains(body, text) {
+			t.Errorf("the page lacks %q", text)
+		}
+	}
+}

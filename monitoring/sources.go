@@ -31,6 +31,8 @@ type Sources struct {
 	Treasury func() Treasury
 	// Executor tells of who pays.
 	Executor func() Executor
+	// Market gives the state of the energy market as this node has applied it.
+	Market func() Market
 	// Latest gives the newest n disbursements, newest first. It may read the Store.
 	Latest func(n int) []Payment
 	// Work gives what the node has done.
@@ -55,6 +57,17 @@ type Treasury struct {
 	AppliedIndex uint64
 	// States counts the disbursements by the state they are in now.
 	States map[messages.State]uint64
+}
+
+// Market is the state of the energy market.
+type Market struct {
+	Node      string // that sets its fee; empty while there is none
+	Price     messages.Amount
+	VolumeKWh uint64 // of the last hour
+	FeeBPS    uint64
+	Providers uint64
+	Active    uint64 // of them
+	Disputes  uint64 // open
 }
 
 // Executor is who pays, and whether that goes well. Only the node that it runs on knows

@@ -24,6 +24,9 @@ const devEpoch = 250 * time.Millisecond
 // loadDefault is a load that shows in every graph and costs next to nothing.
 const loadDefault = 20
 
+// speedDefault lets the year pass in a few seconds.
+const speedDefault = 60
+
 func newDev(std streams) *cobra.Command {
 	d := dev{std: std}
 	command := &cobra.Command{
@@ -40,8 +43,10 @@ is withdrawn. Expenses wait until their grant is final. One grant is recalled wi
 window, on purpose, and the expenses that wait for it go down with it. What must be refused is
 refused: 18 expenses of grants that do not exist, and one grant of nothing.
 
-When all is settled, a gentle load of small payments keeps the treasury busy (--load). Then the
-leader is killed (kill -9) and started again, and what that cost is told; --calm leaves nodes alone.
+Then three oracles report Germany's electricity of 2017, day by day (--speed), and some of it is
+sold; one reading is no meter's, and the market disputes it by itself. When all that is settled, a
+gentle load of small payments keeps the treasury busy (--load). Then the leader is killed (kill -9)
+and started again, and what that cost is told; --calm leaves nodes alone.
 On a terminal, keys kill, stop, pause or cut off any node and bring it back. A node that dies
 otherwise, say by kill -9 from another terminal, is started again at once.
 
@@ -61,6 +66,7 @@ is 1 if not. Ctrl-C once more leaves the check out.`,
 	flags.StringVar(&d.dir, "data", "", "directory to keep the data in (default: one that is removed at the end)")
 	flags.DurationVar(&d.duration, "for", 0, "end after this time (default: run until Ctrl-C)")
 	intVar(flags, &d.load, "load", loadDefault, "payments a second when the demo is over; 0 is none")
+	intVar(flags, &d.speed, "speed", speedDefault, "days of 2017 that pass in a second on the energy market; 0 is as many as it takes")
 	flags.BoolVar(&d.calm, "calm", false, "kill no node to show a failover")
 	flags.BoolVar(&d.faults, "fault-injection", false, "let supervision.inject make trouble")
 	return command
@@ -77,6 +83,7 @@ type dev struct {
 	dir      string
 	duration time.Duration
 	load     int
+	speed    int
 	calm     bool
 	faults   bool
 }
@@ -85,8 +92,8 @@ func (d *dev) validate() error {
 	if d.nodes != 1 && d.nodes != nodesDefault {
 		return usagef("--nodes %d: it is 1 or %d here; bursar node runs any number on machines of their own", d.nodes, nodesDefault)
 	}
-	if d.load < 0 || d.duration < 0 {
-		return usagef("--load and --for must not be negative")
+	if d.load < 0 || d.duration < 0 || d.speed < 0 {
+		return usagef("--load, --speed and --for must not be negative")
 	}
 	return nil
 }
@@ -140,7 +147,7 @@ func (d *dev) show(ctx context.Context, cluster localcluster.Cluster, screen *te
 	if err != nil {
 		return err
 	}
-	shown := show.New(screen, cluster, show.Config{Load: d.load, Calm: d.calm, Keys: board != nil, Began: began})
+	shown := show.New(screen, cluster, show.Config{Load: d.load, Speed: d.speed, Calm: d.calm, Keys: board != nil, Began: began})
 	hurry, keysDone := listen(ctx, shown, screen, board, quit)
 	defer keysDone()
 

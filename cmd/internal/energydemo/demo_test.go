@@ -4,6 +4,8 @@ import (
 	"context"
 	"slices"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/the-block/bursar/actors/energy/market"
 	"github.com/the-block/bursar/actors/energy/signing"
@@ -72,18 +74,38 @@ func (x *exchange) Call(_ context.Context, _ string, params messages.Params, res
 
 func TestTheDemoPlaysOnceAndItsOutlierIsFound(t *testing.T) {
 	x := &exchange{settings: market.DefaultSettings(), requests: make(map[string]messages.ProviderID), credits: make(map[messages.MeterHash]*market.Credit)}
-	first, err := energydemo.Run(t.Context(), x)
+	var told []energydemo.Summary
+	first, err := energydemo.Run(t.Context(), x, energydemo.Config{Tell: func(now energydemo.Summary) { told = append(told, now) }})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if first.Oracles != 3 || first.Readings != 3*365 || first.Settlements != 36 || first.Fees == 0 {
 		t.Errorf("%+v", first)
 	}
+	if n := len(told); n != 13 || !told[n-1].Day.Equal(time.Date(2018, 1, 1, 0, 0, 0, 0, time.UTC)) || told[0].Readings != 90 {
+		t.Errorf("told %d times, at last %+v", n, told[n-1])
+	}
 	if !slices.Equal(x.outliers, []string{"demo-solar"}) {
 		t.Errorf("outliers of %v, want the planted one alone", x.outliers)
 	}
-	again, err := energydemo.Run(t.Context(), x)
+	again, err := energydemo.Run(t.Context(), x, energydemo.Config{})
 	if err != nil || again.Settlements != 0 || x.sold != 36 || len(x.providers) != 3 {
 		t.Errorf("again: %+v, %v, %d settlements, %d providers", again, err, x.sold, len(x.providers))
 	}
+}
+
+// At 100 days a second a year takes 3.65 seconds; what the market has already takes none.
+func TestTheSpeedOfTheDemo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		x := &exchange{settings: market.DefaultSettings(), requests: make(map[string]messages.ProviderID), credits: make(map[messages.MeterHash]*market.Credit)}
+		for _, want := range []time.Duration{3650 * time.Millisecond, 0} {
+			began := time.Now()
+			if _, err := energydemo.Run(t.Context(), x, energydemo.Config{Speed: 100}); err != nil {
+				t.Fatal(err)
+			}
+			if took := time.Since(began); took < want || took > want+250*time.Millisecond {
+				t.Errorf("took %s, want %s", took, want)
+			}
+		}
+	})
 }

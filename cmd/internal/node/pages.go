@@ -57,9 +57,21 @@ func (n *Node) sources() monitoring.Sources {
 		Figures:  n.figures(),
 		Treasury: n.treasuryPage,
 		Executor: n.executorPage,
+		Market:   n.marketPage,
 		Latest:   n.latestPayments,
 		Work:     n.workPage,
 		Cluster:  n.clusterPage,
+	}
+}
+
+func (n *Node) marketPage() monitoring.Market {
+	state, refusal := n.energy.State(&messages.MarketStateParams{Page: messages.Page{Limit: 1}})
+	if refusal != nil {
+		return monitoring.Market{}
+	}
+	return monitoring.Market{
+		Node: state.Node, Price: state.Price, VolumeKWh: state.Volume, FeeBPS: state.FeeBPS,
+		Providers: state.ProvidersCount, Active: state.OraclesActive, Disputes: state.DisputesPending,
 	}
 }
 

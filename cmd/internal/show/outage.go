@@ -3,6 +3,7 @@ package show
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/the-block/bursar/cmd/internal/localcluster"
@@ -31,6 +32,7 @@ type outage struct {
 	at       time.Time
 	leader   bool // it led
 	executor bool // it owned the executor
+	market   bool // it ran the market
 }
 
 // failover reports whether another node had to take over.
@@ -38,15 +40,23 @@ func (o *outage) failover() bool { return (o.leader || o.executor) && o.how != l
 
 // was names what the node did when it fell.
 func (o *outage) was() string {
-	switch {
-	case o.leader && o.executor:
-		return "leader and executor"
-	case o.leader:
-		return "the leader"
-	case o.executor:
-		return "the executor"
+	var was []string
+	for _, part := range []struct {
+		what string
+		was  bool
+	}{{"leader", o.leader}, {"executor", o.executor}, {"market", o.market}} {
+		if part.was {
+			was = append(was, part.what)
+		}
 	}
-	return "neither leader nor executor"
+	switch n := len(was); n {
+	case 0:
+		return "neither leader nor executor"
+	case 1:
+		return "the " + was[0]
+	default:
+		return strings.Join(was[:n-1], ", ") + " and " + was[n-1]
+	}
 }
 
 // text tells what the outage cost.
@@ -86,6 +96,34 @@ func (o *outage) measure(ctx context.Context, books func(context.Context) (uint6
 		}
 		if !localcluster.Wait(ctx, outageLook) {
 			return 0, false
+		}
+	}
+}
+
+// measureMarket waits until another node sets the fee of a later epoch than the last that
+// was set before the node fell, and tells which, and how long that took.
+func (o *outage) measureMarket(ctx context.Context, links []*client.Client) (now messages.MarketStateResult, took time.Duration, ok bool) {
+	ctx, cancel := context.WithTimeout(ctx, outageMax)
+	defer cancel()
+	params := &messages.MarketStateParams{Options: messages.Options{Consistency: messages.Local}, Page: messages.Page{Limit: 1}}
+	var before *messages.Epoch
+	for {
+		for _, link := range links {
+			try, done := context.WithTimeout(ctx, localcluster.StatusTimeout)
+			var state messages.MarketStateResult
+			err := link.Call(try, messages.MethodMarketState, params, &state)
+			done()
+			switch {
+			case err != nil:
+				continue
+			case before == nil:
+				before = &state.Epoch
+			case state.Epoch > *before && state.Node != string(o.member.Cfg.Name):
+				return state, time.Since(o.at), true
+			}
+		}
+		if !localcluster.Wait(ctx, outageLook) {
+			return now, 0, false
 		}
 	}
 }

@@ -53,6 +53,7 @@ func TestOnlyWhoLedOrPaidIsFailedOver(t *testing.T) {
 	}{
 		{outage{member: m, how: localcluster.Killed, leader: true, executor: true}, "FAILOVER: n1, leader and executor, was killed; n2 leads;"},
 		{outage{member: m, how: localcluster.CutOff, executor: true}, "FAILOVER: n1, the executor, was cut off;"},
+		{outage{member: m, how: localcluster.Killed, leader: true, executor: true, market: true}, "FAILOVER: n1, leader, executor and market, was killed;"},
 		{outage{member: m, how: localcluster.Paused}, "n1, neither leader nor executor, was paused: the next payment was executed 1s after it"},
 		{outage{member: m, how: localcluster.Stopped, leader: true}, "n1, the leader, left in order: the longest pause"},
 	} {

@@ -39,7 +39,7 @@ func nodesTable(s *view, chosen, width int) []string {
 func (s *view) does(name string) []string {
 	var does []string
 	for _, part := range []struct{ what, who string }{
-		{"leader", s.leader}, {"executor", s.executor}, {"clock", s.clock},
+		{"leader", s.leader}, {"executor", s.executor}, {"clock", s.clock}, {"market", s.market},
 	} {
 		if part.who == name {
 			does = append(does, part.what)

@@ -32,6 +32,7 @@ type view struct {
 	leader   string     // "" while there is none
 	executor string
 	clock    string
+	market   string
 	figures  Figures // of a node that was ready, the newest there are; nil before the first
 }
 
@@ -193,11 +194,13 @@ func (l *poller) complete(s *view) {
 			s.executor = shard.Owner
 		case "clock":
 			s.clock = shard.Owner
+		case "market":
+			s.market = shard.Owner
 		}
 	}
 	for _, m := range l.cluster {
 		if name := string(m.Cfg.Name); m.Fate() != localcluster.Untouched {
-			for _, part := range []*string{&s.leader, &s.executor, &s.clock} {
+			for _, part := range []*string{&s.leader, &s.executor, &s.clock, &s.market} {
 				if *part == name {
 					*part = ""
 				}

@@ -32,6 +32,7 @@ type Show struct {
 	client  *client.Client
 	ledger  check.Ledger
 	load    int
+	speed   int
 	calm    bool
 	keys    bool // somebody can press some
 	began   time.Time
@@ -44,8 +45,10 @@ type Show struct {
 
 	mu        sync.Mutex
 	tally     *demo.Tally
-	loaded    uint64 // payments of --load that were taken
-	first     bool   // firstText was told
+	energy    *energydemo.Summary // nil before it began
+	sold      bool                // the energy market's demo is over
+	loaded    uint64              // payments of --load that were taken
+	first     bool                // firstText was told
 	rate      rate
 	perSecond uint64
 	failovers int
@@ -62,6 +65,9 @@ type Config struct {
 	Load int
 	// Calm kills no node to show a failover.
 	Calm bool
+	// Speed is how many days of 2017 pass in a second on the energy market; 0 is as many as
+	// it takes.
+	Speed int
 	// Keys says that somebody can press some.
 	Keys bool
 	// Began is when it all began.
@@ -71,7 +77,7 @@ type Config struct {
 // New prepares a show on a screen. Whoever shows a cluster runs it, too.
 func New(screen *terminal.Display, cluster localcluster.Cluster, cfg Config) *Show {
 	s := &Show{
-		screen: screen, cluster: cluster, load: cfg.Load, calm: cfg.Calm || len(cluster) == 1, keys: cfg.Keys, began: cfg.Began,
+		screen: screen, cluster: cluster, load: cfg.Load, speed: cfg.Speed, calm: cfg.Calm || len(cluster) == 1, keys: cfg.Keys, began: cfg.Began,
 		tally: new(demo.Tally), poller: newPoller(cluster), client: client.New(client.Follow(cluster.RPC()...)),
 		fell: make(chan outage, outagesMax), paid: make(chan struct{}),
 	}
@@ -100,7 +106,7 @@ func (s *Show) Call(ctx context.Context, method string, params messages.Params, 
 func (s *Show) noteOutage(m *localcluster.Node, how localcluster.Fate, at time.Time) {
 	last, name := s.poller.last.Load(), string(m.Cfg.Name)
 	select {
-	case s.fell <- outage{member: m, how: how, at: at, leader: last.leader == name, executor: last.executor == name}:
+	case s.fell <- outage{member: m, how: how, at: at, leader: last.leader == name, executor: last.executor == name, market: last.market == name}:
 	default:
 	}
 }
@@ -144,13 +150,9 @@ func (s *Show) play(ctx context.Context) error {
 	if _, err = demo.Run(ctx, s, book, cfg, s.note); err != nil {
 		return fmt.Errorf("the demo: %w", err)
 	}
-	switch sold, err := energydemo.Run(ctx, s); {
-	case ctx.Err() != nil:
+	s.sell(ctx)
+	if ctx.Err() != nil {
 		return nil
-	case err != nil:
-		s.screen.Event("the energy market's demo ended early: %v", err)
-	default:
-		s.screen.Event("%s", sold)
 	}
 	if s.load == 0 {
 		return nil
@@ -161,6 +163,41 @@ func (s *Show) play(ctx context.Context) error {
 		defer s.mu.Unlock()
 		s.loaded++
 	})
+}
+
+// sell plays the energy market's demo, and tells what the treasury has of it: its books ended
+// before.
+func (s *Show) sell(ctx context.Context) {
+	sold, err := energydemo.Run(ctx, s, energydemo.Config{Speed: s.speed, Tell: func(now energydemo.Summary) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.energy = &now
+	}})
+	s.mu.Lock()
+	s.sold = true
+	s.mu.Unlock()
+	var treasury messages.BalanceResult
+	switch {
+	case ctx.Err() != nil:
+		return
+	case err != nil:
+		s.screen.Event("the energy market's demo ended early: %v", err)
+		return
+	}
+	s.screen.Event("%s", sold)
+	if err := s.client.Call(ctx, messages.MethodBalance, &messages.NoParams{}, &treasury); err == nil {
+		s.screen.Event("the treasury has %s now, the market's fees included", terminal.Group(uint64(treasury.Balance)))
+	}
+}
+
+// energyText is how the market is, in a line; "" before it began.
+func (s *Show) energyText(f Figures) string {
+	if s.energy == nil {
+		return ""
+	}
+	return fmt.Sprintf("%s: price %d, sold in the last hour %s GWh; %d oracles, credits of %s GWh, disputes %d",
+		s.energy.Day.Format("2 January 2006"), f.count("energy_market_price_current"), terminal.Group(f.count("energy_market_volume_current")/1e6),
+		f.count("oracle_active_count"), terminal.Group(s.energy.KWh/1e6), f.count("energy_disputes_pending"))
 }
 
 // measure tells what each outage costs, until ctx ends.
@@ -178,15 +215,25 @@ func (s *Show) measure(ctx context.Context) error {
 }
 
 func (s *Show) measureOne(ctx context.Context, o *outage) {
-	cost, ok := o.measure(ctx, func(ctx context.Context) (uint64, error) {
-		var links []*client.Client
+	others := func() (links []*client.Client) {
 		for i, m := range s.cluster {
 			if m.Fate() == localcluster.Untouched && (m != o.member || len(s.cluster) == 1) {
 				links = append(links, s.poller.links[i])
 			}
 		}
-		return newestPayment(ctx, links)
-	})
+		return links
+	}
+	var market sync.WaitGroup
+	defer market.Wait()
+	if o.market && o.how != localcluster.Stopped && len(s.cluster) > 1 {
+		market.Go(func() {
+			if now, took, ok := o.measureMarket(ctx, others()); ok {
+				s.screen.Event("the energy market goes on at %s: the fee of epoch %d was set %s after %s was %s",
+					now.Node, now.Epoch, took.Round(10*time.Millisecond), o.member.Cfg.Name, o.how)
+			}
+		})
+	}
+	cost, ok := o.measure(ctx, func(ctx context.Context) (uint64, error) { return newestPayment(ctx, others()) })
 	if !ok {
 		return
 	}
@@ -283,7 +330,7 @@ func (s *Show) money(f Figures) []string {
 	if s.tally.Late > 0 {
 		votes += fmt.Sprintf(" (and %d too late)", s.tally.Late)
 	}
-	return []string{
+	lines := []string{
 		"",
 		fmt.Sprintf("  epoch %-10s %-28s balance %s",
 			terminal.Group(f.count("bursar_epoch")), s.chapter(), terminal.Group(f.count("treasury_balance"))),
@@ -294,6 +341,10 @@ func (s *Show) money(f Figures) []string {
 			terminal.Group(f.in(messages.Voting)), terminal.Group(f.in(messages.Queued)), terminal.Group(f.in(messages.Timelocked)), terminal.Group(f.in(messages.Executed))),
 		fmt.Sprintf("  at the end: finalized %-8s rolled back %s", terminal.Group(f.in(messages.Finalized)), terminal.Group(f.in(messages.RolledBack))),
 	}
+	if text := s.energyText(f); text != "" {
+		lines = append(lines, "  energy    "+text)
+	}
+	return lines
 }
 
 // summary is the panel in a line, for a pipe.
@@ -303,6 +354,9 @@ func (s *Show) summary(f Figures) string {
 		s.chapter(), uint64(s.tally.Submitted())+s.loaded, refusedText(s.tally.Refused), f.in(messages.Draft), f.in(messages.Voting),
 		f.in(messages.Queued), f.in(messages.Timelocked), f.in(messages.Executed), f.in(messages.Finalized), f.in(messages.RolledBack),
 		f.count("treasury_balance"), s.perSecond)
+	if energy := s.energyText(f); energy != "" {
+		text += ", energy " + energy
+	}
 	if retried := s.client.Retried(); retried > 0 {
 		text += fmt.Sprintf(", calls made again elsewhere %d", retried)
 	}
@@ -321,6 +375,8 @@ func (s *Show) firstText(f Figures, now time.Time) string {
 // chapter is what the show is at.
 func (s *Show) chapter() string {
 	switch {
+	case s.tally.End != nil && s.energy != nil && !s.sold:
+		return "the energy market of 2017"
 	case s.tally.End != nil && s.load > 0:
 		return fmt.Sprintf("live load of %d/s", s.load)
 	case s.tally.End != nil:
@@ -381,6 +437,7 @@ What to try next, in another terminal; any node takes any call:
   bin/bursar status --addr %[2]s
   bin/bursar call --addr %[1]s gov.treasury.statement '{"id": %[5]d}'    the life of what was rolled back
   bin/bursar graph --addr %[1]s --around %[5]d --hops 1 --svg cascade.svg    a picture of what went down with it
+  bin/bursar call --addr %[1]s energy.disputes    what the energy market doubts
   bin/bursar tree --addr %[1]s    the actors and their supervisors
   bin/bursar submit --addr %[2]s --destination tb1me --amount 42 --memo 'my first payment'
   bin/bursar drain --addr %[2]s %[7]s    hand over what a node has; --off ends it

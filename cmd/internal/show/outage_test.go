@@ -64,7 +64,7 @@ func TestOnlyWhoLedOrPaidIsFailedOver(t *testing.T) {
 }
 
 func TestTheTableTellsWhatEachNodeDoes(t *testing.T) {
-	s := &view{leader: "n1", executor: "n1", clock: "n2", nodes: []nodeView{
+	s := &view{leader: "n1", executor: "n1", clock: "n1", market: "n1", nodes: []nodeView{
 		{name: "n1", role: "primary", state: "ready", ready: true, shards: 41, applied: 1234, pid: 77, cpu: 0.183},
 		{name: "n2", role: "replica", state: "no quorum since 3 s", cpu: -1},
 	}}
@@ -72,7 +72,7 @@ func TestTheTableTellsWhatEachNodeDoes(t *testing.T) {
 	if len(lines) != 3 || !strings.HasPrefix(lines[2], "▸ n2 ") || strings.HasPrefix(lines[1], "▸") {
 		t.Errorf("table:\n%s", strings.Join(lines, "\n"))
 	}
-	for _, word := range []string{"primary", "ready", "41", "leader executor", "1,234", "77", "18 %"} {
+	for _, word := range []string{"primary", "ready", "41", "leader executor clock market", "1,234", "77", "18 %"} {
 		if !strings.Contains(lines[1], word) {
 			t.Errorf("%q is not in %q", word, lines[1])
 		}
@@ -82,7 +82,7 @@ func TestTheTableTellsWhatEachNodeDoes(t *testing.T) {
 			t.Errorf("%q has %d characters, a small terminal 80", line, n)
 		}
 	}
-	if got, want := nodesLine(s), "nodes: n1 primary ready leader executor 41 shards | n2 replica no quorum clock"; got != want {
+	if got, want := nodesLine(s), "nodes: n1 primary ready leader executor clock market 41 shards | n2 replica no quorum"; got != want {
 		t.Errorf("line %q, want %q", got, want)
 	}
 }

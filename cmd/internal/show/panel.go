@@ -12,9 +12,9 @@ const nodesWide = 108
 // nodesTable draws what is known of the nodes, one a line, the chosen one marked. A narrow
 // terminal gets what matters most.
 func nodesTable(s *view, chosen, width int) []string {
-	head := fmt.Sprintf("  %-4s %-9s %-34s %6s  %-22s %9s %7s %5s", "node", "role", "state", "shards", "does", "applied", "pid", "cpu")
+	head := fmt.Sprintf("  %-4s %-9s %-30s %6s  %-28s %9s %7s %5s", "node", "role", "state", "shards", "does", "applied", "pid", "cpu")
 	if width < nodesWide {
-		head = fmt.Sprintf("  %-4s %-24s %6s  %-22s %9s", "node", "state", "shards", "does", "applied")
+		head = fmt.Sprintf("  %-4s %-24s %6s  %-28s %9s", "node", "state", "shards", "does", "applied")
 	}
 	lines := []string{head}
 	for i := range s.nodes {
@@ -25,12 +25,12 @@ func nodesTable(s *view, chosen, width int) []string {
 		}
 		does := strings.Join(s.does(n.name), " ")
 		if width < nodesWide {
-			lines = append(lines, fmt.Sprintf("%s %-4s %-24s %6d  %-22s %9s", mark,
+			lines = append(lines, fmt.Sprintf("%s %-4s %-24s %6d  %-28s %9s", mark,
 				n.name, terminal.Shorten(n.state, 24), n.shards, does, terminal.Group(n.applied)))
 			continue
 		}
-		lines = append(lines, fmt.Sprintf("%s %-4s %-9s %-34s %6d  %-22s %9s %7d %5s", mark,
-			n.name, n.role, terminal.Shorten(n.state, 34), n.shards, does, terminal.Group(n.applied), n.pid, n.cpuText()))
+		lines = append(lines, fmt.Sprintf("%s %-4s %-9s %-30s %6d  %-28s %9s %7d %5s", mark,
+			n.name, n.role, terminal.Shorten(n.state, 30), n.shards, does, terminal.Group(n.applied), n.pid, n.cpuText()))
 	}
 	return lines
 }

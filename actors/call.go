@@ -28,14 +28,14 @@ func (h handle) open() bool {
 	return h.call != nil && h.call.word.Load() == h.use<<1
 }
 
-// settle claims the right to end the call; it is given once.
-func (h handle) settle() bool {
+// claim takes the right to end the call; it is given once.
+func (h handle) claim() bool {
 	return h.call != nil && h.call.word.CompareAndSwap(h.use<<1, h.use<<1|1)
 }
 
 // reply answers the asker and reports whether it was still waiting.
 func (h handle) reply(v any) bool {
-	if !h.settle() {
+	if !h.claim() {
 		return false
 	}
 	if h.call.done != nil {
@@ -74,7 +74,7 @@ func (h handle) wait(ctx context.Context) (any, error) {
 	select {
 	case <-h.call.ready:
 	case <-done:
-		if h.settle() {
+		if h.claim() {
 			return nil, ctx.Err()
 		}
 		<-h.call.ready // the reply was on its way
@@ -115,7 +115,7 @@ func (r Ref) ask(ctx context.Context, msg any) (any, error) {
 	s := r.cell.sys
 	h := s.newCall()
 	if err := r.cell.post(item{msg: msg, call: h}); err != nil {
-		h.settle()
+		h.claim()
 		s.release(h)
 		return nil, err
 	}
@@ -141,7 +141,7 @@ func (r Ref) AskFunc(msg any, done func(reply any, err error)) (giveUp func() bo
 	if err := r.post(item{msg: msg, call: h}); err != nil {
 		return nil, err
 	}
-	return h.settle, nil
+	return h.claim, nil
 }
 
 // Replier answers one message, from any goroutine, once. The zero Replier

@@ -377,7 +377,7 @@ func (c *cell) deliver(it item, counts bool) {
 	}
 	if it.call.call != nil && !it.call.open() {
 		c.deadLetter(it.msg, DeadlinePassed)
-		c.settle(laneOf(counts))
+		c.countHandled(laneOf(counts))
 		return
 	}
 	if counts && c.gate != nil {
@@ -429,12 +429,12 @@ func (c *cell) succeed() {
 // finish closes the books on the message in hand.
 func (c *cell) finish() {
 	c.endTiming()
-	c.settle(c.hand)
+	c.countHandled(c.hand)
 	c.current, c.hand, c.admitted = item{}, laneNone, false
 }
 
-// settle counts a message as handled.
-func (c *cell) settle(from lane) {
+// countHandled counts a message as handled.
+func (c *cell) countHandled(from lane) {
 	switch from {
 	case laneUser:
 		c.box.done.Store(c.box.done.Load() + 1)
@@ -505,7 +505,7 @@ func (c *cell) incarnate() {
 		c.arm() // its breakers outlive the incarnation: an open one waits for its time
 	}
 	if c.restarts.Load() > 0 {
-		c.tell(EventRestarted, nil)
+		c.emit(EventRestarted, nil)
 	}
 	if c.line != nil && len(c.line.children) > 0 {
 		c.offspring()

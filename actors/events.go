@@ -277,8 +277,8 @@ func (c *cell) tellFailed(err error, in any) {
 	c.sys.publish(e)
 }
 
-// tell publishes what happened to the cell.
-func (c *cell) tell(what What, err error) {
+// emit publishes what happened to the cell.
+func (c *cell) emit(what What, err error) {
 	c.sys.publish(Event{
 		At: time.Now(), What: what, Path: c.path(), Kind: c.kind.name, Err: err,
 		Restarts: int(c.restarts.Load()),

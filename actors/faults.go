@@ -112,8 +112,8 @@ func (s *System) Inject(f Fault) error {
 	return nil
 }
 
-// take returns the fault that concerns the actor's next message, if any.
-func (f *faults) take(path, kind string) (Fault, bool) {
+// consume returns the fault that concerns the actor's next message, if any.
+func (f *faults) consume(path, kind string) (Fault, bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for i, fault := range f.list {
@@ -131,7 +131,7 @@ func (f *faults) take(path, kind string) (Fault, bool) {
 
 // injectFault lets an injected fault happen in place of, or before, the message.
 func (c *cell) injectFault() error {
-	fault, ok := c.sys.faults.take(c.path(), c.kind.name)
+	fault, ok := c.sys.faults.consume(c.path(), c.kind.name)
 	if !ok {
 		return nil
 	}

@@ -192,13 +192,13 @@ func (m *mailbox) takeUrgent() []any {
 	system := m.system
 	m.system = nil
 	if side := m.side.Load(); side != nil && len(side.internal) > 0 {
-		side.take()
+		side.refill()
 	}
 	return system
 }
 
-// take moves the internal lane behind the outcomes not yet served.
-func (s *sideLanes) take() {
+// refill moves the internal lane behind the outcomes not yet served.
+func (s *sideLanes) refill() {
 	if s.outcomePos == len(s.outcomes) {
 		s.outcomes, s.internal = s.internal, s.outcomes[:0]
 		s.outcomePos = 0
@@ -273,7 +273,7 @@ func (m *mailbox) swap() bool {
 	m.batch, m.user = m.user, m.batch[:0]
 	m.pos = 0
 	if m.hasInternal() {
-		m.side.Load().take()
+		m.side.Load().refill()
 	}
 	m.settled = m.done.Load()
 	m.batchEnd, m.batchFrom = m.accepted, m.since

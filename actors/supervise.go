@@ -28,7 +28,7 @@ func (c *cell) broke(reason any) {
 	c.phase = phaseNone
 	err := crashed(reason)
 	if in == phaseStop { // what was to follow the Stop still does
-		c.tell(EventStopBroke, err)
+		c.emit(EventStopBroke, err)
 		c.lifecycle = append([]any{proceedOrder{}}, c.lifecycle...)
 		return
 	}
@@ -104,7 +104,7 @@ func (c *cell) decide(ask func(*supervision.Supervisor, time.Time) []supervision
 			c.fail(err)
 			return
 		}
-		c.tell(EventFailed, err)
+		c.emit(EventFailed, err)
 	}
 	c.advance()
 }
@@ -173,7 +173,7 @@ func (c *cell) act(a supervision.Action) {
 		c.report(*a.Event)
 	case supervision.Escalate:
 		err := fmt.Errorf("%w: %s", errEscalated, c.path())
-		c.tell(EventEscalated, err)
+		c.emit(EventEscalated, err)
 		c.fail(err)
 	case supervision.Restart, supervision.Suspend, supervision.Refuse, supervision.Stop,
 		supervision.Remove, supervision.Attach:
@@ -202,7 +202,7 @@ func (c *cell) actOn(child *cell, a supervision.Action) {
 		}
 		c.await([]*cell{child}, a.Timeout)
 	case supervision.Remove:
-		child.tell(EventGaveUp, nil)
+		child.emit(EventGaveUp, nil)
 		child.requestStop(EndFailed)
 	case supervision.Attach:
 		child.gate.Attach(a.Cell)
@@ -275,7 +275,7 @@ func (c *cell) abandonStuck() {
 		if child.winding.Load() { // its own children have a grace of their own
 			continue
 		}
-		child.tell(EventAbandoned, nil)
+		child.emit(EventAbandoned, nil)
 		c.noteChildDown(child)
 		if child.currentState() == Stopping || child.asked.Load() {
 			f.remove(child.pid.Id)
@@ -363,7 +363,7 @@ func (c *cell) turnAway(it item, counts bool) {
 		it.call.reply(c.circuitOpen())
 	}
 	undelivered(it.msg, func() error { return c.circuitOpen() })
-	c.settle(laneOf(counts))
+	c.countHandled(laneOf(counts))
 }
 
 // Breaker is the actor's own breaker, over its children and over what it guards

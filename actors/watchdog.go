@@ -83,7 +83,7 @@ func (s *System) stall(w *worker, c *cell) {
 	s.stalls.all[w] = Stall{Path: c.path(), Kind: c.kind.name, Since: w.seenFrom}
 	s.stalls.mu.Unlock()
 	s.pool.standIn(w)
-	c.tell(EventStalled, nil)
+	c.emit(EventStalled, nil)
 }
 
 // forgetEnded drops the stalls of workers that ended in their message.

@@ -69,8 +69,8 @@ func (p *proposal) Applied() <-chan struct{} { return p.applied }
 
 func (p *proposal) Results() ([]persistence.Result, error) { return p.results, p.err }
 
-// settle tells the outcome; the state shows it by then, or will not.
-func (p *proposal) settle(results []persistence.Result, err error) {
+// finish tells the outcome; the state shows it by then, or will not.
+func (p *proposal) finish(results []persistence.Result, err error) {
 	p.results, p.err = results, err
 	close(p.done)
 	close(p.applied)
@@ -135,7 +135,7 @@ func (c *Consensus) propose(p *proposal) {
 	future := c.raft.Apply(p.entry, c.cfg.ApplyTimeout)
 	go func() {
 		defer c.calls.leave()
-		p.settle(outcome(future))
+		p.finish(outcome(future))
 	}()
 }
 
@@ -198,7 +198,7 @@ func (c *Consensus) advances(advanced <-chan struct{}) bool {
 
 // endForward settles an entry of another node's, or nobody's, leadership.
 func (c *Consensus) endForward(p *proposal, results []persistence.Result, err error) {
-	p.settle(results, err)
+	p.finish(results, err)
 	c.calls.leave()
 }
 

@@ -24,10 +24,10 @@ func (c *Consensus) Apply(entry []byte) persistence.Future {
 	p := newProposal(entry)
 	switch {
 	case len(entry) > EntryBytesMax-termBytes:
-		p.settle(nil, fmt.Errorf("%w: an entry of %d bytes, at most %d",
+		p.finish(nil, fmt.Errorf("%w: an entry of %d bytes, at most %d",
 			persistence.ErrUnavailable, len(entry), EntryBytesMax-termBytes))
 	case !c.calls.enter():
-		p.settle(nil, c.closed())
+		p.finish(nil, c.closed())
 	default:
 		c.route(p)
 	}

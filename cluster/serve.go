@@ -19,7 +19,7 @@ const (
 // inFlight counts what followers have in flight.
 type inFlight struct{ entries, bytes atomic.Int64 }
 
-func (s *inFlight) take(bytes int) bool {
+func (s *inFlight) admit(bytes int) bool {
 	entries, held := s.entries.Add(1), s.bytes.Add(int64(bytes))
 	if entries > servedEntriesMax || held > servedBytesMax {
 		s.give(bytes)
@@ -55,7 +55,7 @@ func (c *Consensus) servePropose(entry []byte, done func(uint64, []persistence.R
 			return fmt.Errorf("an entry that nobody could apply: %w", err)
 		}
 	}
-	if !c.inFlight.take(size) {
+	if !c.inFlight.admit(size) {
 		return fmt.Errorf("more than %d entries or %d MiB in flight from other nodes", servedEntriesMax, servedBytesMax>>20)
 	}
 	if !c.calls.enter() {

@@ -129,7 +129,7 @@ func (d *decoder) request(t *Txn) {
 	t.RequestID = d.string()
 	t.PayloadHash, t.Reply = [16]byte{}, nil
 	if t.RequestID != "" {
-		copy(t.PayloadHash[:], d.take(len(t.PayloadHash)))
+		copy(t.PayloadHash[:], d.advance(len(t.PayloadHash)))
 		t.Reply = d.bytes()
 	}
 }
@@ -209,7 +209,7 @@ func (d *decoder) slotList() []Slot {
 	start := len(d.slots)
 	for range n {
 		s := Slot{Offset: uint32(d.below(1 << 32))}
-		if b := d.take(2); b != nil {
+		if b := d.advance(2); b != nil {
 			s.Number = binary.BigEndian.Uint16(b)
 		}
 		d.slots = append(d.slots, s)
@@ -262,7 +262,7 @@ func (d *decoder) varint() int64 {
 }
 
 func (d *decoder) byte() byte {
-	b := d.take(1)
+	b := d.advance(1)
 	if b == nil {
 		return 0
 	}
@@ -270,7 +270,7 @@ func (d *decoder) byte() byte {
 }
 
 func (d *decoder) uint64() uint64 {
-	b := d.take(8)
+	b := d.advance(8)
 	if b == nil {
 		return 0
 	}
@@ -285,11 +285,11 @@ func (d *decoder) string() string {
 
 func (d *decoder) bytes() []byte {
 	n := d.count(len(d.data))
-	return d.take(n)
+	return d.advance(n)
 }
 
-// take gives the next n bytes, nil if there are fewer.
-func (d *decoder) take(n int) []byte {
+// advance gives the next n bytes, nil if there are fewer.
+func (d *decoder) advance(n int) []byte {
 	if n > len(d.data)-d.at {
 		d.fail("cut off")
 		return nil

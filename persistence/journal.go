@@ -147,13 +147,13 @@ func (j *Journal) Run(ctx context.Context) error {
 		}
 		select {
 		case <-done:
-			j.settle(flight[0], &lag)
+			j.answer(flight[0], &lag)
 			flight = append(flight[:0], flight[1:]...)
 		case <-lag.applied():
 			lag.deliver()
 		case <-j.wake:
 		case <-ctx.Done():
-			j.abandon(flight, &lag)
+			j.failFlight(flight, &lag)
 			return ctx.Err()
 		}
 	}
@@ -168,7 +168,7 @@ func (j *Journal) drained() bool {
 // propose hands the next entry to the log; nil if nothing waits.
 func (j *Journal) propose() *entry {
 	for {
-		items, backlog := j.take()
+		items, backlog := j.nextItems()
 		if len(items) == 0 {
 			return nil
 		}
@@ -184,8 +184,8 @@ func (j *Journal) propose() *entry {
 	}
 }
 
-// take gives the proposals of the next entry, and whether more are left.
-func (j *Journal) take() (items []queued, backlog bool) {
+// nextItems gives the proposals of the next entry, and whether more are left.
+func (j *Journal) nextItems() (items []queued, backlog bool) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	items = j.queue.next(&j.cfg)
@@ -219,9 +219,9 @@ func (j *Journal) expire(items []queued, now time.Time) []queued {
 	return live
 }
 
-// settle tells what an entry that is done came to, or leaves to lag what must wait for
+// answer tells what an entry that is done came to, or leaves to lag what must wait for
 // this node's Store.
-func (j *Journal) settle(e *entry, lag *lagging) {
+func (j *Journal) answer(e *entry, lag *lagging) {
 	results, err := e.future.Results()
 	now := time.Now()
 	j.stats.Commit.ObserveTime(now.Sub(e.since))
@@ -230,7 +230,7 @@ func (j *Journal) settle(e *entry, lag *lagging) {
 	j.mu.Unlock()
 	switch {
 	case err == nil && len(results) == len(e.items):
-		lag.take(e, results)
+		lag.hold(e, results)
 	case err == nil:
 		j.fail(e.items, fmt.Errorf("%w: %d results for %d transactions", ErrUnknown, len(results), len(e.items)))
 	case errors.Is(err, ErrUnavailable), errors.Is(err, ErrUnknown):
@@ -250,17 +250,17 @@ func (j *Journal) fail(items []queued, err error) {
 	deliver(items, func(int) (Result, error) { return Result{}, err })
 }
 
-// abandon settles everything when there is no time to drain.
-func (j *Journal) abandon(flight []*entry, lag *lagging) {
+// failFlight answers everything when there is no time to drain.
+func (j *Journal) failFlight(flight []*entry, lag *lagging) {
 	for _, e := range flight {
 		if closed(e.future.Done()) {
-			j.settle(e, lag)
+			j.answer(e, lag)
 		} else {
 			j.fail(e.items, fmt.Errorf("%w: journal stopped", ErrUnknown))
 		}
 	}
 	lag.deliver()
-	if items := lag.abandon(); len(items) > 0 {
+	if items := lag.release(); len(items) > 0 {
 		j.fail(items, fmt.Errorf("%w: journal stopped before this node's store showed the commit", ErrUnknown))
 	}
 	j.mu.Lock()

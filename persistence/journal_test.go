@@ -117,7 +117,7 @@ func (j *journalTest) propose(sink persistence.Sink, p persistence.Priority, fro
 	synctest.Wait()
 }
 
-func (j *journalTest) settle(do func(*slowEntry)) {
+func (j *journalTest) finishFirst(do func(*slowEntry)) {
 	j.t.Helper()
 	if len(j.log.entries) == 0 {
 		j.t.Fatal("nothing is in flight")
@@ -145,12 +145,12 @@ func TestJournalBatchesWhileTwoAreInFlight(t *testing.T) {
 		if got := len(j.log.entries); got != 2 {
 			t.Fatalf("%d entries in flight, want 2", got)
 		}
-		j.settle((*slowEntry).commit)
+		j.finishFirst((*slowEntry).commit)
 		if got := j.log.entries[1].stamps; len(got) != 18 {
 			t.Fatalf("the waiting ones went as %v, want 18 in one entry", got)
 		}
-		j.settle((*slowEntry).commit)
-		j.settle((*slowEntry).commit)
+		j.finishFirst((*slowEntry).commit)
+		j.finishFirst((*slowEntry).commit)
 		if diff := cmp.Diff(one.tokens(), numbers(1, 10)); diff != "" {
 			t.Errorf("first sink (-got +want):\n%s", diff)
 		}
@@ -191,13 +191,13 @@ func TestJournalLimits(t *testing.T) {
 			t.Errorf("queued = %d, want 64", got)
 		}
 		for len(j.log.entries) > 0 {
-			j.settle((*slowEntry).commit)
+			j.finishFirst((*slowEntry).commit)
 		}
 		if got := len(sink.tokens()); got != 66 {
 			t.Errorf("%d outcomes, want those of the 66 accepted", got)
 		}
 		j.propose(sink, persistence.High, 59, 59)
-		j.settle((*slowEntry).commit)
+		j.finishFirst((*slowEntry).commit)
 	})
 }
 
@@ -219,7 +219,7 @@ func TestJournalLowPriorityKeepsAnEighth(t *testing.T) {
 				}
 			}
 			shares = append(shares, low)
-			j.settle((*slowEntry).commit)
+			j.finishFirst((*slowEntry).commit)
 		}
 		if diff := cmp.Diff(shares, []int{0, 0, 2, 2, 16}); diff != "" {
 			t.Errorf("low-priority transactions per entry (-got +want):\n%s", diff)
@@ -247,7 +247,7 @@ func TestJournalLargeTxnGoesAlone(t *testing.T) {
 		var got [][]int64
 		for len(j.log.entries) > 0 {
 			got = append(got, j.log.entries[0].stamps)
-			j.settle((*slowEntry).commit)
+			j.finishFirst((*slowEntry).commit)
 		}
 		want := [][]int64{{1}, {2}, {101}, {3}, {4}, {102}, {5, 6}}
 		if diff := cmp.Diff(got, want); diff != "" {
@@ -267,7 +267,7 @@ func TestJournalTellsUnknownFromUnavailable(t *testing.T) {
 			runJournal(t, persistence.DefaultJournalConfig(), func(j *journalTest) {
 				sink := new(box)
 				j.propose(sink, persistence.High, 1, 1)
-				j.settle(func(e *slowEntry) { e.fail(c.err) })
+				j.finishFirst(func(e *slowEntry) { e.fail(c.err) })
 				if len(sink.calls) != 1 || !errors.Is(sink.calls[0][0].Err, c.want) {
 					t.Fatalf("outcomes %+v, want %v", sink.calls, c.want)
 				}
@@ -294,7 +294,7 @@ func TestJournalDeadlinePassesInTheQueue(t *testing.T) {
 			}
 		}
 		time.Sleep(2 * time.Second)
-		j.settle((*slowEntry).commit)
+		j.finishFirst((*slowEntry).commit)
 		if got := sink.calls[len(sink.calls)-1][0]; got.Token != 3 || !errors.Is(got.Err, persistence.ErrUnavailable) {
 			t.Errorf("outcome %+v, want the late one as unavailable", got)
 		}
@@ -316,7 +316,7 @@ func TestJournalStops(t *testing.T) {
 				t.Errorf("propose after close: %v", err)
 			}
 			for range 3 {
-				j.settle((*slowEntry).commit)
+				j.finishFirst((*slowEntry).commit)
 			}
 			if err := <-j.ended; err != nil {
 				t.Errorf("run ends with %v", err)
@@ -369,9 +369,9 @@ func TestJournalStats(t *testing.T) {
 			t.Errorf("queued = %d of %d bytes, want 5", queued, bytes)
 		}
 		time.Sleep(3 * time.Millisecond)
-		j.settle((*slowEntry).commit)
-		j.settle(func(e *slowEntry) { e.fail(errors.New("lost")) })
-		j.settle(func(e *slowEntry) { e.fail(persistence.ErrUnavailable) })
+		j.finishFirst((*slowEntry).commit)
+		j.finishFirst(func(e *slowEntry) { e.fail(errors.New("lost")) })
+		j.finishFirst(func(e *slowEntry) { e.fail(persistence.ErrUnavailable) })
 		batches := stats.Batch.Snapshot()
 		if batches.UpTo(1) != 2 || batches.UpTo(4) != 2 || batches.UpTo(5) != 3 || batches.Sum != 7 || stats.Txns.Load() != 7 || stats.Batches.Load() != 3 {
 			t.Errorf("%d batches of %v, want two of 1 and one of 5", batches.Count, batches.Sum)

@@ -15,8 +15,8 @@ type settled struct {
 	applied <-chan struct{}
 }
 
-// take delivers what may be told of e now and keeps the rest.
-func (l *lagging) take(e *entry, results []Result) {
+// hold delivers what may be told of e now and keeps the rest.
+func (l *lagging) hold(e *entry, results []Result) {
 	l.deliver()
 	s := settled{items: e.items, results: results, applied: e.future.Applied()}
 	if len(l.entries) == 0 && closed(s.applied) {
@@ -50,8 +50,8 @@ func (l *lagging) deliver() {
 	}
 }
 
-// abandon gives the proposals that still wait, and forgets them.
-func (l *lagging) abandon() (items []queued) {
+// release gives the proposals that still wait, and forgets them.
+func (l *lagging) release() (items []queued) {
 	for _, s := range l.entries {
 		items = append(items, s.items...)
 	}

@@ -43,7 +43,7 @@ func (l *lagTest) propose(numbers ...uint64) {
 func (l *lagTest) done(refused int64) *slowEntry {
 	l.t.Helper()
 	var settled *slowEntry
-	l.settle(func(e *slowEntry) {
+	l.finishFirst(func(e *slowEntry) {
 		settled = e
 		for i, stamp := range e.stamps {
 			e.results = append(e.results, persistence.Result{Status: persistence.Committed, First: uint64(stamp)})
@@ -122,8 +122,8 @@ func TestJournalErrorsDoNotWaitForTheStore(t *testing.T) {
 		l.propose(102)
 		l.propose(103, 1)
 		first := l.done(0)
-		l.settle(func(e *slowEntry) { e.fail(errors.New("leadership lost")) })
-		l.settle(func(e *slowEntry) { e.fail(persistence.ErrUnavailable) })
+		l.finishFirst(func(e *slowEntry) { e.fail(errors.New("leadership lost")) })
+		l.finishFirst(func(e *slowEntry) { e.fail(persistence.ErrUnavailable) })
 		l.want([]uint64{1}, []uint64{102, 103})
 		if err := l.late.calls[0][0].Err; !errors.Is(err, persistence.ErrUnknown) {
 			t.Errorf("102 came to %v, want unknown", err)

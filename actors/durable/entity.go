@@ -185,7 +185,7 @@ func pruneAnswered(list []Command) []Command {
 // next takes up waiting commands until some are in the log.
 func (e *entity) next() error {
 	for !e.busy() && len(e.waiting) > 0 {
-		commands, err := e.take()
+		commands, err := e.nextCommands()
 		if err == nil && len(commands) > 0 {
 			err = e.try(&attempt{commands: commands})
 		}
@@ -197,9 +197,9 @@ func (e *entity) next() error {
 	return nil
 }
 
-// take removes the commands to be decided about next: one that carries a request id, or
+// nextCommands removes the commands to be decided about next: one that carries a request id, or
 // several that do not. Those that are answered without a decision are not among them.
-func (e *entity) take() (commands []Command, err error) {
+func (e *entity) nextCommands() (commands []Command, err error) {
 	now := e.Steady()
 	for len(e.waiting) > 0 && len(commands) < max(e.kind.BatchMax, 1) {
 		c := e.waiting[0]

@@ -67,7 +67,7 @@ func (c *callbacks) NotifyMsg(b []byte) {
 		return
 	}
 	if ch, told := c.table.leaving(h.name, h.boot, time.Now()); told {
-		c.tell(ch)
+		c.logChange(ch)
 	}
 }
 
@@ -192,19 +192,19 @@ func (c *callbacks) alive(n *memberlist.Node) {
 		return // NotifyAlive has refused it
 	}
 	if ch, told := c.table.alive(meta, n.Address(), time.Now()); told {
-		c.tell(ch)
+		c.logChange(ch)
 	}
 }
 
 // NotifyLeave takes note of a member that is gone.
 func (c *callbacks) NotifyLeave(n *memberlist.Node) {
 	if ch, told := c.table.gone(messages.NodeID(n.Name), time.Now()); told {
-		c.tell(ch)
+		c.logChange(ch)
 	}
 }
 
-// tell notes the line of the log that a change is worth.
-func (c *callbacks) tell(ch change) {
+// logChange notes the line of the log that a change is worth.
+func (c *callbacks) logChange(ch change) {
 	level, message := slog.LevelInfo, "member joined"
 	switch {
 	case ch.member.State == Dead:

@@ -142,7 +142,7 @@ func (k *Keeper) look(ctx context.Context, live []Live) (ticks int, err error) {
 	now := time.Now()
 	d := Decide(k.cfg.Placement, k.cfg.Layout, s, live, now)
 	if d.Empty() {
-		k.tell()
+		k.logMoves()
 		return later, nil
 	}
 	result, err := persistence.Commit(ctx, k.journal, persistence.Proposal{Txn: d.Txn(s, now)})
@@ -168,8 +168,8 @@ func (k *Keeper) note(d *Decision) {
 	}
 }
 
-// tell logs the moves since the last time, once there is a pause.
-func (k *Keeper) tell() {
+// logMoves logs the moves since the last time, once there is a pause.
+func (k *Keeper) logMoves() {
 	for w, n := range k.untold {
 		k.log.Info("shards moved", "from", string(w.from), "to", string(w.to), "cause", w.cause.String(), "shards", n)
 	}

@@ -227,7 +227,7 @@ func (l *link) up(client *wire.Client, hello *messages.Hello) {
 	if changed {
 		l.peers.log.Info("linked to a node", "member", l.node, "boot", hello.Boot, "version", hello.Version)
 	}
-	l.peers.tell()
+	l.peers.notify()
 }
 
 // detach notes that a connection is lost. Its node is down where it was silent already.
@@ -237,7 +237,7 @@ func (l *link) detach(client *wire.Client, err error) {
 	l.mu.Lock()
 	l.status.LastHeard, l.status.Err, l.status.Linked = heard, err, false
 	l.mu.Unlock()
-	l.peers.tell()
+	l.peers.notify()
 	if time.Since(heard) >= l.peers.cfg.DownAfter {
 		l.down(err)
 	}
@@ -256,7 +256,7 @@ func (l *link) down(err error) {
 		if !errors.Is(err, errStopping) {
 			l.peers.log.Warn("lost a node", "member", l.node, "err", err)
 		}
-		l.peers.tell()
+		l.peers.notify()
 	}
 }
 

@@ -222,7 +222,7 @@ func (p *Peers) Set(nodes []Peer) {
 		}
 	}
 	if changed {
-		p.tellLocked()
+		p.notifyLocked()
 		select {
 		case p.news <- struct{}{}:
 		default:
@@ -320,13 +320,13 @@ func (p *Peers) Watch() <-chan struct{} {
 	return p.changed
 }
 
-func (p *Peers) tell() {
+func (p *Peers) notify() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.tellLocked()
+	p.notifyLocked()
 }
 
-func (p *Peers) tellLocked() {
+func (p *Peers) notifyLocked() {
 	close(p.changed)
 	p.changed = make(chan struct{})
 }

@@ -391,7 +391,7 @@ func (c *Client) next() (batch []byte, told []func(), more bool) {
 	if c.err != nil {
 		return nil, nil, false
 	}
-	batch, told = c.out.take()
+	batch, told = c.out.next()
 	return batch, told, true
 }
 

@@ -231,7 +231,7 @@ func (c *conn) handle(now time.Time) (handled, ok bool) {
 			return handled, true
 		case pack.Complete:
 			c.scanner.Reset()
-			if !c.take(c.buf[c.r:c.r+n], now) {
+			if !c.handleMessage(c.buf[c.r:c.r+n], now) {
 				return true, false
 			}
 			c.r += n
@@ -244,8 +244,8 @@ func (c *conn) handle(now time.Time) (handled, ok bool) {
 	return handled, true
 }
 
-// take handles one message and reports whether the connection may go on.
-func (c *conn) take(msg []byte, now time.Time) bool {
+// handleMessage handles one message and reports whether the connection may go on.
+func (c *conn) handleMessage(msg []byte, now time.Time) bool {
 	req, err, fatal := readRequest(c.decoder.Pack(), msg)
 	if fatal {
 		c.malformed(err)
@@ -270,10 +270,10 @@ func (c *conn) take(msg []byte, now time.Time) bool {
 	c.mu.Lock()
 	c.owed++
 	c.owedIn += call.bytes
-	c.inTold.tell(c.owedIn)
+	c.inTold.set(c.owedIn)
 	c.mu.Unlock()
 	c.server.metrics.InFlight.Add(1)
-	if call.turn != nil && !c.turns.take(call.turn) {
+	if call.turn != nil && !c.turns.enter(call.turn) {
 		return true // its turn comes when those before it are decided
 	}
 	if c.calls = append(c.calls, call); len(c.calls) >= c.server.cfg.BurstMax {
@@ -323,11 +323,11 @@ func (c *conn) refuse(req request, call *Call, err *messages.Error) {
 	if call != nil {
 		method = call.Method
 	}
-	c.settle(req, method, nil, err)
+	c.answerNow(req, method, nil, err)
 }
 
-// settle answers a request at once.
-func (c *conn) settle(req request, method *messages.Method, result messages.Result, err *messages.Error) {
+// answerNow answers a request at once.
+func (c *conn) answerNow(req request, method *messages.Method, result messages.Result, err *messages.Error) {
 	c.server.metrics.count(method, err)
 	if req.notify {
 		return
@@ -347,7 +347,7 @@ func (c *conn) respond(id uint32, result messages.Result, err *messages.Error) *
 		c.out = c.server.buffers.borrow()
 	}
 	c.out, err = appendResponse(c.out, id, result, err, c.server.limits.Bytes)
-	c.tell()
+	c.countOut()
 	if len(c.out)+c.writing > c.server.cfg.OutBytesMax {
 		c.endLocked(true)
 	}
@@ -371,7 +371,7 @@ func (c *conn) answer(call *Call, result messages.Result, err *messages.Error) {
 	c.mu.Lock()
 	c.owed--
 	c.owedIn -= call.bytes
-	c.inTold.tell(c.owedIn)
+	c.inTold.set(c.owedIn)
 	if !c.dead && !call.notify {
 		err = c.respond(call.id, result, err)
 	}
@@ -411,15 +411,15 @@ func (s *Server) outBeforeRead() int {
 	return s.cfg.OutBytesMax / 4
 }
 
-// tell tells the server how much waits to be written. mu is held.
-func (c *conn) tell() { c.outTold.tell(len(c.out) + c.writing) }
+// countOut tells the server how much waits to be written. mu is held.
+func (c *conn) countOut() { c.outTold.set(len(c.out) + c.writing) }
 
 // forgetOut drops what was not written when the connection is over.
 func (c *conn) forgetOut() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.out, c.writing = nil, 0
-	c.tell()
+	c.countOut()
 }
 
 // write sends what gathers in out until the connection has ended and owes nothing.
@@ -438,7 +438,7 @@ func (c *conn) write() {
 		}
 		c.mu.Lock()
 		c.writing = 0
-		c.tell()
+		c.countOut()
 		c.mu.Unlock()
 		c.room.Signal()
 		c.server.buffers.giveBack(batch)

@@ -76,7 +76,7 @@ func (o *Outbox) Hurry(m []byte) {
 
 // Take takes what is to be written next, gives it back as written, and returns a copy.
 func (o *Outbox) Take() (batch []byte, told int) {
-	b, t := o.o.take()
+	b, t := o.o.next()
 	batch = append(batch, b...)
 	o.o.giveBack(b)
 	return batch, len(t)

@@ -180,7 +180,7 @@ func (x *exchange) prepare(r *http.Request, requests []json.RawMessage) []*Call 
 		calls = append(calls, call)
 	}
 	x.left = len(calls)
-	return slices.DeleteFunc(calls, func(c *Call) bool { return c.turn != nil && !x.turns.take(c.turn) })
+	return slices.DeleteFunc(calls, func(c *Call) bool { return c.turn != nil && !x.turns.enter(c.turn) })
 }
 
 // open reads one request into entry i.

@@ -102,8 +102,8 @@ type tally struct {
 	told  int
 }
 
-// tell says that the connection holds n bytes now.
-func (t *tally) tell(n int) {
+// set says that the connection holds n bytes now.
+func (t *tally) set(n int) {
 	if n = n / tallyStep * tallyStep; n != t.told {
 		t.total.Add(int64(n - t.told))
 		t.told = n

@@ -47,8 +47,8 @@ func (o *outbox) hurry(encode func(b []byte) []byte, written func()) {
 	o.told = append(o.told, written)
 }
 
-// take removes what is to be written next.
-func (o *outbox) take() (batch []byte, told []func()) {
+// next removes what is to be written next.
+func (o *outbox) next() (batch []byte, told []func()) {
 	if len(o.urgent) > 0 {
 		batch, told = o.urgent, o.told
 		o.urgent, o.told = nil, nil

@@ -158,13 +158,13 @@ func (c *conn) greet(req request, call *Call) bool {
 	}
 	c.peer.Node, c.greeting, c.limits = node, false, c.server.limits
 	c.prove()
-	c.settle(req, call.Method, answer, nil)
+	c.answerNow(req, call.Method, answer, nil)
 	return true
 }
 
 // turnDown says why not, and ends the connection.
 func (c *conn) turnDown(req request, call *Call, err *messages.Error) bool {
 	c.rejected = true
-	c.settle(req, call.Method, nil, err)
+	c.answerNow(req, call.Method, nil, err)
 	return false
 }

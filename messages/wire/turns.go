@@ -35,8 +35,8 @@ type turn struct {
 	gone bool // it has failed while it waited
 }
 
-// take gives a call its place and reports whether its turn has come.
-func (t *turns) take(one *turn) bool {
+// enter gives a call its place and reports whether its turn has come.
+func (t *turns) enter(one *turn) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	l, busy := t.lines[one.record]

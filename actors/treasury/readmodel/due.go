@@ -90,5 +90,5 @@ func (q *queue[E]) add(e E, dead func(E) bool) {
 // first gives the first entry; the queue must not be empty.
 func (q *queue[E]) first() E { return q.entries[0] }
 
-// take removes the first entry.
-func (q *queue[E]) take() E { return heap.Pop(q).(E) }
+// pop removes the first entry.
+func (q *queue[E]) pop() E { return heap.Pop(q).(E) }

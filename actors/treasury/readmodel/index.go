@@ -135,7 +135,7 @@ func (x *index) awaitStep(e dueEntry, w *wakes) {
 func (x *index) confirm(nonce uint64, w *wakes) {
 	x.confirmed = nonce
 	for x.unconfirmed.Len() > 0 && x.unconfirmed.first().nonce <= nonce {
-		x.awaitStep(x.unconfirmed.take().dueEntry, w)
+		x.awaitStep(x.unconfirmed.pop().dueEntry, w)
 	}
 }
 
@@ -177,7 +177,7 @@ func (x *index) beginEpoch(epoch messages.Epoch, w *wakes) {
 	}
 	x.epoch = epoch
 	for x.scheduled.Len() > 0 && x.scheduled.first().epoch <= epoch {
-		x.putPayable(Payable{ID: x.scheduled.take().id, Since: w.now})
+		x.putPayable(Payable{ID: x.scheduled.pop().id, Since: w.now})
 		w.executor = true
 	}
 	for shard := range x.due {
@@ -214,7 +214,7 @@ func (x *index) isDue(shard messages.ShardID) bool {
 func (x *index) takeDue(shard messages.ShardID, limit int) []messages.DisbursementID {
 	var ids []messages.DisbursementID
 	for len(ids) < limit && x.isDue(shard) {
-		if id := x.due[shard].take().id; !x.final(id) {
+		if id := x.due[shard].pop().id; !x.final(id) {
 			ids = append(ids, id)
 		}
 	}
@@ -237,7 +237,7 @@ func (x *index) putPayable(due Payable) {
 
 func (x *index) takePayable() (Payable, bool) {
 	for x.payable.Len() > 0 {
-		due := x.payable.take()
+		due := x.payable.pop()
 		delete(x.queued, due.ID)
 		if x.unpaid(due.ID) {
 			return due, true

@@ -124,7 +124,7 @@ func (c *chain) submit(raw []byte) payout.Answer {
 	case waits:
 		delete(c.byHash, other.hash)
 	}
-	c.w.tell("chain", "takes nonce %d for disbursement %d (%d BLOCK)", tx.Nonce, tx.ID, tx.Amount)
+	c.w.note("chain", "takes nonce %d for disbursement %d (%d BLOCK)", tx.Nonce, tx.ID, tx.Amount)
 	c.pending[tx.Nonce], c.byHash[hash] = transfer{tx, hash}, true
 	c.w.after(c.w.between(0, confirmMax), c.confirm)
 	return payout.Answer{Verdict: payout.Accepted}
@@ -163,7 +163,7 @@ func (c *chain) paid() map[messages.DisbursementID][]transfer {
 func (n *node) ask(ctx context.Context, questions []payout.Question, answer func([]payout.Answer)) {
 	w, boot := n.w, n.boot
 	for _, q := range questions {
-		n.tell("asks the chain to %s nonce %d", q.Ask, q.Intent.Nonce)
+		n.note("asks the chain to %s nonce %d", q.Ask, q.Intent.Nonce)
 	}
 	answered := false
 	arrive := func(answers []payout.Answer) {
@@ -174,7 +174,7 @@ func (n *node) ask(ctx context.Context, questions []payout.Question, answer func
 			answered = true
 			if ctx.Err() == nil {
 				for i, a := range answers {
-					n.tell("hears of nonce %d: %s %s", questions[i].Intent.Nonce, a.Verdict, a.Reason)
+					n.note("hears of nonce %d: %s %s", questions[i].Intent.Nonce, a.Verdict, a.Reason)
 				}
 			}
 			answer(answers)

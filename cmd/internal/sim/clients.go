@@ -97,7 +97,7 @@ func (w *world) try(c *call, then func()) {
 	c.attempt++
 	attempt := c.attempt
 	r := &reply{w: w, c: c, attempt: attempt, then: then}
-	w.tell("client", "%s, attempt %d", c, attempt)
+	w.note("client", "%s, attempt %d", c, attempt)
 	hash := [16]byte{byte(c.number), byte(c.number >> 8), byte(c.kind)}
 	request := durable.Request{
 		To: r, ID: c.id, Stamped: !c.named, Hash: hash,
@@ -141,14 +141,14 @@ func (r *reply) done(result any, err *messages.Error) {
 		return
 	case err == nil:
 		c.over, c.result = true, result
-		r.w.tell("client", "%s is done: %+v", c, result)
+		r.w.note("client", "%s is done: %+v", c, result)
 		r.w.learn(c)
 	default:
 		c.refusal = err
 		if err.Code == messages.CodeOutcomeUnknown {
 			c.unknown = true
 		}
-		r.w.tell("client", "%s is told: %v", c, err)
+		r.w.note("client", "%s is told: %v", c, err)
 		if c.named && transient(err) {
 			c.attempt++ // an answer to the old attempt comes too late now
 			r.w.after(r.w.between(retryMin, retryMax), func() {

@@ -95,7 +95,7 @@ var all = []fault{
 	{"clock jump", func(w *world) (func(), time.Duration) {
 		n := w.someNode()
 		n.off = time.Duration(1-2*w.IntN(2)) * time.Hour
-		n.tell("has its clock set by %s", n.off)
+		n.note("has its clock set by %s", n.off)
 		return func() { n.off = 0 }, w.between(50*time.Millisecond, time.Second)
 	}},
 	{"disk hangs", func(w *world) (func(), time.Duration) {
@@ -149,7 +149,7 @@ func (w *world) storm() {
 			return
 		}
 		f := some[w.IntN(len(some))]
-		w.tell("fault", "%s", f.name)
+		w.note("fault", "%s", f.name)
 		if end, last := f.begin(w); end != nil {
 			w.after(last, end)
 		}
@@ -160,7 +160,7 @@ func (w *world) storm() {
 
 // heal ends all trouble. What a fault would end later is ended already.
 func (w *world) heal() {
-	w.tell("fault", "all is healed")
+	w.note("fault", "all is healed")
 	w.network.calm()
 	if w.chain != nil {
 		w.chain.down, w.chain.frozen, w.chain.healed = false, false, true

@@ -110,7 +110,7 @@ func (j *journal) flush() {
 // refuse tells a node that its batch was certainly not taken.
 func (n *node) refuse(to int, uid uint64) {
 	n.w.send(n.id, to, false, func(n *node) {
-		if s := n.journal.take(uid); s != nil {
+		if s := n.journal.remove(uid); s != nil {
 			n.journal.end(s, persistence.Outcome{Err: persistence.ErrUnavailable})
 		}
 	})
@@ -153,7 +153,7 @@ func (j *journal) told(uid, index uint64, results []persistence.Result) {
 		s.index, s.results = index, results
 		for i := range s.proposals {
 			if p := &s.proposals[i]; p.early && results[i].Status == persistence.Committed {
-				j.settle(p, persistence.Outcome{Result: results[i]})
+				j.answer(p, persistence.Outcome{Result: results[i]})
 			}
 		}
 	}
@@ -168,9 +168,9 @@ func (j *journal) outcomes() {
 			i++
 			continue
 		}
-		j.take(s.uid)
+		j.remove(s.uid)
 		for k := range s.proposals {
-			j.settle(&s.proposals[k], persistence.Outcome{Result: s.results[k]})
+			j.answer(&s.proposals[k], persistence.Outcome{Result: s.results[k]})
 		}
 	}
 }
@@ -179,13 +179,13 @@ func (j *journal) outcomes() {
 func (j *journal) tick() {
 	for len(j.sent) > 0 && j.n.w.now-j.sent[0].at > proposalMax {
 		s := j.sent[0]
-		j.take(s.uid)
+		j.remove(s.uid)
 		j.end(s, persistence.Outcome{Err: persistence.ErrUnknown})
 	}
 }
 
-// abandon gives up what was sent to a leader that leads no more, at once.
-func (j *journal) abandon() {
+// failPending gives up what was sent to a leader that leads no more, at once.
+func (j *journal) failPending() {
 	sent := j.sent
 	j.sent = nil
 	for _, s := range sent {
@@ -195,12 +195,12 @@ func (j *journal) abandon() {
 
 func (j *journal) end(s *sending, o persistence.Outcome) {
 	for i := range s.proposals {
-		j.settle(&s.proposals[i], o)
+		j.answer(&s.proposals[i], o)
 	}
 }
 
-// settle tells an outcome, once.
-func (j *journal) settle(p *proposal, o persistence.Outcome) {
+// answer tells an outcome, once.
+func (j *journal) answer(p *proposal, o persistence.Outcome) {
 	if p.told {
 		return
 	}
@@ -213,8 +213,8 @@ func (j *journal) settle(p *proposal, o persistence.Outcome) {
 	p.sink.Committed([]persistence.Outcome{o})
 }
 
-// take removes a batch from those that were sent; nil if it is not among them.
-func (j *journal) take(uid uint64) *sending {
+// remove takes a batch from those that were sent; nil if it is not among them.
+func (j *journal) remove(uid uint64) *sending {
 	for i, s := range j.sent {
 		if s.uid == uid {
 			j.sent = append(j.sent[:i:i], j.sent[i+1:]...)

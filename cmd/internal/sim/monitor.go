@@ -75,7 +75,7 @@ func (m *monitor) applied(n *node, index uint64, e entry, results []persistence.
 	for i, t := range e.txns {
 		m.judge(n, index, t, &results[i])
 	}
-	n.w.tellEntry(n, index, e, results)
+	n.w.noteEntry(n, index, e, results)
 }
 
 func sameResult(a, b persistence.Result) bool {
@@ -105,13 +105,13 @@ func (m *monitor) restored(n *node) {
 	}
 }
 
-// tellEntry adds an entry to the trace.
-func (w *world) tellEntry(n *node, index uint64, e entry, results []persistence.Result) {
+// noteEntry adds an entry to the trace.
+func (w *world) noteEntry(n *node, index uint64, e entry, results []persistence.Result) {
 	if w.trace == nil {
 		return
 	}
-	w.tell(string(n.name), "is the first to apply entry %d of term %d: %d transactions", index, e.term, len(e.txns))
+	w.note(string(n.name), "is the first to apply entry %d of term %d: %d transactions", index, e.term, len(e.txns))
 	for i, t := range e.txns {
-		w.tell("", "  %s %s", results[i].Status, describe(t, &results[i]))
+		w.note("", "  %s %s", results[i].Status, describe(t, &results[i]))
 	}
 }

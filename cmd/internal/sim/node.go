@@ -51,7 +51,7 @@ type node struct {
 	keeping  bool // a decision about owners is on its way
 }
 
-func (n *node) tell(format string, args ...any) { n.w.tell(string(n.name), format, args...) }
+func (n *node) note(format string, args ...any) { n.w.note(string(n.name), format, args...) }
 
 // deliver lets something arrive at the process: at once, when it goes on, or never.
 func (n *node) deliver(arrive func(*node)) {
@@ -69,7 +69,7 @@ func (n *node) start() {
 	n.boot++
 	n.up, n.paused, n.inbox, n.began = true, false, nil, n.w.now
 	n.applying, n.keeping = false, false
-	n.tell("starts, incarnation %d, log %d..%d, term %d", n.boot, n.found.base, n.found.last(), n.found.term)
+	n.note("starts, incarnation %d, log %d..%d, term %d", n.boot, n.found.base, n.found.last(), n.found.term)
 	n.journal = newJournal(n)
 	n.open()
 	if n.w.failed != nil {
@@ -142,7 +142,7 @@ func (n *node) steady() time.Time { return origin.Add(n.w.now) }
 // stop is a kill or a loss of power: what was not synced is gone.
 func (n *node) stop() {
 	n.found = n.raft.disk.lose()
-	n.tell("dies; its disk holds %d..%d, term %d", n.found.base, n.found.last(), n.found.term)
+	n.note("dies; its disk holds %d..%d, term %d", n.found.base, n.found.last(), n.found.term)
 	n.up, n.paused, n.inbox = false, false, nil
 	n.close()
 }
@@ -159,7 +159,7 @@ func (n *node) close() {
 
 // pause stops the process as it is, to go on later as if nothing had been.
 func (n *node) pause() {
-	n.tell("stands still")
+	n.note("stands still")
 	n.paused = true
 }
 
@@ -167,7 +167,7 @@ func (n *node) resume() {
 	if !n.up || !n.paused {
 		return
 	}
-	n.tell("goes on")
+	n.note("goes on")
 	n.paused = false
 	inbox := n.inbox
 	n.inbox = nil
@@ -330,7 +330,7 @@ func (n *node) live() []ownership.Live {
 }
 
 // leaderChanged has what was sent to the old leader answered.
-func (n *node) leaderChanged() { n.journal.abandon() }
+func (n *node) leaderChanged() { n.journal.failPending() }
 
 // stamp overwrites the time that a proposal carries by the node's own.
 func (n *node) stamp(t *persistence.Txn) { t.StampedAt = n.clock().UnixMilli() }

@@ -125,7 +125,7 @@ func (r *raft) tick() {
 	case r.role != leading && w.now >= r.deadline:
 		r.campaign()
 	case r.role == leading && !r.heardMajority():
-		r.n.tell("gives up the lead of term %d: no majority", r.term)
+		r.n.note("gives up the lead of term %d: no majority", r.term)
 		r.follow(r.term, -1)
 	case r.role == leading:
 		r.sendAll()
@@ -161,7 +161,7 @@ func (r *raft) campaign() {
 	r.resetDeadline()
 	term, last := r.term, r.last()
 	lastTerm, _ := r.termAt(last)
-	r.n.tell("campaigns in term %d", term)
+	r.n.note("campaigns in term %d", term)
 	r.disk.write(func() {
 		if r.term != term || r.role != candidate {
 			return
@@ -179,7 +179,7 @@ func (r *raft) campaign() {
 func (r *raft) ask(from int, term, last, lastTerm uint64) {
 	if term > r.term {
 		if r.role == leading {
-			r.n.tell("is deposed by term %d", term)
+			r.n.note("is deposed by term %d", term)
 		}
 		r.follow(term, -1)
 	}
@@ -214,7 +214,7 @@ func (r *raft) ballot(from int, term uint64) {
 }
 
 func (r *raft) lead() {
-	r.n.tell("leads term %d", r.term)
+	r.n.note("leads term %d", r.term)
 	r.role, r.leader, r.leadSince = leading, r.n.id, r.n.w.now
 	r.match = [nodesMax]uint64{}
 	r.heard = [nodesMax]time.Duration{}
@@ -259,7 +259,7 @@ func (r *raft) sendTo(to int) {
 	before := r.next[to] - 1
 	beforeTerm, _ := r.termAt(before)
 	entries := r.from(r.next[to])
-	w.send(me, to, true, func(n *node) { n.raft.take(me, term, before, beforeTerm, entries, commit) })
+	w.send(me, to, true, func(n *node) { n.raft.appendEntries(me, term, before, beforeTerm, entries, commit) })
 }
 
 // heed notes that a leader speaks; false if it is none any more.
@@ -273,8 +273,8 @@ func (r *raft) heed(from int, term uint64) bool {
 	return true
 }
 
-// take is a leader's entries, which follow the entry before.
-func (r *raft) take(from int, term, before, beforeTerm uint64, entries []entry, commit uint64) {
+// appendEntries is a leader's entries, which follow the entry before.
+func (r *raft) appendEntries(from int, term, before, beforeTerm uint64, entries []entry, commit uint64) {
 	if !r.heed(from, term) {
 		return
 	}
@@ -389,7 +389,7 @@ func (r *raft) install(from int, term, base, baseTerm uint64, snapshot []byte) {
 		r.confirm(from, term, base)
 		return
 	}
-	r.n.tell("takes a snapshot at %d from n%d", base, from+1)
+	r.n.note("takes a snapshot at %d from n%d", base, from+1)
 	if own, ok := r.termAt(base); ok && own == baseTerm {
 		r.log = slices.Clone(r.log[base-r.base:])
 	} else {

@@ -88,8 +88,8 @@ func (w *world) between(low, high time.Duration) time.Duration {
 	return low + time.Duration(w.Int64N(int64(high-low)+1))
 }
 
-// tell adds a line to the trace.
-func (w *world) tell(who, format string, args ...any) {
+// note adds a line to the trace.
+func (w *world) note(who, format string, args ...any) {
 	if w.trace != nil {
 		_, _ = fmt.Fprintf(w.trace, "%8.1fms %-8s %s\n", w.now.Seconds()*1000, who, fmt.Sprintf(format, args...))
 	}
@@ -99,6 +99,6 @@ func (w *world) tell(who, format string, args ...any) {
 func (w *world) fail(format string, args ...any) {
 	if w.failed == nil {
 		w.failed = fmt.Errorf(format, args...)
-		w.tell("CHECK", "%v", w.failed)
+		w.note("CHECK", "%v", w.failed)
 	}
 }

@@ -85,7 +85,7 @@ func newJournalTail(std streams) *cobra.Command {
 		}
 		next := newest + 1 - min(entries, newest)
 		if !follow {
-			return dumpLog(cmd.Context(), std.out, form, *data, next, 0)
+			return dumpLog(cmd.Context(), std.out, form, *data, next, newest) // a node may append more meanwhile
 		}
 		return followLog(cmd.Context(), std.out, form, *data, next)
 	}

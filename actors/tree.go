@@ -98,6 +98,22 @@ func (s *System) Breaker(path string) breaker.State {
 	return ref.cell.breaker()
 }
 
+// RetryAfter tells how long what Breaker tells of lets nothing through; 0 where a call would pass.
+func (s *System) RetryAfter(path string, now time.Time) time.Duration {
+	ref, ok := s.Lookup(path)
+	if !ok {
+		return 0
+	}
+	var after time.Duration
+	if f := ref.cell.relatives(); f != nil {
+		after = f.cells.Own().RetryAfter(now)
+	}
+	if ref.cell.gate != nil {
+		after = max(after, ref.cell.gate.Cell().RetryAfter(now))
+	}
+	return after
+}
+
 func (c *cell) breaker() breaker.State {
 	if f := c.relatives(); f != nil {
 		if own := f.cells.Own().State(); own != breaker.Closed {

@@ -137,21 +137,57 @@ func TestEveryResultSurvivesTheWire(t *testing.T) {
 	}
 }
 
-// onlyFinalized clears what does not belong to a finalized disbursement's status.
+// onlyFinalized clears what does not belong to a finalized disbursement's status, nor to a
+// pause that it waits for.
 func onlyFinalized(result any) {
 	clear := func(s *messages.Status) {
 		*s = messages.Status{State: s.State, TxHash: s.TxHash, ExecutedAt: s.ExecutedAt,
 			ExecutedEpoch: s.ExecutedEpoch, FinalizedAt: s.FinalizedAt}
 	}
+	paused := func(list []messages.Waiting) {
+		for i, w := range list {
+			list[i] = messages.Waiting{What: messages.WaitsForPause, IDs: w.IDs, Reason: w.Reason}
+		}
+	}
 	switch r := result.(type) {
 	case *messages.GetDisbursementResult:
 		clear(&r.Disbursement.Status)
+		paused(r.WaitingFor)
 	case *messages.StatementResult:
 		clear(&r.Disbursement.Status)
+		paused(r.WaitingFor)
 	case *messages.DisbursementsResult:
 		for _, row := range r.Disbursements {
 			clear(&row.Disbursement.Status)
 		}
+	}
+}
+
+func TestEveryReasonToWaitSurvivesTheWire(t *testing.T) {
+	ids := []messages.DisbursementID{4, 7}
+	want := &messages.StatementResult{WaitingFor: []messages.Waiting{
+		{What: messages.WaitsForEpoch, Epoch: 1200, At: 1_700_000_000},
+		{What: messages.WaitsForEpoch, Epoch: 1<<64 - 1},
+		{What: messages.WaitsForVotes, Epoch: 80, At: 1_700_000_000, House: "operators", Have: 600_000, Need: 500_000},
+		{What: messages.WaitsForTimelock, Epoch: 82, At: 1_700_000_000},
+		{What: messages.WaitsForDependencies, IDs: ids},
+		{What: messages.WaitsForFunds, Have: 3, Need: 10, Short: 7},
+		{What: messages.WaitsForBreaker, RetryAfterMS: 40_000},
+		{What: messages.WaitsForPause, IDs: ids[:1], Reason: "503"},
+		{What: messages.WaitsForChain, Nonce: 12},
+		{What: messages.WaitsForQuorum, Reason: "no node"},
+	}}
+	want.Disbursement.Status.State = messages.Draft
+	b, err := messages.AppendResult(nil, want)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got messages.StatementResult
+	if err := messages.DecodeResult(b, &got); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(got.WaitingFor, want.WaitingFor); diff != "" {
+		t.Errorf("got -, want +\n%s", diff)
 	}
 }
 

@@ -36,7 +36,7 @@ var treasuryMethods = []*Method{
 	reads[IDParams, GetDisbursementResult](MethodGetDisbursement,
 		"One disbursement with its state and its canonical dependencies.", CodeNotFound),
 	reads[IDParams, StatementResult](MethodStatement,
-		"One disbursement and every transition of its life.", CodeNotFound),
+		"One disbursement, every transition of its life, and why it is not paid yet. The executor's node answers.", CodeNotFound),
 	reads[DisbursementsParams, DisbursementsResult](MethodDisbursements,
 		"Disbursements, newest first; at most 10,000 rows are examined a page."),
 	changes[VoteParams, VoteResult](Voter, MethodVote,
@@ -339,12 +339,19 @@ func (r *DisbursementRow) fields(f *fields) {
 // GetDisbursementResult answers get_disbursement.
 type GetDisbursementResult struct {
 	DisbursementRow
+	WaitingFor   []Waiting
 	AppliedIndex uint64
 }
 
 func (r *GetDisbursementResult) fields(f *fields) {
 	r.DisbursementRow.fields(f)
+	f.waitingFor(&r.WaitingFor, "Why it is not paid yet, as far as the node asked knows: breaker and pause are the executor's node's to tell, "+
+		"which a statement asks. Absent where nothing is known to keep it back.")
 	f.applied(&r.AppliedIndex)
+}
+
+func (f *fields) waitingFor(list *[]Waiting, text string) {
+	objects(f.only(len(*list) > 0), "waiting_for", list, 0, text)
 }
 
 // Transition is one step of a disbursement's life, as its statement tells it.
@@ -371,12 +378,14 @@ func (t *Transition) fields(f *fields) {
 // StatementResult answers statement: the disbursement and how it came there.
 type StatementResult struct {
 	DisbursementRow
+	WaitingFor   []Waiting
 	Transitions  []Transition
 	AppliedIndex uint64
 }
 
 func (r *StatementResult) fields(f *fields) {
 	r.DisbursementRow.fields(f)
+	f.waitingFor(&r.WaitingFor, "Why it is not paid yet; absent where nothing keeps it back, and where it is paid or rolled back.")
 	objects(f, "transitions", &r.Transitions, 0, "Oldest first.")
 	f.applied(&r.AppliedIndex)
 }

@@ -85,6 +85,8 @@ type Runtime interface {
 	// Breaker is the state of what stands between the actor at path and its work: its own
 	// breaker or the cell that its supervisor keeps for it, whichever is not closed.
 	Breaker(path string) breaker.State
+	// RetryAfter is how long that lets nothing through; 0 where a call would pass.
+	RetryAfter(path string, now time.Time) time.Duration
 }
 
 // Ended says that a watched actor has ended.
@@ -119,6 +121,11 @@ func (r runtime) Spawn(spec Spec) (Ref, error) { return r.system.Spawn(spec.live
 
 // Breaker implements Runtime.
 func (r runtime) Breaker(path string) breaker.State { return r.system.Breaker(path) }
+
+// RetryAfter implements Runtime.
+func (r runtime) RetryAfter(path string, now time.Time) time.Duration {
+	return r.system.RetryAfter(path, now)
+}
 
 // live is the spec as the actor runtime takes it.
 func (s Spec) live() actors.Spec {

@@ -59,9 +59,9 @@ func (t *Treasury) API() []durable.Binding {
 		durable.Reads(messages.MethodGetDisbursement, func(p *messages.IDParams) (*messages.GetDisbursementResult, *messages.Error) {
 			return t.Get(p.ID)
 		}),
-		durable.Reads(messages.MethodStatement, func(p *messages.IDParams) (*messages.StatementResult, *messages.Error) {
+		durable.By(pays, durable.Reads(messages.MethodStatement, func(p *messages.IDParams) (*messages.StatementResult, *messages.Error) {
 			return t.Statement(p.ID)
-		}),
+		})),
 		durable.Walks(messages.MethodDisbursements, t.List),
 		durable.By(pays, durable.Reads(messages.MethodBalance, func(*messages.NoParams) (*messages.BalanceResult, *messages.Error) {
 			return t.Balance()

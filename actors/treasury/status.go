@@ -43,6 +43,9 @@ func (t *Treasury) Executor() (*messages.ExecutorResult, *messages.Error) {
 	return result, nil
 }
 
+// noExecutor says why nobody pays.
+const noExecutor = "no node owns the executor yet"
+
 func (t *Treasury) executorStatus(v *persistence.View) messages.ExecutorStatus {
 	status := messages.ExecutorStatus{
 		Node:      string(v.Owner(t.cfg.ExecutorShard()).Owner),
@@ -60,7 +63,7 @@ func (t *Treasury) executorStatus(v *persistence.View) messages.ExecutorStatus {
 	switch {
 	case t.Owns(t.cfg.ExecutorShard()):
 	case status.Node == "":
-		status.Unknown = "no node owns the executor yet"
+		status.Unknown = noExecutor
 		return status
 	default:
 		status.Unknown = "only " + status.Node + " knows more; it is asked unless consistency is local"

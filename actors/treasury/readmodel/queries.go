@@ -13,20 +13,20 @@ import (
 	"github.com/the-block/bursar/persistence"
 )
 
-// Get answers get_disbursement from the Store.
-func (r *Reader) Get(id messages.DisbursementID) (*messages.GetDisbursementResult, *messages.Error) {
+// Get reads a disbursement for get_disbursement, and its record.
+func (r *Reader) Get(id messages.DisbursementID) (*messages.GetDisbursementResult, disbursement.Record, *messages.Error) {
 	record, index, refusal := r.find(id)
 	if refusal != nil {
-		return nil, refusal
+		return nil, record, refusal
 	}
-	return &messages.GetDisbursementResult{DisbursementRow: rowOf(id, &record), AppliedIndex: index}, nil
+	return &messages.GetDisbursementResult{DisbursementRow: rowOf(id, &record), AppliedIndex: index}, record, nil
 }
 
-// Statement answers statement: the disbursement and every step of its life.
-func (r *Reader) Statement(id messages.DisbursementID) (*messages.StatementResult, *messages.Error) {
+// Statement reads a disbursement and every step of its life for statement, and its record.
+func (r *Reader) Statement(id messages.DisbursementID) (*messages.StatementResult, disbursement.Record, *messages.Error) {
 	record, index, refusal := r.find(id)
 	if refusal != nil {
-		return nil, refusal
+		return nil, record, refusal
 	}
 	result := &messages.StatementResult{DisbursementRow: rowOf(id, &record), AppliedIndex: index}
 	from := ""
@@ -41,7 +41,7 @@ func (r *Reader) Statement(id messages.DisbursementID) (*messages.StatementResul
 		result.Transitions = append(result.Transitions, transition)
 		from = transition.To
 	}
-	return result, nil
+	return result, record, nil
 }
 
 // find reads a record and the index it is true for.

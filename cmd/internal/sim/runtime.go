@@ -74,18 +74,31 @@ func (r *runtime) Spawn(spec durable.Spec) (durable.Ref, error) {
 
 // Breaker implements durable.Runtime: no supervisor is at work here, so that there are none
 // but actors' own.
-func (r *runtime) Breaker(path string) breaker.State { return breakerAt(r.roots, path) }
+func (r *runtime) Breaker(path string) breaker.State {
+	if a := actorAt(r.roots, path); a != nil {
+		return a.guard.State()
+	}
+	return breaker.Closed
+}
 
-func breakerAt(actors []*actor, path string) breaker.State {
+// RetryAfter implements durable.Runtime.
+func (r *runtime) RetryAfter(path string, now time.Time) time.Duration {
+	if a := actorAt(r.roots, path); a != nil {
+		return a.guard.RetryAfter(now)
+	}
+	return 0
+}
+
+func actorAt(actors []*actor, path string) *actor {
 	for _, a := range actors {
 		switch {
 		case a.path == path:
-			return a.guard.State()
+			return a
 		case strings.HasPrefix(path, a.path+"/"):
-			return breakerAt(a.children, path)
+			return actorAt(a.children, path)
 		}
 	}
-	return breaker.Closed
+	return nil
 }
 
 func (r *runtime) begin(parent *actor, spec durable.Spec) *actor {

@@ -2,6 +2,7 @@ package node_test
 
 import (
 	"context"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -84,6 +85,44 @@ func processorTime(b *testing.B) time.Duration {
 		b.Fatal(err)
 	}
 	return time.Duration(used.Utime.Nano() + used.Stime.Nano())
+}
+
+// Oracles of which each reports once within a minute, as many as -benchtime says (100000x):
+// what that takes of a core and of memory. Signer and submitter are in the
+// same process.
+func BenchmarkOracles(b *testing.B) {
+	c, err := wire.Dial(b.Context(), world.cfg.Address(node.PortRPC))
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer c.Close()
+	list := providers(b, c, b.N)
+	used := heap()
+	signed := make([]messages.Reading, b.N)
+	for i, m := range list {
+		signed[i] = messages.Reading{Provider: m.id, Meter: m.address, KWh: 3, Timestamp: uint64(time.Now().Unix()), Nonce: 1}
+		m.signer.SignReading(&signed[i])
+	}
+	b.ResetTimer()
+	before, began := processorTime(b), time.Now()
+	inFlight(b, 64, b.N, func(ctx context.Context, i int) error {
+		if b.N > 1 { // the first run only tells that it works
+			time.Sleep(time.Until(began.Add(time.Duration(i) * time.Minute / time.Duration(b.N))))
+		}
+		var result messages.SubmitReadingResult
+		return c.Call(ctx, messages.MethodSubmitReading, &messages.SubmitReadingParams{Reading: signed[i]}, &result)
+	})
+	b.ReportMetric(100*(processorTime(b)-before).Seconds()/time.Since(began).Seconds(), "%core")
+	b.ReportMetric(used, "MiB-registered")
+	b.ReportMetric(heap(), "MiB-reported")
+}
+
+// heap is what is in use, in MiB.
+func heap() float64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return float64(m.HeapInuse+m.StackInuse) / (1 << 20)
 }
 
 // A page of 100 providers of 10,000.

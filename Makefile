@@ -63,7 +63,7 @@ arm64: ## compute the market's formulas as a Mac does, under qemu-user
 	GOOS=linux GOARCH=arm64 $(GO) test -exec qemu-aarch64 ./actors/energy/market ./actors/energy/signing
 
 docs: ## fail if a generated document is out of date
-	$(GO) test -count=1 ./cmd/internal/archtest
+	$(GO) test -count=1 ./cmd/internal/archtest -build
 	$(GO) test -count=1 -run 'UpToDate' ./messages/... ./monitoring ./cmd/...
 
 race: ## run the tests of the concurrent packages under the race detector

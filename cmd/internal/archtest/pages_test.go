@@ -1,6 +1,9 @@
 package archtest_test
 
 import (
+	"errors"
+	"flag"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -71,6 +74,9 @@ func read(t *testing.T, name string) string {
 	return string(text)
 }
 
+// diffBlock finds a diff; the links in it are of the files that it changes.
+var diffBlock = regexp.MustCompile("(?s)```diff\n.*?```")
+
 // link finds the target of a Markdown link.
 var link = regexp.MustCompile(`\]\(([^)\s]+)\)`)
 
@@ -86,7 +92,7 @@ func TestLinksBetweenDocumentsLeadSomewhere(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, match := range link.FindAllStringSubmatch(goBlock.ReplaceAllString(string(text), ""), -1) {
+		for _, match := range link.FindAllStringSubmatch(diffBlock.ReplaceAllString(goBlock.ReplaceAllString(string(text), ""), ""), -1) {
 			target, _, _ := strings.Cut(match[1], "#")
 			if target == "" || strings.Contains(target, "://") {
 				continue
@@ -98,22 +104,47 @@ func TestLinksBetweenDocumentsLeadSomewhere(t *testing.T) {
 	}
 }
 
-// The diffs that show how to add something fit the code there is.
+var buildDiffs = flag.Bool("build", false, "build the tree with the diffs of docs/how-to/develop.md (make docs)")
+
+// The diffs that show how to add something fit the code there is, and one another; with
+// -build a copy of the tree with all of them builds, and its alert is complete.
 func TestTheDiffsOfTheHowToApply(t *testing.T) {
 	text, err := os.ReadFile(filepath.Join(root, "docs", "how-to", "develop.md"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	blocks := strings.Split(string(text), "```diff\n")[1:]
-	if len(blocks) == 0 {
-		t.Error("docs/how-to/develop.md shows no diff")
+	if len(blocks) < 5 {
+		t.Errorf("docs/how-to/develop.md shows %d diffs, want a method, an actor kind, a metric, a command and an alert", len(blocks))
+	}
+	tree := t.TempDir()
+	run := func(dir, input, name string, args ...string) string {
+		t.Helper()
+		cmd := exec.CommandContext(t.Context(), name, args...)
+		cmd.Dir, cmd.Stdin = dir, strings.NewReader(input)
+		out, err := cmd.CombinedOutput()
+		if err != nil {
+			t.Fatalf("%s: %v: %s%s", name, err, out, input)
+		}
+		return string(out)
+	}
+	for name := range strings.SplitSeq(strings.TrimRight(run(root, "", "git", "ls-files", "-z"), "\x00"), "\x00") {
+		content, err := os.ReadFile(filepath.Join(root, name))
+		if errors.Is(err, fs.ErrNotExist) { // deleted, and not yet committed
+			continue
+		}
+		to := filepath.Join(tree, name)
+		if err := errors.Join(err, os.MkdirAll(filepath.Dir(to), 0o700), os.WriteFile(to, content, 0o600)); err != nil {
+			t.Fatal(err)
+		}
 	}
 	for _, block := range blocks {
 		diff, _, _ := strings.Cut(block, "```")
-		apply := exec.CommandContext(t.Context(), "git", "apply", "--check", "-")
-		apply.Dir, apply.Stdin = root, strings.NewReader(diff)
-		if out, err := apply.CombinedOutput(); err != nil {
-			t.Errorf("%v: %s%s", err, out, diff)
-		}
+		run(tree, diff, "git", "apply", "-")
 	}
+	if !*buildDiffs {
+		return
+	}
+	run(tree, "", "go", "build", "-trimpath", "./...")
+	run(tree, "", "go", "test", "-trimpath", "-run", "EveryAlertHas", "./monitoring", "./cmd/internal/alertdrill")
 }

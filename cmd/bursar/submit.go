@@ -165,7 +165,10 @@ func (s *submission) file(ctx context.Context, name string) error {
 	defer nodes.Close()
 	batchName := cmp.Or(s.batchName, filepath.Base(name))
 	items := f.Items(batchName)
-	memory := s.openMemory(name)
+	memory, err := s.openMemory(ctx, name)
+	if err != nil {
+		return err
+	}
 	if memory != nil {
 		defer memory.Close()
 		doubts := memory.Doubts(batchName, f, items, s.batchName != "")
@@ -192,7 +195,9 @@ func (s *submission) send(ctx context.Context, nodes batch.Client, memory *payfi
 	rows := f.file.Rows
 	f.ids, f.done = make([]messages.DisbursementID, len(rows)), make([]bool, len(rows))
 	if memory != nil {
-		memory.Begin(f.batch, f.items)
+		if err := memory.Begin(f.batch, f.items); err != nil && !s.again {
+			return fmt.Errorf("%s: nothing was submitted, for it could not be remembered (%w); --again submits it all the same", f.name, err)
+		}
 	}
 	count := &counts{rows: len(rows)}
 	bar := terminal.NewBar(s.std.err, len(rows))
@@ -292,19 +297,28 @@ func (s *submission) load(name string) ([]byte, error) {
 	return text, nil
 }
 
-// openMemory opens the memory of a file's directory. Without one, submitting is as safe, and
-// changed rows are not noticed.
-func (s *submission) openMemory(name string) *payfile.Memory {
+// openMemory opens the memory of a file's directory. Without one, changed rows are not
+// noticed: then there is none if that is said, and an error otherwise.
+func (s *submission) openMemory(ctx context.Context, name string) (*payfile.Memory, error) {
 	dir := "."
 	if name != "-" {
 		dir = filepath.Dir(name)
 	}
-	memory, err := payfile.OpenMemory(dir)
-	if err != nil {
+	memory, err := payfile.OpenMemory(ctx, dir, func() {
+		fmt.Fprintf(s.std.err, "%s: another submission from this directory is under way; waiting for its end\n", name)
+	})
+	switch {
+	case err == nil:
+		return memory, nil
+	case ctx.Err() != nil:
+		return nil, err
+	case s.again:
 		fmt.Fprintf(s.std.err, "bursar: rows that change after they were paid will not be noticed: %v\n", err)
-		return nil
+		return nil, nil
+	default:
+		return nil, fmt.Errorf("%s: nothing was submitted, for what went in from this directory cannot be read or noted: %w; "+
+			"mend that, or pay every row that the cluster does not know with --again", name, err)
 	}
-	return memory
 }
 
 // doubtsTold is how many rows of each kind of doubt are told.
@@ -330,6 +344,10 @@ func (s *submission) settleDoubts(ctx context.Context, nodes batch.Client, name 
 	}
 	if d.Unfinished {
 		told = append(told, "its last run ended before every row had an outcome, and it has changed since: run it as it was first")
+	}
+	if n := len(d.Damaged); n > 0 {
+		told = append(told, fmt.Sprintf("%s in %s cannot be read, the first is line %d: which rows they named is not known; mend or delete them",
+			terminal.Plural(n, "line"), payfile.MemoryName, d.Damaged[0]))
 	}
 	for _, line := range told {
 		fmt.Fprintf(s.std.err, "%s: %s\n", name, terminal.Visible(line))

@@ -3,16 +3,19 @@ package payfile
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
+	"io"
 	"maps"
 	"os"
 	"path/filepath"
 	"slices"
+	"syscall"
+	"time"
 
 	"github.com/the-block/bursar/cmd/internal/batch"
 	"github.com/the-block/bursar/messages"
@@ -24,14 +27,16 @@ const MemoryName = ".bursar-submitted.jsonl"
 
 // Memory is what went in of the files of a directory. A node recognises each row by its
 // request id and never pays one twice; a Memory notices what a node cannot: that a row was
-// changed, or stands in a file of another name. It is lines of JSON, appended only.
+// changed, or stands in a file of another name. It is lines of JSON, appended only, and
+// locked from OpenMemory to Close: who opens it sees all that earlier ones noted.
 type Memory struct {
-	paid map[string][]Paid // by batch, in the order in which they went in
-	open map[string]string // batches whose last run did not end: the file's digest
-	seen map[string]bool   // request ids in paid
-	out  *os.File
-	w    *bufio.Writer
-	err  error // of the last write
+	paid    map[string][]Paid // by batch, in the order in which they went in
+	open    map[string]string // batches whose last run did not end: the file's digest
+	seen    map[string]bool   // request ids in paid
+	damaged []int             // lines that cannot be read
+	out     *os.File
+	w       *bufio.Writer
+	err     error // of the last write
 }
 
 // Paid is a row that went in.
@@ -52,60 +57,95 @@ type run struct {
 	End   bool   `json:"end,omitempty"`
 }
 
-// OpenMemory reads the memory of a directory, and makes one where there is none.
-func OpenMemory(dir string) (*Memory, error) {
-	m := &Memory{paid: make(map[string][]Paid), open: make(map[string]string), seen: make(map[string]bool)}
-	path := filepath.Join(dir, MemoryName)
-	text, err := os.ReadFile(path)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+// OpenMemory reads the memory of a directory, and makes one where there is none. It calls
+// busy, once, if it must wait until another program closes the same memory.
+func OpenMemory(ctx context.Context, dir string, busy func()) (*Memory, error) {
+	file, err := os.OpenFile(filepath.Join(dir, MemoryName), os.O_CREATE|os.O_APPEND|os.O_RDWR, 0o600)
+	if err != nil {
 		return nil, err
 	}
-	if err := m.read(text); err != nil {
-		return nil, fmt.Errorf("%s: %w; move it away if it cannot be mended", path, err)
+	m := &Memory{
+		paid: make(map[string][]Paid), open: make(map[string]string), seen: make(map[string]bool),
+		out: file, w: bufio.NewWriter(file),
 	}
-	if m.out, err = os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600); err != nil {
-		return nil, err
+	if err := errors.Join(lock(ctx, file, busy), m.read()); err != nil {
+		return nil, errors.Join(err, file.Close())
 	}
-	m.w = bufio.NewWriter(m.out)
-	// What the last run wrote of a line when it was cut off goes.
-	return m, m.out.Truncate(int64(bytes.LastIndexByte(text, '\n') + 1))
+	return m, nil
 }
 
-func (m *Memory) read(text []byte) error {
-	for n := 1; len(text) > 0; n++ {
-		row, after, whole := bytes.Cut(text, []byte{'\n'})
-		if !whole {
-			return nil // cut off when it was written
+// lockRetry is how often a lock is tried that somebody else has: a wait for it in the
+// kernel would not end with the context.
+const lockRetry = 20 * time.Millisecond
+
+func lock(ctx context.Context, file *os.File, busy func()) error {
+	for waits := 0; ; waits++ {
+		err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+		if !errors.Is(err, syscall.EWOULDBLOCK) && !errors.Is(err, syscall.EINTR) {
+			return os.NewSyscallError("flock "+file.Name(), err)
 		}
-		text = after
-		var line struct {
-			Paid
-			Begin string `json:"begin"`
-			End   bool   `json:"end"`
+		if waits == 0 {
+			busy()
 		}
-		if len(row) == 0 {
-			continue
-		}
-		if err := json.Unmarshal(row, &line); err != nil {
-			return fmt.Errorf("line %d: %w", n, err)
-		}
-		switch {
-		case line.Begin != "":
-			m.open[line.Batch] = line.Begin
-		case line.End:
-			delete(m.open, line.Batch)
-		case !m.seen[line.RequestID]:
-			m.seen[line.RequestID] = true
-			m.paid[line.Batch] = append(m.paid[line.Batch], line.Paid)
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-time.After(lockRetry):
 		}
 	}
-	return nil
 }
 
-// Begin notes that the rows of a batch are about to be sent.
-func (m *Memory) Begin(batchName string, items []batch.Item) {
+// read reads what there is. Lines that make no sense are passed over and remembered; half a
+// line at the end was cut off when it was written, and goes.
+func (m *Memory) read() error {
+	text, err := io.ReadAll(m.out)
+	if err != nil {
+		return err
+	}
+	whole := bytes.LastIndexByte(text, '\n') + 1
+	n := 0
+	for row := range bytes.Lines(text[:whole]) {
+		if n++; !m.readLine(row) && len(bytes.TrimSpace(row)) > 0 {
+			m.damaged = append(m.damaged, n)
+		}
+	}
+	if m.readLine(text[whole:]) { // whole but for its end, as some editors leave it
+		_, err = m.out.WriteString("\n")
+		return err
+	}
+	return m.out.Truncate(int64(whole))
+}
+
+// readLine takes a line in, and reports whether it is one.
+func (m *Memory) readLine(row []byte) bool {
+	var line struct {
+		Paid
+		Begin string `json:"begin"`
+		End   bool   `json:"end"`
+	}
+	if json.Unmarshal(row, &line) != nil {
+		return false
+	}
+	switch {
+	case line.Begin != "":
+		m.open[line.Batch] = line.Begin
+	case line.End:
+		delete(m.open, line.Batch)
+	case line.RequestID == "":
+		return false
+	case !m.seen[line.RequestID]:
+		m.seen[line.RequestID] = true
+		m.paid[line.Batch] = append(m.paid[line.Batch], line.Paid)
+	}
+	return true
+}
+
+// Begin notes that the rows of a batch are about to be sent. Unless it fails, a run that
+// does not come to its end is noticed, even after a power cut.
+func (m *Memory) Begin(batchName string, items []batch.Item) error {
 	m.write(run{Batch: batchName, Begin: digest(items)})
-	m.Flush()
+	m.flush()
+	return errors.Join(m.err, m.out.Sync())
 }
 
 // Note notes that a row went in, now or earlier.
@@ -129,12 +169,12 @@ func (m *Memory) write(line any) {
 	m.err = errors.Join(m.err, err)
 }
 
-// Flush makes what was noted outlive the program.
-func (m *Memory) Flush() { m.err = errors.Join(m.err, m.w.Flush()) }
+// flush makes what was noted outlive the program.
+func (m *Memory) flush() { m.err = errors.Join(m.err, m.w.Flush()) }
 
 // Close ends the memory and tells whether all of it was written.
 func (m *Memory) Close() error {
-	m.Flush()
+	m.flush()
 	return errors.Join(m.err, m.out.Close())
 }
 
@@ -171,15 +211,20 @@ type Doubts struct {
 	// Unfinished says that the last run of the batch did not end, and that the file has
 	// other rows now: whether rows of then went in is not known for all of them.
 	Unfinished bool
-	Changed    []Change
-	Again      []Again
+	// Damaged are the lines of the memory that cannot be read, if the file has rows that
+	// are not in the others: each may be paid already, as something else.
+	Damaged []int
+	Changed []Change
+	Again   []Again
 	// Gone are rows that went in and are not in the file any more. They are paid all the
 	// same.
 	Gone []Paid
 }
 
 // Any reports whether there is something to ask about.
-func (d *Doubts) Any() bool { return d.Unfinished || len(d.Changed) > 0 || len(d.Again) > 0 }
+func (d *Doubts) Any() bool {
+	return d.Unfinished || len(d.Damaged) > 0 || len(d.Changed) > 0 || len(d.Again) > 0
+}
 
 // Doubts compares a file with what went in before. named says that whoever sends it gave
 // the batch a name, and so means its rows to be paid beside those of any other.
@@ -219,6 +264,9 @@ func (m *Memory) Doubts(batchName string, f *File, items []batch.Item, named boo
 	d.changed(f, unmatched, gone)
 	begun, open := m.open[batchName]
 	d.Unfinished = open && fresh > 0 && begun != digest(items)
+	if fresh > 0 {
+		d.Damaged = m.damaged
+	}
 	return d
 }
 

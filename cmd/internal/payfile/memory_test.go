@@ -1,26 +1,37 @@
 package payfile
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
+	"github.com/the-block/bursar/cmd/internal/batch"
 	"github.com/the-block/bursar/messages"
 )
+
+// remembered opens a memory that nobody else has.
+func remembered(t *testing.T, dir string) *Memory {
+	t.Helper()
+	m, err := OpenMemory(t.Context(), dir, func() { t.Error("somebody else has it") })
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
 
 // sent remembers that a file went in whole.
 func sent(t *testing.T, dir, batchName string, f *File) {
 	t.Helper()
-	m, err := OpenMemory(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
+	m := remembered(t, dir)
 	items := f.Items(batchName)
-	m.Begin(batchName, items)
+	begin(t, m, batchName, items)
 	for i := range items {
 		m.Note(batchName, &f.Rows[i], items[i].RequestID, messages.DisbursementID(i+1))
 	}
@@ -30,12 +41,16 @@ func sent(t *testing.T, dir, batchName string, f *File) {
 	}
 }
 
-func doubts(t *testing.T, dir, batchName string, f *File, named bool) *Doubts {
+func begin(t *testing.T, m *Memory, batchName string, items []batch.Item) {
 	t.Helper()
-	m, err := OpenMemory(dir)
-	if err != nil {
+	if err := m.Begin(batchName, items); err != nil {
 		t.Fatal(err)
 	}
+}
+
+func doubts(t *testing.T, dir, batchName string, f *File, named bool) *Doubts {
+	t.Helper()
+	m := remembered(t, dir)
 	defer m.Close()
 	return m.Doubts(batchName, f, f.Items(batchName), named)
 }
@@ -97,14 +112,11 @@ func TestRowsOfAFileOfAnotherNameAreNoticed(t *testing.T) {
 func TestARunThatWasCutOffIsNoticed(t *testing.T) {
 	dir := t.TempDir()
 	f := csvRows(t, csvHeader+"tb1a,60,\ntb1b,61,\n")
-	m, err := OpenMemory(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
+	m := remembered(t, dir)
 	items := f.Items("p.csv")
-	m.Begin("p.csv", items)
+	begin(t, m, "p.csv", items)
 	m.Note("p.csv", &f.Rows[0], items[0].RequestID, 1)
-	m.Flush()
+	m.flush()
 	if _, err := m.out.WriteString(`{"batch":"p.csv","li`); err != nil { // and the power went
 		t.Fatal(err)
 	}
@@ -122,14 +134,60 @@ func TestARunThatWasCutOffIsNoticed(t *testing.T) {
 	}
 }
 
-func TestAMemoryThatIsNoneIsLeftAlone(t *testing.T) {
+// Two programs that note at the same time tear each other's lines, and neither sees what the
+// other pays: the second waits for the end of the first.
+func TestOneProgramAtATimeHasAMemory(t *testing.T) {
 	dir := t.TempDir()
-	path := filepath.Join(dir, MemoryName)
-	if err := os.WriteFile(path, []byte("{}\nnot JSON\n"), 0o600); err != nil {
+	f := csvRows(t, csvHeader+strings.Repeat("tb1a,60,\n", 500))
+	first := remembered(t, dir)
+	items := f.Items("p.csv")
+	begin(t, first, "p.csv", items)
+	second, err := OpenMemory(t.Context(), dir, func() {
+		for i := range items {
+			first.Note("p.csv", &f.Rows[i], items[i].RequestID, messages.DisbursementID(i+1))
+		}
+		first.End("p.csv")
+		if err := first.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := OpenMemory(dir); err == nil || !strings.Contains(err.Error(), "line 2") {
-		t.Errorf("got %v", err)
+	defer second.Close()
+	mended := csvRows(t, csvHeader+strings.Repeat("tb1a,60,\n", 499)+"tb1a,61,\n")
+	if d := second.Doubts("p.csv", mended, mended.Items("p.csv"), false); len(d.Changed) != 1 || d.Unfinished {
+		t.Errorf("the second does not know what the first paid: %+v", d)
+	}
+	given, giveUp := context.WithCancel(t.Context())
+	if m, err := OpenMemory(given, dir, giveUp); !errors.Is(err, context.Canceled) {
+		t.Errorf("waited on: %v, %v", m, err)
+	}
+}
+
+func TestLinesThatCannotBeReadArePassedOverAndDoubted(t *testing.T) {
+	dir := t.TempDir()
+	f := csvRows(t, csvHeader+"tb1a,60,\ntb1b,61,\n")
+	sent(t, dir, "p.csv", f)
+	path := filepath.Join(dir, MemoryName)
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.SplitAfter(string(text), "\n") // begin, two rows, end
+	torn := lines[0] + `{"batch":"x","line":3,"con` + "\n\n{}\n" + lines[1] + "\x00\x00\n" + lines[2] + strings.TrimSpace(lines[3])
+	if err := os.WriteFile(path, []byte(torn), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if d := doubts(t, dir, "p.csv", f, false); d.Any() {
+		t.Errorf("rows that are all known are doubted: %+v", d)
+	}
+	d := doubts(t, dir, "p.csv", csvRows(t, csvHeader+"tb1a,60,\ntb1b,62,\n"), false)
+	if diff := cmp.Diff(d.Damaged, []int{2, 4, 6}); diff != "" || len(d.Changed) != 1 || d.Unfinished {
+		t.Errorf("doubts %+v, damaged (-got +want):\n%s", d, diff)
+	}
+	if again, err := os.ReadFile(path); err != nil || string(again) != torn+"\n" {
+		t.Errorf("it became %q, %v", again, err)
 	}
 }
 

@@ -131,7 +131,7 @@ func newOracleRegister(std streams) *cobra.Command {
 	uintVar(flags, &p.Capacity, "capacity-kwh", "", 0, "what it has to sell, in kWh")
 	uintVar(flags, &p.Price, "price-per-kwh", "", 0, "price of a kWh in the smallest unit of BLOCK")
 	uintVar(flags, &p.Stake, "stake", "", 1000, "what is put down")
-	flags.StringVar(&p.RequestID, "request-id", "", "makes a repeat harmless (default: a new one)")
+	requestIDVar(flags, &p.RequestID)
 	return command
 }
 

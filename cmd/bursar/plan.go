@@ -28,10 +28,17 @@ func (s *submission) plan(ctx context.Context, name string, absent messages.Disb
 		return usageError{s.cyclesFile(name, err)}
 	}
 	s.tell(name, p.Notes)
+	sum := p.Sum()
+	if err := s.tellSum(name, sum, p.Misspelt()); err != nil {
+		return err
+	}
 	if s.checkOnly {
 		return printFacts(s.std.out, s.form, name+" is sound; nothing was submitted", []fact{
-			{"items", len(p.Items)}, {"dependencies", p.Edges()}, {"parts", len(p.Parts)},
+			{"items", len(p.Items)}, {"total", sum.Amount()}, {"dependencies", p.Edges()}, {"parts", len(p.Parts)},
 		})
+	}
+	if err := s.confirmSum(name, sum); err != nil {
+		return err
 	}
 	nodes := s.to.connect()
 	defer nodes.Close()

@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -17,6 +18,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/the-block/bursar/actors/treasury/disbursement"
 	"github.com/the-block/bursar/cmd/internal/batch"
 	"github.com/the-block/bursar/cmd/internal/payfile"
 	"github.com/the-block/bursar/cmd/internal/terminal"
@@ -45,6 +47,10 @@ and counted as duplicates. They are recognised by their content and by the file'
 request_id of their own; a file of the same name with rows that shall be paid once more needs
 another --batch name. So does standard input, whose name is "-".
 
+Where the words of a memo look like dependencies and name none (depends_on = 1), the payment would wait
+for nothing: it is told and asked for, and refused where nobody can answer, unless --yes says that it is
+meant so. On a terminal much money (more than 1,000,000,000 together, or 1,000 payments) is asked for, too.
+
 What went in is final. A row that was changed after it was paid, or that went in with a file of
 another name, is told, and paid beside the old one only with --again. So that it is noticed, what
 went in is remembered beside the file, in .bursar-submitted.jsonl.
@@ -68,7 +74,10 @@ submits nothing twice.`,
 			if s.cfg.InFlight < 1 || s.cfg.RetryFor <= 0 {
 				return usagef("--in-flight %d and --retry-for %s must be positive", s.cfg.InFlight, s.cfg.RetryFor)
 			}
-			if planFile != "" {
+			if cmd.Flags().Changed("batch") && s.batchName == "" {
+				return usagef("--batch is empty; leave it out to name the batch after the file")
+			}
+			if cmd.Flags().Changed("plan") {
 				if len(args) > 0 || s.requestID != "" {
 					return usagef("a plan goes alone: neither a file beside it nor --request-id")
 				}
@@ -97,17 +106,33 @@ submits nothing twice.`,
 	flags.StringVar(&planFile, "plan", "", "file of disbursements that depend on one another; the flags of a payment\nstand in for what its rows do not name")
 	flags.BoolVar(&s.checkOnly, "check", false, "judge the file and submit nothing; it needs no node")
 	flags.BoolVar(&s.again, "again", false, "pay rows that are new or changed though the file, or another one, went in before")
-	flags.BoolVarP(&s.yes, "yes", "y", false, "ask nothing")
+	flags.BoolVarP(&s.yes, "yes", "y", false, "ask nothing, and take memos as they are")
 	flags.StringVar(&s.idsFile, "ids", "", "file to write line,id into: which row has become which disbursement")
 	flags.StringVar(&payment.Destination, "destination", "", "account to pay, beginning with tb1")
 	uintVar(flags, &payment.Amount, "amount", "", 0, "amount in the smallest unit of BLOCK")
 	flags.StringVar(&payment.Memo, "memo", "", "memo; it may hold dependencies: depends_on=1,2 or JSON")
 	uintVar(flags, &payment.ScheduledEpoch, "epoch", "", 1, "epoch from which it may run")
-	flags.StringVar(&s.requestID, "request-id", "", "makes a repeat harmless (default: a new one)")
+	requestIDVar(flags, &s.requestID)
 	flags.StringVar(&s.batchName, "batch", "", "what the rows belong to (default: the file's name)")
 	intVar(flags, &s.cfg.InFlight, "in-flight", s.cfg.InFlight, "rows that wait for their answers at the same time")
 	flags.DurationVar(&s.cfg.RetryFor, "retry-for", s.cfg.RetryFor, "how long to try a row again while the node cannot take it")
 	return command
+}
+
+// dependencies are what a payment waits for.
+type dependencies []messages.DisbursementID
+
+// String is the list as people read it.
+func (d dependencies) String() string {
+	if len(d) == 0 {
+		return "nothing"
+	}
+	return idList(d)
+}
+
+// MarshalJSON writes a list, even an empty one.
+func (d dependencies) MarshalJSON() ([]byte, error) {
+	return json.Marshal(append([]messages.DisbursementID{}, d...))
 }
 
 // submission is the submit command as its flags describe it.
@@ -126,6 +151,21 @@ type submission struct {
 
 // one submits a single disbursement.
 func (s *submission) one(ctx context.Context, payload messages.Payload) error {
+	deps, refusal := disbursement.Check(payload)
+	if refusal != nil {
+		return refusal
+	}
+	d := &payload.Disbursement
+	if words := payfile.Misspelt(&payload, deps); words != "" {
+		if err := s.settleMisspelt("--memo", []string{fmt.Sprintf("%q names no dependency", words)}); err != nil {
+			return err
+		}
+	}
+	if d.Amount > askTotal {
+		if err := s.confirm(d.Destination, fmt.Sprintf("pay %s?", terminal.Group(uint64(d.Amount)))); err != nil {
+			return err
+		}
+	}
 	ctx, cancel := context.WithTimeout(ctx, s.to.timeout)
 	defer cancel()
 	link := s.to.connect()
@@ -145,7 +185,7 @@ func (s *submission) one(ctx context.Context, payload messages.Payload) error {
 		title = fmt.Sprintf("disbursement %d was submitted before; nothing was done", result.ID)
 	}
 	return printFacts(s.std.out, s.form, title, []fact{
-		{"id", uint64(result.ID)}, {"created_at", unixTime(result.CreatedAt)}, {"duplicate", result.Duplicate},
+		{"id", uint64(result.ID)}, {"created_at", unixTime(result.CreatedAt)}, {"duplicate", result.Duplicate}, {"depends_on", dependencies(deps)},
 	})
 }
 
@@ -155,10 +195,13 @@ func (s *submission) file(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(s.std.err, "%s: %s, %s together\n", name, terminal.Plural(len(f.Rows), "payment"), f.Total())
+	sum := f.Sum()
+	if err := s.tellSum(name, sum, f.Misspelt()); err != nil {
+		return err
+	}
 	if s.checkOnly {
 		return printFacts(s.std.out, s.form, name+" is sound; nothing was submitted", []fact{
-			{"rows", len(f.Rows)}, {"total", f.Total()},
+			{"rows", len(f.Rows)}, {"total", sum.Amount()}, {"waiting", sum.Waiting},
 		})
 	}
 	nodes := s.to.connect()
@@ -176,7 +219,7 @@ func (s *submission) file(ctx context.Context, name string) error {
 			return err
 		}
 	}
-	if err := s.confirm(name, f); err != nil {
+	if err := s.confirmSum(name, sum); err != nil {
 		return err
 	}
 	return s.send(ctx, nodes, memory, &sending{name: name, batch: batchName, file: f, items: items})
@@ -389,15 +432,49 @@ const (
 	askTotal = 1_000_000_000
 )
 
-// confirm asks before much is sent.
-func (s *submission) confirm(name string, f *payfile.File) error {
-	if s.yes || !s.attended(name) || len(f.Rows) <= askRows && f.AtMost(askTotal) {
+// confirmSum asks before much is sent.
+func (s *submission) confirmSum(name string, sum *payfile.Sum) error {
+	if sum.Payments <= askRows && sum.AtMost(askTotal) {
 		return nil
 	}
-	if s.ask(name, fmt.Sprintf("submit %s, %s together?", terminal.Plural(len(f.Rows), "payment"), f.Total())) {
+	return s.confirm(name, fmt.Sprintf("submit %s, %s together?", terminal.Plural(sum.Payments, "payment"), sum.Amount()))
+}
+
+// confirm asks where somebody can answer.
+func (s *submission) confirm(name, question string) error {
+	if s.yes || !s.attended(name) || s.ask(name, question) {
 		return nil
 	}
 	return usagef("%s: nothing was submitted", name)
+}
+
+// tellSum tells what a file was understood to say, and is nil if it is to be sent so.
+func (s *submission) tellSum(name string, sum *payfile.Sum, misspelt []string) error {
+	waiting := ""
+	if sum.Waiting > 0 {
+		waiting = fmt.Sprintf(", %d of them with dependencies", sum.Waiting)
+	}
+	fmt.Fprintf(s.std.err, "%s: %s, %s together%s\n", name, terminal.Plural(sum.Payments, "payment"), sum.Amount(), waiting)
+	return s.settleMisspelt(name, misspelt)
+}
+
+// settleMisspelt tells what looks like dependencies and is none, and is nil if that is meant.
+func (s *submission) settleMisspelt(name string, told []string) error {
+	if len(told) == 0 {
+		return nil
+	}
+	for i, line := range told {
+		if i == doubtsTold {
+			fmt.Fprintf(s.std.err, "%s: ... and %d more\n", name, len(told)-i)
+			break
+		}
+		fmt.Fprintf(s.std.err, "%s: %s\n", name, terminal.Visible(line))
+	}
+	if s.yes || s.ask(name, "pay without waiting?") {
+		return nil
+	}
+	return usagef("%s: nothing was submitted; a memo names dependencies as depends_on=1,2 and nothing before it, or as "+
+		`{"depends_on": [1, 2]}; --yes takes it as it is`, name)
 }
 
 // attended reports whether somebody can answer a question.

@@ -132,6 +132,17 @@ func (o object) take(name string) (string, error) {
 	return text, nil
 }
 
+// takeRequestID removes a row's own request id, "" if it has none. An empty one is a slip: as
+// none it would be paid under another id than its writer thinks.
+func (o object) takeRequestID() (string, error) {
+	raw := o["request_id"]
+	id, err := o.take("request_id")
+	if err == nil && id == "" && len(raw) > 0 && string(raw) != "null" {
+		err = errors.New("request_id: empty; leave it out, or choose an id that no other row has")
+	}
+	return id, err
+}
+
 // readPayload reads a payload as a node does from a submission: by the same names,
 // defaults and refusals. In a file, one without an epoch is due at once.
 func readPayload(o object) (messages.Payload, error) {

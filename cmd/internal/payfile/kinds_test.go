@@ -96,6 +96,7 @@ func TestWhatIsWrongWithAFileIsToldWithItsPlace(t *testing.T) {
 		"no object":               {"p.jsonl", `[1]`, "line 1: it is no JSON object"},
 		"a request id twice":      {"p.csv", "destination,amount,request_id\ntb1a,1,x\ntb1b,2,x\n", `line 3: its request_id "x" is that of line 2, too`},
 		"a request id too long":   {"p.csv", "destination,amount,request_id\ntb1a,1," + strings.Repeat("x", messages.RequestIDMax+1) + "\n", "its request_id has"},
+		"an empty request id":     {"p.jsonl", `{"disbursement": {"destination": "tb1a", "amount": 5}, "request_id": ""}`, "line 1: request_id: empty; leave it out"},
 		"something without names": {"p.csv", "destination,amount,\ntb1a,1,7\n", `line 2: "7" stands in a column without a name`},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -129,8 +130,8 @@ func TestAFileMayNameItsRows(t *testing.T) {
 	if line.Items("b")[0].RequestID != "inv-7" {
 		t.Error("not so in JSON lines")
 	}
-	if f.Total() != "3" {
-		t.Errorf("total %s, want 3", f.Total())
+	if total := f.Sum().Amount(); total != "3" {
+		t.Errorf("total %s, want 3", total)
 	}
 }
 

@@ -360,6 +360,25 @@ func (p *Plan) partError(n int, name string, err error) error {
 	}
 }
 
+// Sum adds up a plan.
+func (p *Plan) Sum() *Sum {
+	sum := new(Sum)
+	for i := range p.Items {
+		sum.add(&p.Items[i].Payload, len(p.deps[i])+len(p.waits[i]) > 0)
+	}
+	return sum
+}
+
+// Misspelt tells the items that seem to name dependencies in their memos and name none there.
+func (p *Plan) Misspelt() (told []string) {
+	for i := range p.Items {
+		if words := Misspelt(&p.Items[i].Payload, p.deps[i]); words != "" {
+			told = append(told, fmt.Sprintf("%s: %q in its memo names no dependency", p.Items[i].Ref, words))
+		}
+	}
+	return told
+}
+
 // Edges counts what the items wait for in the plan.
 func (p *Plan) Edges() (count int) {
 	for _, waits := range p.waits {

@@ -18,6 +18,8 @@ type Row struct {
 	// RequestID is what the file itself calls it, "" if it does not.
 	RequestID string
 	Payload   messages.Payload
+	// Deps are the disbursements it waits for, as a node will read them.
+	Deps []messages.DisbursementID
 }
 
 // File is a file of payments that was read and judged to be sound by itself.
@@ -55,7 +57,8 @@ func Read(name string, text []byte) (*File, error) {
 	seen := make(map[string]int)
 	for i := range f.Rows {
 		r := &f.Rows[i]
-		if _, refusal := disbursement.Check(r.Payload); refusal != nil {
+		var refusal *messages.Error
+		if r.Deps, refusal = disbursement.Check(r.Payload); refusal != nil {
 			faults.add("line %d: %v", r.Line, refusal)
 		}
 		switch before, twice := seen[r.RequestID]; {
@@ -133,7 +136,7 @@ func (f *File) readLines(text []byte, faults *Faults) {
 		r := Row{Line: line.line}
 		o, err := readObject(line.text)
 		if err == nil {
-			r.RequestID, err = o.take("request_id")
+			r.RequestID, err = o.takeRequestID()
 		}
 		if err == nil {
 			r.Payload, err = readPayload(o)
@@ -146,18 +149,44 @@ func (f *File) readLines(text []byte, faults *Faults) {
 	}
 }
 
-// Total is the sum of all amounts, in decimal digits.
-func (f *File) Total() string { return f.sum().String() }
+// Sum is what a file's payments are together, which 64 bits may not hold.
+type Sum struct {
+	Payments int
+	Waiting  int // payments that wait for others
+	amount   big.Int
+}
+
+func (s *Sum) add(p *messages.Payload, waits bool) {
+	s.Payments++
+	if waits {
+		s.Waiting++
+	}
+	s.amount.Add(&s.amount, new(big.Int).SetUint64(uint64(p.Disbursement.Amount)))
+}
+
+// Amount is the sum of all amounts, in decimal digits.
+func (s *Sum) Amount() string { return s.amount.String() }
 
 // AtMost reports whether the sum of all amounts is at most so much.
-func (f *File) AtMost(n uint64) bool { return f.sum().Cmp(new(big.Int).SetUint64(n)) <= 0 }
+func (s *Sum) AtMost(n uint64) bool { return s.amount.Cmp(new(big.Int).SetUint64(n)) <= 0 }
 
-func (f *File) sum() *big.Int {
-	sum := new(big.Int)
+// Sum adds up a file.
+func (f *File) Sum() *Sum {
+	sum := new(Sum)
 	for i := range f.Rows {
-		sum.Add(sum, new(big.Int).SetUint64(uint64(f.Rows[i].Payload.Disbursement.Amount)))
+		sum.add(&f.Rows[i].Payload, len(f.Rows[i].Deps) > 0)
 	}
 	return sum
+}
+
+// Misspelt tells the rows that seem to name dependencies in their memos and name none.
+func (f *File) Misspelt() (told []string) {
+	for i := range f.Rows {
+		if words := Misspelt(&f.Rows[i].Payload, f.Rows[i].Deps); words != "" {
+			told = append(told, fmt.Sprintf("line %d: %q in its memo names no dependency", f.Rows[i].Line, words))
+		}
+	}
+	return told
 }
 
 // content is what a row pays, without its place and name.

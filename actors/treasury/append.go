@@ -12,7 +12,7 @@ import (
 )
 
 // Appendable is a request that creates rows: a submission, a plan, an accrual.
-// The shard that its request id hashes to proposes it, before any id exists.
+// The shard that its caller hashes to proposes it, before any id exists.
 type Appendable interface {
 	Base() *durable.Request
 	shardWork
@@ -20,7 +20,7 @@ type Appendable interface {
 	txn(s *shard) (*persistence.Txn, *messages.Error)
 }
 
-// requests is a burst of one connection for one shard.
+// requests is a burst of one connection.
 type requests []Appendable
 
 // Undelivered implements actors.Undeliverable. What was proposed before the shard

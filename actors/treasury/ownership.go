@@ -36,9 +36,9 @@ func (t *Treasury) QueueShard(id messages.DisbursementID) messages.ShardID {
 
 // IngressShard is the shard whose owner takes what Append is given: one that is owned
 // here, if any is, for it makes no difference to the log who proposes what has no id
-// yet. The request id spreads the calls.
-func (t *Treasury) IngressShard(requestID string) messages.ShardID {
-	hash := ingressHash(requestID)
+// yet. The key, a caller or a request id, spreads the calls.
+func (t *Treasury) IngressShard(key string) messages.ShardID {
+	hash := ingressHash(key)
 	shards := uint64(t.cfg.GraphShards)
 	first := hash % shards
 	for i := range shards {
@@ -50,8 +50,8 @@ func (t *Treasury) IngressShard(requestID string) messages.ShardID {
 }
 
 // ingressHash spreads requests over the shards that propose them.
-func ingressHash(id string) uint64 {
+func ingressHash(key string) uint64 {
 	h := fnv.New64a()
-	_, _ = h.Write([]byte(id))
+	_, _ = h.Write([]byte(key))
 	return h.Sum64()
 }

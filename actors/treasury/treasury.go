@@ -73,19 +73,18 @@ func (t *Treasury) Follow(ctx context.Context) error { return t.follower.Run(ctx
 // for it.
 func (t *Treasury) CatchUp(ctx context.Context) error { return t.follower.CatchUp(ctx) }
 
-// Append takes a burst of submissions, plans and accruals and gives each shard its
-// part in one message. Every request is answered, in whatever order.
+// Append takes a burst of submissions, plans and accruals of one caller and gives it to one
+// shard, in order. What a connection sends gets its ids in the order in which it was sent,
+// as long as its caller and the owner of the shard stay the same and nothing is refused as
+// overloaded. Every request is answered.
 func (t *Treasury) Append(burst []Appendable) {
-	durable.Watch(t.host.Deadlines, burst...)
-	parts := make(map[messages.ShardID]requests, min(len(burst), t.cfg.GraphShards))
-	for _, r := range burst {
-		shard := t.IngressShard(r.Base().ID)
-		parts[shard] = append(parts[shard], r)
+	if len(burst) == 0 {
+		return
 	}
-	for shard, part := range parts {
-		if err := t.host.Send(shard, part); err != nil {
-			part.Undelivered(err)
-		}
+	durable.Watch(t.host.Deadlines, burst...)
+	all := requests(burst)
+	if err := t.host.Send(t.IngressShard(burst[0].Base().Who), all); err != nil {
+		all.Undelivered(err)
 	}
 }
 

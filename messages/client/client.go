@@ -87,19 +87,28 @@ func New(cfg Config) *Client {
 // node's: unavailable if nothing was done, outcome_unknown if that is not known. A call
 // that changes something is repeated after outcome_unknown only with a request id.
 func (c *Client) Call(ctx context.Context, method string, params messages.Params, result messages.Result) error {
+	return c.Start(ctx, method, params, result)()
+}
+
+// Start is the first half of Call: it sends the request and returns what waits for the
+// answer, and calls other nodes if there is none. Calls that are started one after the
+// other come to a node in that order.
+func (c *Client) Start(ctx context.Context, method string, params messages.Params, result messages.Result) (answer func() error) {
 	named := params != nil && params.Shared().RequestID != ""
-	return c.each(ctx, named, func(ctx context.Context, conn *wire.Client) error {
-		return conn.Call(ctx, method, params, result)
+	return c.start(ctx, named, func(ctx context.Context, conn *wire.Client) func() error {
+		return conn.Start(ctx, method, params, result)
 	})
 }
 
 // CallJSON is Call with parameters and result as JSON. It is repeated only where
 // nothing was done.
 func (c *Client) CallJSON(ctx context.Context, method string, params []byte) (result []byte, err error) {
-	err = c.each(ctx, false, func(ctx context.Context, conn *wire.Client) (err error) {
-		result, err = conn.CallJSON(ctx, method, params)
-		return err
-	})
+	err = c.start(ctx, false, func(ctx context.Context, conn *wire.Client) func() error {
+		return func() (err error) {
+			result, err = conn.CallJSON(ctx, method, params)
+			return err
+		}
+	})()
 	return result, err
 }
 
@@ -113,35 +122,47 @@ func (c *Client) nextPause() time.Duration {
 // Retried counts the attempts that were not the first of their call.
 func (c *Client) Retried() uint64 { return c.retried.Load() }
 
-// each attempts a call at one node after the other. named says that it has a request id.
-func (c *Client) each(ctx context.Context, named bool, call func(context.Context, *wire.Client) error) error {
+// start attempts a call at one node, and what it returns at one after the other. named says
+// that it has a request id.
+func (c *Client) start(ctx context.Context, named bool, call func(context.Context, *wire.Client) func() error) (answer func() error) {
 	if len(c.lines) == 0 {
-		return errors.New("client: no address to call")
+		return func() error { return errors.New("client: no address to call") }
 	}
-	for until := time.Now().Add(c.cfg.Within); ; c.retried.Add(1) {
-		at := c.at.Load()
-		err := c.attempt(ctx, &c.lines[at%uint64(len(c.lines))], call)
-		if ctx.Err() != nil || !repeatable(err, named) || !time.Now().Before(until) {
-			return err
-		}
-		c.at.CompareAndSwap(at, at+1) // unless another call has moved on already
-		if !pause(ctx, c.nextPause()) {
-			return err
+	until := time.Now().Add(c.cfg.Within)
+	at := c.at.Load()
+	first := c.attempt(ctx, at, call)
+	return func() error {
+		for wait := first; ; c.retried.Add(1) {
+			err := wait()
+			if ctx.Err() != nil || !repeatable(err, named) || !time.Now().Before(until) {
+				return err
+			}
+			c.at.CompareAndSwap(at, at+1) // unless another call has moved on already
+			if !pause(ctx, c.nextPause()) {
+				return err
+			}
+			at = c.at.Load()
+			wait = c.attempt(ctx, at, call)
 		}
 	}
 }
 
-func (c *Client) attempt(ctx context.Context, l *line, call func(context.Context, *wire.Client) error) error {
+func (c *Client) attempt(ctx context.Context, at uint64, call func(context.Context, *wire.Client) func() error) (answer func() error) {
+	l := &c.lines[at%uint64(len(c.lines))]
+	cancel := func() {}
 	if c.cfg.Attempt > 0 {
-		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeoutCause(ctx, c.cfg.Attempt, fmt.Errorf("nothing from %s within %s", l.addr, c.cfg.Attempt))
-		defer cancel()
 	}
 	conn, err := c.live(ctx, l)
 	if err != nil {
-		return err
+		cancel()
+		return func() error { return err }
 	}
-	return call(ctx, conn)
+	wait := call(ctx, conn)
+	return func() error {
+		defer cancel()
+		return wait()
+	}
 }
 
 // repeatable reports whether the same call may be made at another node.

@@ -138,6 +138,12 @@ func (c *Client) Done() <-chan struct{} { return c.closed }
 // *messages.Error. A call that was sent and not answered in time, or whose connection
 // broke, is outcome_unknown where it changes something and unavailable where it reads.
 func (c *Client) Call(ctx context.Context, method string, params messages.Params, result messages.Result) error {
+	return c.Start(ctx, method, params, result)()
+}
+
+// Start is the first half of Call: it sends the request, behind those that were started
+// before, and returns what waits for the answer.
+func (c *Client) Start(ctx context.Context, method string, params messages.Params, result messages.Result) (answer func() error) {
 	if params == nil {
 		params = new(messages.NoParams)
 	}
@@ -145,12 +151,13 @@ func (c *Client) Call(ctx context.Context, method string, params messages.Params
 	if opts.DeadlineMS == 0 {
 		opts.DeadlineMS = remaining(ctx)
 	}
+	mutates := c.mutates(method, params)
 	start := func(done func(Reply)) {
-		c.send(c.mutates(method, params), done, func(b []byte, id uint32) []byte {
+		c.send(mutates, done, func(b []byte, id uint32) []byte {
 			return messages.AppendParamsWith(appendRequestHead(b, id, method), params, opts)
 		})
 	}
-	return c.await(ctx, c.mutates(method, params), start, func(r Reply) error { return r.Decode(result) })
+	return c.start(ctx, mutates, start, func(r Reply) error { return r.Decode(result) })
 }
 
 // answerTime is what is left for the way of an answer that the node gives at the
@@ -185,7 +192,7 @@ func (c *Client) CallJSON(ctx context.Context, method string, params []byte) ([]
 	}
 	var text []byte
 	mutates := c.mutates(method, nil)
-	err = c.await(ctx, mutates,
+	err = c.start(ctx, mutates,
 		func(done func(Reply)) {
 			c.send(mutates, done, func(b []byte, id uint32) []byte {
 				return append(appendRequestHead(b, id, method), packed...)
@@ -198,13 +205,13 @@ func (c *Client) CallJSON(ctx context.Context, method string, params []byte) ([]
 			var err error
 			text, err = appendJSON(nil, r.Result)
 			return err
-		})
+		})()
 	return text, err
 }
 
-// await starts a call and waits for it or for ctx. take runs while the reply's bytes
-// are valid; after ctx has ended nothing of the caller's is touched.
-func (c *Client) await(ctx context.Context, mutates bool, start func(func(Reply)), take func(Reply) error) error {
+// start starts a call and returns what waits for it or for ctx. take runs while the reply's
+// bytes are valid; after ctx has ended nothing of the caller's is touched.
+func (c *Client) start(ctx context.Context, mutates bool, start func(func(Reply)), take func(Reply) error) (answer func() error) {
 	var (
 		mu   sync.Mutex
 		gone bool
@@ -217,19 +224,21 @@ func (c *Client) await(ctx context.Context, mutates bool, start func(func(Reply)
 			done <- take(r)
 		}
 	})
-	select {
-	case err := <-done:
-		return err
-	case <-ctx.Done():
-	}
-	mu.Lock()
-	gone = true
-	mu.Unlock()
-	select {
-	case err := <-done: // it was answered at the same moment
-		return err
-	default:
-		return unanswered(mutates, context.Cause(ctx))
+	return func() error {
+		select {
+		case err := <-done:
+			return err
+		case <-ctx.Done():
+		}
+		mu.Lock()
+		gone = true
+		mu.Unlock()
+		select {
+		case err := <-done: // it was answered at the same moment
+			return err
+		default:
+			return unanswered(mutates, context.Cause(ctx))
+		}
 	}
 }
 

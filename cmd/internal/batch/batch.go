@@ -17,6 +17,11 @@ type Client interface {
 	Call(ctx context.Context, method string, params messages.Params, result messages.Result) error
 }
 
+// starter is a Client that can send a call and wait for its answer later.
+type starter interface {
+	Start(ctx context.Context, method string, params messages.Params, result messages.Result) (answer func() error)
+}
+
 // Item is one disbursement to submit. A repeat with the same RequestID submits
 // nothing.
 type Item struct {
@@ -52,8 +57,9 @@ func (c Config) validate() error {
 	return nil
 }
 
-// Submit submits the items and tells done each one's outcome, by its place in
-// items; done is called by one goroutine at a time, in the order of the answers. A
+// Submit submits the items, in their order where the client can Start calls, and tells
+// done each one's outcome, by its place in items; done is called by one goroutine at a
+// time, in the order of the answers. A
 // refusal is an outcome. The error is the first thing that is none: then some items
 // have no outcome yet, and running the same batch again is safe.
 func Submit(ctx context.Context, client Client, items []Item, cfg Config, done func(i int, o Outcome)) error {
@@ -61,14 +67,17 @@ func Submit(ctx context.Context, client Client, items []Item, cfg Config, done f
 		return err
 	}
 	group, running := errgroup.WithContext(ctx)
-	group.SetLimit(cfg.InFlight)
+	places := make(chan struct{}, cfg.InFlight)
 	var mu sync.Mutex // orders the calls of done
 	for i := range items {
+		places <- struct{}{}
 		if running.Err() != nil {
 			break
 		}
+		one := begin(running, client, &items[i])
 		group.Go(func() error {
-			outcome, err := settle(running, client, items[i], cfg.RetryFor)
+			defer func() { <-places }()
+			outcome, err := one.settle(running, cfg.RetryFor)
 			if err != nil {
 				return fmt.Errorf("submit %s: %w", items[i].RequestID, err)
 			}
@@ -84,20 +93,40 @@ func Submit(ctx context.Context, client Client, items []Item, cfg Config, done f
 	return context.Cause(ctx)
 }
 
-// settle calls until the item has an outcome or the time for retries ends.
-func settle(ctx context.Context, client Client, item Item, retryFor time.Duration) (Outcome, error) {
-	params := &messages.SubmitDisbursementParams{
-		Options: messages.Options{RequestID: item.RequestID},
-		Payload: item.Payload,
+// submission is an item on its way.
+type submission struct {
+	client Client
+	params messages.SubmitDisbursementParams
+	result messages.SubmitDisbursementResult
+	answer func() error // of the first call, nil once it is known or if none was started
+}
+
+// begin sends an item.
+func begin(ctx context.Context, client Client, item *Item) *submission {
+	s := &submission{client: client, params: messages.SubmitDisbursementParams{
+		Options: messages.Options{RequestID: item.RequestID}, Payload: item.Payload,
+	}}
+	if starts, ok := client.(starter); ok {
+		s.answer = starts.Start(ctx, messages.MethodSubmitDisbursement, &s.params, &s.result)
 	}
-	var result messages.SubmitDisbursementResult
-	err := Persist(ctx, retryFor, func() error {
-		return client.Call(ctx, messages.MethodSubmitDisbursement, params, &result)
-	})
+	return s
+}
+
+func (s *submission) call(ctx context.Context) error {
+	if answer := s.answer; answer != nil {
+		s.answer = nil
+		return answer()
+	}
+	return s.client.Call(ctx, messages.MethodSubmitDisbursement, &s.params, &s.result)
+}
+
+// settle calls until the item has an outcome or the time for retries ends.
+func (s *submission) settle(ctx context.Context, retryFor time.Duration) (Outcome, error) {
+	err := Persist(ctx, retryFor, func() error { return s.call(ctx) })
 	var answer *messages.Error
 	switch {
 	case err == nil:
-		return Outcome{ID: result.ID, Duplicate: result.Duplicate}, nil
+		return Outcome{ID: s.result.ID, Duplicate: s.result.Duplicate}, nil
 	case errors.As(err, &answer) && !passing(answer.Code):
 		return Outcome{Refused: answer}, nil
 	default:

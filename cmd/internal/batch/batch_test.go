@@ -88,6 +88,41 @@ func TestEveryItemHasOneOutcomeAndNoMoreAreInFlightThanAllowed(t *testing.T) {
 	})
 }
 
+// starting is books with a connection on which calls are sent one after the other.
+type starting struct {
+	*books
+	sent []string
+}
+
+func (s *starting) Start(ctx context.Context, method string, p messages.Params, r messages.Result) func() error {
+	s.sent = append(s.sent, p.Shared().RequestID)
+	return func() error { return s.Call(ctx, method, p, r) }
+}
+
+// Ids follow the order in which a node reads submissions.
+func TestItemsAreSentInTheirOrderWhereTheClientCan(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		node := &starting{books: &books{ids: make(map[string]messages.DisbursementID)}}
+		node.before = func(call int, _ *messages.SubmitDisbursementParams) error {
+			if call%10 == 0 {
+				return messages.Errorf(messages.CodeOverloaded, "queue full")
+			}
+			return nil
+		}
+		list := items(500)
+		outcomes := 0
+		err := batch.Submit(t.Context(), node, list, batch.DefaultConfig(), func(int, batch.Outcome) { outcomes++ })
+		if err != nil || outcomes != len(list) || node.most > batch.DefaultConfig().InFlight {
+			t.Fatalf("%d outcomes, %d in flight, error %v", outcomes, node.most, err)
+		}
+		for i, id := range node.sent {
+			if id != list[i].RequestID {
+				t.Fatalf("%s was sent at place %d", id, i)
+			}
+		}
+	})
+}
+
 func TestAnOpenOutcomeIsAskedForAgainUnderTheSameRequestID(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		node := &books{ids: make(map[string]messages.DisbursementID)}

@@ -1,6 +1,6 @@
 # Bursar. Plain `make` lists the targets. Needs Go (see go.mod) and make; `make check`
 # also needs Debian's prometheus and prometheus-alertmanager (promtool, amtool), a C compiler for the race detector, python3-msgpack and python3-cryptography for
-# the Python clients, and qemu-user to run what a Mac would.
+# the Python clients, what .ci/run installs for those of other languages, and qemu-user to run what a Mac would.
 
 GO       ?= go
 COUNT    ?= 20
@@ -33,7 +33,7 @@ test: ## run the tests (below five minutes on two cores)
 	$(GO) test -timeout 5m ./...
 
 check: fmt vet lint dead cross arm64 docs ## everything CI runs, `make test`, `make race`, `make sim` and `make chaos-short` included
-	REQUIRE_PYTHON=1 REQUIRE_PROMTOOL=1 $(MAKE) --no-print-directory test
+	REQUIRE_PYTHON=1 REQUIRE_CLIENTS=1 REQUIRE_PROMTOOL=1 $(MAKE) --no-print-directory test
 	$(MAKE) --no-print-directory race
 	$(MAKE) --no-print-directory sim
 	$(MAKE) --no-print-directory chaos-short

@@ -2,6 +2,8 @@ package messages
 
 import (
 	"fmt"
+	"strconv"
+	"strings"
 	"time"
 )
 
@@ -24,6 +26,14 @@ const (
 var waitingKinds = []string{
 	WaitsForEpoch: "epoch", WaitsForVotes: "votes", WaitsForTimelock: "timelock", WaitsForDependencies: "dependencies",
 	WaitsForFunds: "funds", WaitsForBreaker: "breaker", WaitsForPause: "pause", WaitsForChain: "chain", WaitsForQuorum: "quorum",
+}
+
+// String gives the wire's word.
+func (k WaitingKind) String() string {
+	if k == 0 || int(k) >= len(waitingKinds) {
+		return "nothing"
+	}
+	return waitingKinds[k]
 }
 
 // Waiting is one thing that a disbursement still waits for before it is paid, with the
@@ -69,19 +79,31 @@ func (w *Waiting) Text(now time.Time) string {
 	case WaitsForTimelock:
 		return fmt.Sprintf("the timelock until epoch %d%s", w.Epoch, w.about(now))
 	case WaitsForDependencies:
-		return fmt.Sprintf("dependencies %d, which are not finalized", w.IDs)
+		return fmt.Sprintf("%s, not finalized yet", idsText("dependency", "dependencies", w.IDs))
 	case WaitsForFunds:
 		return fmt.Sprintf("funds: the treasury holds %d of %d, %d short", w.Have, w.Need, w.Short)
 	case WaitsForBreaker:
 		return fmt.Sprintf("the executor's breaker, which is open; it tries again in %s", time.Duration(w.RetryAfterMS)*time.Millisecond)
 	case WaitsForPause:
-		return fmt.Sprintf("an operator: the executor has paused at %d: %s", w.IDs, w.Reason)
+		return fmt.Sprintf("an operator: the executor has paused at %s: %s", idsText("disbursement", "disbursements", w.IDs), w.Reason)
 	case WaitsForChain:
 		return fmt.Sprintf("the chain: its payment is staged under nonce %d", w.Nonce)
 	case WaitsForQuorum:
 		return "the cluster: " + w.Reason
 	}
 	return ""
+}
+
+// idsText is a list of ids behind the word for one, or for several.
+func idsText(one, several string, ids []DisbursementID) string {
+	texts := make([]string, len(ids))
+	for i, id := range ids {
+		texts[i] = strconv.FormatUint(uint64(id), 10)
+	}
+	if len(ids) == 1 {
+		several = one
+	}
+	return several + " " + strings.Join(texts, ", ")
 }
 
 // about tells how far away At is.

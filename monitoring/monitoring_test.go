@@ -107,7 +107,7 @@ func TestPageShowsTheNodeAndEscapesWhatUsersWrote(t *testing.T) {
 		Latest: func(n int) []monitoring.Payment {
 			return []monitoring.Payment{{
 				ID: 7, Destination: "tb1abc", Amount: 5000, State: messages.Draft,
-				Memo: `<script>alert("paid")</script>`,
+				Note: `<script>alert("paid")</script>`,
 			}}
 		},
 	})

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/rand"
 	_ "embed"
+	"fmt"
 	"html/template"
 	"log/slog"
 	"net/http"
@@ -18,9 +19,12 @@ import (
 var pageSource string
 
 var pageTemplate = template.Must(template.New("page").Funcs(template.FuncMap{
-	"group":  group,
-	"cut":    cut,
-	"uptime": uptime,
+	"group":   group,
+	"cut":     cut,
+	"plain":   messages.Visible,
+	"uptime":  uptime,
+	"visible": visible,
+	"words":   words,
 }).Parse(pageSource))
 
 // latestMax is how many payments the page lists.
@@ -161,6 +165,24 @@ func cut(n int, text string) string {
 	}
 	return string(runes[:n-1]) + "…"
 }
+
+// visible is a stranger's text with what nobody sees written out and marked, in an element
+// that keeps its direction to itself.
+func visible(text string) template.HTML {
+	var b strings.Builder
+	b.WriteString("<bdi>")
+	for part, escaped := range messages.VisibleParts(text) {
+		if part = template.HTMLEscapeString(part); escaped {
+			part = `<span class="esc">` + part + "</span>"
+		}
+		b.WriteString(part)
+	}
+	b.WriteString("</bdi>")
+	return template.HTML(b.String())
+}
+
+// words is a label as people write it.
+func words(label any) string { return strings.ReplaceAll(fmt.Sprint(label), "_", " ") }
 
 // uptime is the time since start, to the second.
 func uptime(now, start time.Time) string { return now.Sub(start).Truncate(time.Second).String() }

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/the-block/bursar/messages"
 	"github.com/the-block/bursar/monitoring"
 )
 
@@ -41,6 +42,33 @@ func TestPageShowsTheNodes(t *testing.T) {
 	}
 	if body = get(newServer(t, monitoring.Sources{Cluster: lone}), "/?part=main").Body.String(); strings.Contains(body, "<h2>Nodes") {
 		t.Error("the page of a lone node lists nodes")
+	}
+}
+
+// What strangers wrote is shown, and cannot turn the page around; what waits says why.
+func TestPageShowsPaymentsAndWhyTheyWait(t *testing.T) {
+	payee := "tb1" + strings.Repeat("q", 60)
+	body := get(newServer(t, monitoring.Sources{
+		Treasury: treasury,
+		Latest: func(int) []monitoring.Payment {
+			return []monitoring.Payment{
+				{ID: 8, Destination: payee, Amount: 5, State: messages.Draft, Note: "caf\u00e9 \u202egpj.tnemyap", Waiting: []string{"funds: 3 short", "epoch 12"}},
+				{ID: 7, Destination: "tb1a", Amount: 5, State: messages.RolledBack, Reason: "quorum_not_reached"},
+			}
+		},
+	}), "/?part=main").Body.String()
+	for _, text := range []string{
+		`<code title="` + payee + `"><bdi>tb1qqqqqqqqqqqqqqqqqqqq…</bdi></code>`,
+		`<bdi>café <span class="esc">\u202e</span>gpj.tnemyap</bdi>`, `title="café \u202egpj.tnemyap"`,
+		"waits for <bdi>funds: 3 short</bdi>", "waits for <bdi>epoch 12</bdi>", "rolled back <span", `<th scope="col" class="num">id</th>`,
+		"disbursements by state: draft ",
+	} {
+		if !strings.Contains(body, text) {
+			t.Errorf("the page lacks %q:\n%s", text, body)
+		}
+	}
+	if strings.ContainsRune(body, '\u202e') || strings.Contains(body, "<th>") {
+		t.Error("a character that turns text around, or a column without scope, is in the page")
 	}
 }
 

@@ -87,9 +87,11 @@ type Payment struct {
 	ID          messages.DisbursementID
 	Destination string
 	Amount      messages.Amount
-	Memo        string
+	Note        string // what people wrote for people
 	State       messages.State
-	Reason      string // why it waits or was rolled back; often empty
+	Reason      string // why it was rolled back; often empty
+	// Waiting is what it waits for before it is paid, as far as this node knows.
+	Waiting []string
 }
 
 // Work counts what a node has done since the process began.

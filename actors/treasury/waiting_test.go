@@ -43,7 +43,7 @@ func TestAReaderIsToldWhatAPaymentWaitsFor(t *testing.T) {
 			}
 		}
 		expect(first, "epoch 1 (in about 1000h0m0s)", "funds: the treasury holds 50 of 60, 10 short")
-		expect(later, "epoch 3 (in about 3000h0m0s)", "dependencies [1], which are not finalized")
+		expect(later, "epoch 3 (in about 3000h0m0s)", "dependency 1, not finalized yet")
 		w.epochs(1)
 		expect(first, "funds: the treasury holds 50 of 60, 10 short")
 		w.ok(w.system.Force(actors.Forced{Path: "/treasury/executor", Scope: breaker.Own, State: breaker.ForcedOpen}))

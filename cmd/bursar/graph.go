@@ -362,33 +362,44 @@ const (
 	depsShown        = 4
 )
 
-func rowCells(row *messages.DisbursementRow) []string {
+func rowCells(row *messages.GetDisbursementResult) []string {
 	d := &row.Disbursement
-	deps := someIDs{ids: row.Deps[:min(len(row.Deps), depsShown)], more: len(row.Deps) > depsShown}
-	waits := deps.String()
-	if len(row.Deps) == 0 {
-		waits = "-"
-	}
 	return []string{
 		strconv.FormatUint(uint64(d.ID), 10), d.Status.State.String(), terminal.Group(uint64(d.Amount)),
-		terminal.Shorten(d.Destination, destinationShown), waits, terminal.Shorten(d.Memo, memoShown),
+		terminal.Shorten(d.Destination, destinationShown), waitsFor(row), terminal.Shorten(d.Memo, memoShown),
 	}
+}
+
+// waitsFor tells in few words why a disbursement is not paid yet: those that come first by
+// their ids, then what else; a statement has the figures.
+func waitsFor(row *messages.GetDisbursementResult) string {
+	var reasons []string
+	for i := range row.WaitingFor {
+		switch w := &row.WaitingFor[i]; w.What {
+		case messages.WaitsForDependencies:
+			ids := someIDs{ids: w.IDs[:min(len(w.IDs), depsShown)], more: len(w.IDs) > depsShown}
+			reasons = slices.Insert(reasons, 0, ids.String())
+		case messages.WaitsForEpoch:
+			reasons = append(reasons, fmt.Sprintf("epoch %d", w.Epoch))
+		default:
+			reasons = append(reasons, w.What.String())
+		}
+	}
+	return cmp.Or(strings.Join(slices.Compact(reasons), ", "), "-")
 }
 
 // fetchesMax is how many disbursements are asked for at the same time.
 const fetchesMax = 32
 
 // fetchRows asks for each of the disbursements.
-func fetchRows(ctx context.Context, link *client.Client, ids []messages.DisbursementID) ([]*messages.DisbursementRow, error) {
-	rows := make([]*messages.DisbursementRow, len(ids))
+func fetchRows(ctx context.Context, link *client.Client, ids []messages.DisbursementID) ([]*messages.GetDisbursementResult, error) {
+	rows := make([]*messages.GetDisbursementResult, len(ids))
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(fetchesMax)
 	for i, id := range ids {
 		group.Go(func() error {
-			var result messages.GetDisbursementResult
-			err := link.Call(ctx, messages.MethodGetDisbursement, &messages.IDParams{ID: id}, &result)
-			rows[i] = &result.DisbursementRow
-			return err
+			rows[i] = new(messages.GetDisbursementResult)
+			return link.Call(ctx, messages.MethodGetDisbursement, &messages.IDParams{ID: id}, rows[i])
 		})
 	}
 	return rows, group.Wait()

@@ -2,16 +2,17 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/the-block/bursar/actors/treasury/disbursement"
 	"github.com/the-block/bursar/cmd/internal/draw"
 	"github.com/the-block/bursar/cmd/internal/terminal"
 	"github.com/the-block/bursar/messages"
@@ -90,7 +91,11 @@ func (p *picture) scene(ctx context.Context, link *client.Client) (*draw.Graph, 
 	case size.Nodes == 0:
 		return nil, errors.New("there is nothing to draw yet: no disbursement was submitted")
 	}
-	rows, err := allRows(ctx, link)
+	ids, err := allIDs(ctx, link)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := fetchRows(ctx, link, ids)
 	if err != nil {
 		return nil, err
 	}
@@ -104,19 +109,21 @@ func (p *picture) scene(ctx context.Context, link *client.Client) (*draw.Graph, 
 	return scene, nil
 }
 
-// allRows reads every disbursement, the oldest first.
-func allRows(ctx context.Context, link *client.Client) ([]*messages.DisbursementRow, error) {
-	var rows []*messages.DisbursementRow
+// allIDs lists every disbursement, the oldest first.
+func allIDs(ctx context.Context, link *client.Client) ([]messages.DisbursementID, error) {
+	var ids []messages.DisbursementID
 	for cursor := messages.Cursor(0); ; {
 		var result messages.DisbursementsResult
 		params := &messages.DisbursementsParams{Page: messages.Page{Cursor: cursor, Limit: messages.LimitMax}}
 		if err := link.Call(ctx, messages.MethodDisbursements, params, &result); err != nil {
 			return nil, err
 		}
-		rows = append(rows, result.Disbursements...)
+		for _, row := range result.Disbursements {
+			ids = append(ids, row.Disbursement.ID)
+		}
 		if cursor = result.NextCursor; cursor == 0 {
-			slices.Reverse(rows)
-			return rows, nil
+			slices.Reverse(ids)
+			return ids, nil
 		}
 	}
 }
@@ -163,7 +170,7 @@ func (p *picture) surroundings(ctx context.Context, link *client.Client, id mess
 
 // neighbour is a disbursement and what waits for it.
 type neighbour struct {
-	row        *messages.DisbursementRow
+	row        *messages.GetDisbursementResult
 	dependents []messages.DisbursementID
 }
 
@@ -205,7 +212,7 @@ func fetchNeighbours(ctx context.Context, link *client.Client, ids []messages.Di
 // tipMemoMax is how much of a memo the text beside a box tells, in characters.
 const tipMemoMax = 300
 
-func drawnNode(row *messages.DisbursementRow) draw.Node {
+func drawnNode(row *messages.GetDisbursementResult) draw.Node {
 	d := &row.Disbursement
 	label := d.Memo
 	if d.Proposal != nil {
@@ -217,7 +224,10 @@ func drawnNode(row *messages.DisbursementRow) draw.Node {
 		fmt.Sprintf("due from epoch %d", d.ScheduledEpoch),
 	}
 	if len(row.Deps) > 0 {
-		tip = append(tip, "waits for "+someIDs{ids: row.Deps}.String())
+		tip = append(tip, "depends on "+someIDs{ids: row.Deps}.String())
+	}
+	for i := range row.WaitingFor {
+		tip = append(tip, "waits for "+terminal.Visible(row.WaitingFor[i].Text(time.Now())))
 	}
 	if d.Status.Reason != "" {
 		tip = append(tip, "rolled back: "+terminal.Visible(d.Status.Reason))
@@ -227,25 +237,6 @@ func drawnNode(row *messages.DisbursementRow) draw.Node {
 	}
 	return draw.Node{
 		ID: d.ID, State: d.Status.State, Amount: d.Amount, Deps: row.Deps,
-		Label: terminal.Visible(noteOf(label)), Tip: terminal.VisibleLines(strings.Join(tip, "\n")),
-	}
-}
-
-// noteOf is what people wrote in a memo: of a JSON object the key note, of a plain
-// list of dependencies nothing.
-func noteOf(memo string) string {
-	var fields struct {
-		Note string `json:"note"`
-	}
-	switch trimmed := strings.TrimSpace(memo); {
-	case strings.HasPrefix(trimmed, "{"):
-		if json.Unmarshal([]byte(trimmed), &fields) != nil {
-			return memo
-		}
-		return fields.Note
-	case strings.HasPrefix(trimmed, "depends_on=") || strings.HasPrefix(trimmed, "depends_on:"):
-		return ""
-	default:
-		return memo
+		Label: terminal.Visible(disbursement.Note(label)), Tip: terminal.VisibleLines(strings.Join(tip, "\n")),
 	}
 }

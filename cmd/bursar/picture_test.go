@@ -10,24 +10,9 @@ import (
 	"github.com/the-block/bursar/messages"
 )
 
-func TestNotesAreWhatPeopleWrote(t *testing.T) {
-	for memo, want := range map[string]string{
-		"rent":                              "rent",
-		"depends_on=1,2":                    "",
-		" depends_on: 7":                    "",
-		`{"depends_on":[1],"note":"month"}`: "month",
-		`{"depends_on":[1]}`:                "",
-		`{ smile }`:                         "{ smile }",
-	} {
-		if got := noteOf(memo); got != want {
-			t.Errorf("noteOf(%q) = %q, want %q", memo, got, want)
-		}
-	}
-}
-
 func TestTheNextLevelIsWhoIsNewAndNear(t *testing.T) {
 	at := func(id messages.DisbursementID, deps, dependents []messages.DisbursementID) *neighbour {
-		row := &messages.DisbursementRow{Disbursement: messages.DisbursementView{ID: id}, Deps: deps}
+		row := &messages.GetDisbursementResult{DisbursementRow: messages.DisbursementRow{Disbursement: messages.DisbursementView{ID: id}, Deps: deps}}
 		return &neighbour{row: row, dependents: dependents}
 	}
 	five := at(5, []messages.DisbursementID{1, 4}, []messages.DisbursementID{9, 7})

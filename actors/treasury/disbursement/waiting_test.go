@@ -34,11 +34,11 @@ func TestWaitingForTellsEverythingThatKeepsAPaymentBack(t *testing.T) {
 		}, []string{"epoch 18446744073709551615"}},
 		"dependencies and funds": {treasury, func(_ *disbursement.Record, s *disbursement.Surroundings) {
 			s.Unmet, s.Treasury = []messages.DisbursementID{4, 7}, 300
-		}, []string{"dependencies [4 7], which are not finalized", "funds: the treasury holds 300 of 1000, 700 short"}},
+		}, []string{"dependencies 4, 7, not finalized yet", "funds: the treasury holds 300 of 1000, 700 short"}},
 		"a breaker, a pause, nobody who pays": {treasury, func(_ *disbursement.Record, s *disbursement.Surroundings) {
 			s.NoExecutor, s.PausedAt, s.PauseReason, s.RetryAfter = "no node", 3, "503", 40*time.Second
 		}, []string{
-			"the cluster: no node", "an operator: the executor has paused at [3]: 503",
+			"the cluster: no node", "an operator: the executor has paused at disbursement 3: 503",
 			"the executor's breaker, which is open; it tries again in 40s",
 		}},
 		"an answer of the chain": {treasury, func(r *disbursement.Record, _ *disbursement.Surroundings) {

@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"time"
 
+	"github.com/the-block/bursar/actors/treasury/disbursement"
 	"github.com/the-block/bursar/actors/treasury/rows"
 	"github.com/the-block/bursar/messages"
 	"github.com/the-block/bursar/messages/wire"
@@ -129,8 +131,16 @@ func (n *Node) latestPayments(most int) []monitoring.Payment {
 	for i, row := range result.Disbursements {
 		d := &row.Disbursement
 		payments[i] = monitoring.Payment{
-			ID: d.ID, Destination: d.Destination, Amount: d.Amount, Memo: d.Memo,
+			ID: d.ID, Destination: d.Destination, Amount: d.Amount, Note: disbursement.Note(d.Memo),
 			State: d.Status.State, Reason: d.Status.Reason,
+		}
+		if d.Proposal != nil {
+			payments[i].Note = d.Proposal.Title
+		}
+		if found, refusal := n.treasury.Get(d.ID); refusal == nil {
+			for _, w := range found.WaitingFor {
+				payments[i].Waiting = append(payments[i].Waiting, w.Text(time.Now()))
+			}
 		}
 	}
 	return payments

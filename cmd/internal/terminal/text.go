@@ -9,9 +9,10 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"unicode"
 
 	"golang.org/x/term"
+
+	"github.com/the-block/bursar/messages"
 )
 
 // Is reports whether a person watches w.
@@ -75,27 +76,8 @@ func Height(w io.Writer) int {
 	return height
 }
 
-// Visible writes what people cannot see, or what moves a cursor or turns text around, as
-// escapes: \n, \x1b, \u202e. All that strangers wrote goes through it before people read it.
-func Visible(text string) string {
-	if strings.IndexFunc(text, hidden) < 0 && !strings.ContainsRune(text, '\uFFFD') {
-		return text
-	}
-	var b strings.Builder
-	for i, r := range text {
-		switch {
-		case r == '\uFFFD' && !strings.HasPrefix(text[i:], "\uFFFD"): // no UTF-8
-			b.WriteString(`\x` + strconv.FormatUint(uint64(text[i])|0x100, 16)[1:])
-		case hidden(r):
-			b.WriteString(strings.Trim(strconv.QuoteRune(r), "'"))
-		default:
-			b.WriteRune(r)
-		}
-	}
-	return b.String()
-}
-
-func hidden(r rune) bool { return !unicode.IsPrint(r) }
+// Visible is messages.Visible, for what is printed.
+func Visible(text string) string { return messages.Visible(text) }
 
 // VisibleLines is Visible for a text of several lines.
 func VisibleLines(text string) string {

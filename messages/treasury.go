@@ -35,7 +35,7 @@ var treasuryMethods = []*Method{
 		CodeMemoTooLong, CodeTooManyDependencies, CodeMissingDependency, CodeDependencyFailed),
 	reads[IDParams, GetDisbursementResult](MethodGetDisbursement,
 		"One disbursement with its state and its canonical dependencies.", CodeNotFound),
-	reads[IDParams, StatementResult](MethodStatement,
+	reads[StatementParams, StatementResult](MethodStatement,
 		"One disbursement, every transition of its life, and why it is not paid yet. The executor's node answers.", CodeNotFound),
 	reads[DisbursementsParams, DisbursementsResult](MethodDisbursements,
 		"Disbursements, newest first; at most 10,000 rows are examined a page."),
@@ -375,11 +375,51 @@ func (t *Transition) fields(f *fields) {
 	f.may("").text("reason", &t.Reason, "Why, where there is more to say.")
 }
 
+// StatementParams are the parameters of statement.
+type StatementParams struct {
+	Options
+	ID DisbursementID
+	// Cursor is where the votes begin.
+	Cursor Cursor
+}
+
+func (p *StatementParams) fields(f *fields) {
+	f.disbursement(&p.ID)
+	f.may("first votes").uint("cursor", (*uint64)(&p.Cursor), "The `next_cursor` of the votes before.")
+}
+
+// CastVote is a vote as it was cast.
+type CastVote struct {
+	House     House
+	Voter     string
+	WeightPPM PPM
+	Approve   bool
+	Replaced  bool
+	At        uint64
+	Node      string
+	Who       string
+	Reason    string
+}
+
+func (v *CastVote) fields(f *fields) {
+	word(f, "house", &v.House, houses, "The voter's house.")
+	f.text("voter", &v.Voter, "Who votes.")
+	f.uint("weight_ppm", (*uint64)(&v.WeightPPM), "The voter's weight.").bound(uint64(PPMMax))
+	f.bool("approve", &v.Approve, "For or against.")
+	f.bool("replaced", &v.Replaced, "A later vote of the same voter took its place.")
+	f.only(v.At != 0).uint("at", &v.At, "Unix seconds; absent, like what follows, of a vote from before this was kept.")
+	f.may("").text("node", &v.Node, "The node that took it.")
+	f.may("").text("who", &v.Who, "Who sent it: the name in its certificate, else its address.")
+	f.may("").text("reason", &v.Reason, "Why.")
+}
+
 // StatementResult answers statement: the disbursement and how it came there.
 type StatementResult struct {
 	DisbursementRow
 	WaitingFor   []Waiting
 	Transitions  []Transition
+	Votes        []CastVote
+	NextCursor   Cursor
 	AppliedIndex uint64
 }
 
@@ -387,6 +427,8 @@ func (r *StatementResult) fields(f *fields) {
 	r.DisbursementRow.fields(f)
 	f.waitingFor(&r.WaitingFor, "Why it is not paid yet; absent where nothing keeps it back, and where it is paid or rolled back.")
 	objects(f, "transitions", &r.Transitions, 0, "Oldest first.")
+	objects(f, "votes", &r.Votes, 0, "Every vote that was cast, oldest first, also those that others took the place of; at most 500.")
+	f.nextCursor(&r.NextCursor)
 	f.applied(&r.AppliedIndex)
 }
 
@@ -430,6 +472,7 @@ type VoteParams struct {
 	Voter     string
 	WeightPPM PPM
 	Approve   bool
+	Reason    string
 }
 
 func (p *VoteParams) fields(f *fields) {
@@ -438,6 +481,7 @@ func (p *VoteParams) fields(f *fields) {
 	f.must().text("voter", &p.Voter, "Who votes.").bound(VoterMax).identity(p.Voter)
 	f.must().uint("weight_ppm", (*uint64)(&p.WeightPPM), "The voter's weight in parts per million of the house; not 0.").bound(uint64(PPMMax))
 	f.must().bool("approve", &p.Approve, "For or against.")
+	f.may("").text("reason", &p.Reason, "Why; the statement shows it.").bound(AuditReasonMax)
 }
 
 // VoteResult answers vote: what each house has approved now.

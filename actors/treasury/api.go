@@ -32,7 +32,7 @@ func (t *Treasury) API() []durable.Binding {
 
 		durable.Orders(messages.MethodVote, func(p *messages.VoteParams) messages.ShardID { return t.ShardOf(p.ID) },
 			func(r durable.Request, p *messages.VoteParams) {
-				t.Command(&Vote{Request: r, ID: p.ID, Vote: disbursement.Vote{
+				t.Command(&Vote{Request: r, ID: p.ID, Reason: p.Reason, Vote: disbursement.Vote{
 					House: p.House, Voter: p.Voter, WeightPPM: p.WeightPPM, Approve: p.Approve,
 				}})
 			}),
@@ -59,8 +59,8 @@ func (t *Treasury) API() []durable.Binding {
 		durable.Reads(messages.MethodGetDisbursement, func(p *messages.IDParams) (*messages.GetDisbursementResult, *messages.Error) {
 			return t.Get(p.ID)
 		}),
-		durable.By(pays, durable.Reads(messages.MethodStatement, func(p *messages.IDParams) (*messages.StatementResult, *messages.Error) {
-			return t.Statement(p.ID)
+		durable.By(pays, durable.Reads(messages.MethodStatement, func(p *messages.StatementParams) (*messages.StatementResult, *messages.Error) {
+			return t.Statement(p)
 		})),
 		durable.Walks(messages.MethodDisbursements, t.List),
 		durable.By(pays, durable.Reads(messages.MethodBalance, func(*messages.NoParams) (*messages.BalanceResult, *messages.Error) {

@@ -1,6 +1,7 @@
 package treasury
 
 import (
+	"cmp"
 	"encoding/binary"
 	"fmt"
 	"strconv"
@@ -34,6 +35,8 @@ type decision struct {
 	due bool
 	// claim, if not empty, is a row that must not exist, and exists from then on.
 	claim persistence.Key
+	// beside is written with the record.
+	beside []persistence.Write
 	// result answers the command once it is committed; reply is how it is remembered.
 	result any
 	reply  []byte
@@ -115,6 +118,7 @@ func (d *decision) txn(r *rows.Stored) *persistence.Txn {
 		txn.Conditions = append(txn.Conditions, persistence.Absent(d.claim))
 		txn.Writes = append(txn.Writes, persistence.Write{Key: d.claim})
 	}
+	txn.Writes = append(txn.Writes, d.beside...)
 	return txn
 }
 
@@ -137,8 +141,9 @@ func transition(id messages.DisbursementID, move disbursement.Move) decision {
 // Vote counts a vote.
 type Vote struct {
 	durable.Request
-	ID   messages.DisbursementID
-	Vote disbursement.Vote
+	ID     messages.DisbursementID
+	Vote   disbursement.Vote
+	Reason string
 }
 
 func (c *Vote) target() messages.DisbursementID { return c.ID }
@@ -151,12 +156,18 @@ func (c *Vote) decide(_ *entity, r rows.Stored, facts disbursement.Facts) (decis
 	if refusal != nil {
 		return decision{}, refusal
 	}
+	if r.Version >= disbursement.CastsMax {
+		return decision{}, messages.Errorf(messages.CodeValidationFailed,
+			"votes were cast and changed %d times, no more are taken", disbursement.CastsMax)
+	}
+	cast := disbursement.Cast{Vote: c.Vote, At: facts.Now, Node: facts.Node, Who: cmp.Or(c.By.Name, c.Who), Reason: c.Reason}
 	result := &messages.VoteResult{
 		ID: r.ID, OperatorsPPM: record.Approval(messages.Operators), BuildersPPM: record.Approval(messages.Builders),
 	}
 	return decision{
 		move:   disbursement.Move{Record: record, From: record.State, To: record.State},
 		before: record.VoteDeadlineEpoch,
+		beside: []persistence.Write{{Key: rows.CastKey(r.ID, r.Version), Value: disbursement.AppendCast(nil, &cast)}},
 		result: result, reply: voteReply.Encode(result),
 	}, nil
 }

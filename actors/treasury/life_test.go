@@ -6,6 +6,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/the-block/bursar/actors/treasury"
+	"github.com/the-block/bursar/actors/treasury/disbursement"
 	"github.com/the-block/bursar/actors/treasury/rows"
 	"github.com/the-block/bursar/messages"
 )
@@ -42,7 +46,7 @@ func TestAProposalIsPaidOnceItWasVotedOnAndItsTimelockEnded(t *testing.T) {
 		w.is(id, messages.Executed)
 		w.epochs(1)
 		w.is(id, messages.Finalized)
-		statement, refusal := w.Statement(id)
+		statement, refusal := w.Statement(&messages.StatementParams{ID: id})
 		if refusal != nil {
 			t.Fatal(refusal)
 		}
@@ -102,6 +106,74 @@ func TestTheLastVoteOfAVoterCounts(t *testing.T) {
 		}
 		if got := w.Stats().QuorumsMissed.Load(); got != 1 {
 			t.Errorf("%d votes without quorum are counted, want 1", got)
+		}
+	})
+}
+
+// The statement tells every vote: who sent it, when and why, and which others took the place of.
+func TestAStatementTellsEveryVote(t *testing.T) {
+	live(t, func(w *world) {
+		id := w.submitted(proposal(40, 1))
+		other := w.submitted(proposal(40, 1))
+		w.epochs(1)
+		nay := ayes(messages.Builders, "bob", 400_000)
+		nay.Approve = false
+		cast := func(id messages.DisbursementID, v disbursement.Vote, reason string) {
+			request, r := w.ask(struct {
+				V      disbursement.Vote
+				Reason string
+			}{v, reason}, nil)
+			request.Who, request.By.Name = "10.0.0.7:51000", v.Voter+".cert"
+			w.Command(&treasury.Vote{Request: request, ID: id, Vote: v, Reason: reason})
+			result[*messages.VoteResult](r)
+		}
+		cast(id, ayes(messages.Operators, "ada", 500_000), "")
+		cast(id, ayes(messages.Builders, "bob", 400_000), "well argued")
+		cast(other, ayes(messages.Builders, "bob", 1), "")
+		cast(id, nay, "too dear after all")
+		got, refusal := w.Statement(&messages.StatementParams{ID: id})
+		if refusal != nil {
+			t.Fatal(refusal)
+		}
+		want := []messages.CastVote{
+			{House: messages.Operators, Voter: "ada", WeightPPM: 500_000, Approve: true, Who: "ada.cert"},
+			{House: messages.Builders, Voter: "bob", WeightPPM: 400_000, Approve: true, Who: "bob.cert", Reason: "well argued", Replaced: true},
+			{House: messages.Builders, Voter: "bob", WeightPPM: 400_000, Who: "bob.cert", Reason: "too dear after all"},
+		}
+		for i := range want {
+			want[i].At, want[i].Node = uint64(time.Now().Unix()), string(w.Config().Node)
+		}
+		if diff := cmp.Diff(got.Votes, want); diff != "" || got.NextCursor != 0 {
+			t.Errorf("next %d (-got +want):\n%s", got.NextCursor, diff)
+		}
+	})
+}
+
+// A long list of votes comes in pages that know of each other what was replaced.
+func TestTheVotesOfAStatementComeInPages(t *testing.T) {
+	live(t, func(w *world) {
+		id := w.submitted(proposal(40, 1))
+		w.epochs(1)
+		const votes = 1_200
+		for i := range votes {
+			result[*messages.VoteResult](w.vote(id, ayes(messages.Operators, fmt.Sprint(i%700), 1)))
+		}
+		var all []messages.CastVote
+		pages := 0
+		for cursor := messages.Cursor(0); cursor != 0 || pages == 0; pages++ {
+			got, refusal := w.Statement(&messages.StatementParams{ID: id, Cursor: cursor})
+			if refusal != nil {
+				t.Fatal(refusal)
+			}
+			all, cursor = append(all, got.Votes...), got.NextCursor
+		}
+		if len(all) != votes || pages != 3 {
+			t.Fatalf("%d votes in %d pages", len(all), pages)
+		}
+		for i, v := range all {
+			if v.Voter != fmt.Sprint(i%700) || v.Replaced != (i+700 < votes) {
+				t.Fatalf("vote %d is %+v", i, v)
+			}
 		}
 	})
 }

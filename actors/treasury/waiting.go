@@ -18,10 +18,10 @@ func (t *Treasury) Get(id messages.DisbursementID) (*messages.GetDisbursementRes
 	return result, refusal
 }
 
-// Statement answers statement: the disbursement, every step of its life, and why it is not
-// paid yet.
-func (t *Treasury) Statement(id messages.DisbursementID) (*messages.StatementResult, *messages.Error) {
-	result, record, refusal := t.Reader.Statement(id)
+// Statement answers statement: the disbursement, every step of its life, every vote, and why
+// it is not paid yet.
+func (t *Treasury) Statement(p *messages.StatementParams) (*messages.StatementResult, *messages.Error) {
+	result, record, refusal := t.Reader.Statement(p)
 	if refusal != nil {
 		return nil, refusal
 	}

@@ -14,7 +14,7 @@ import (
 // reasons are what get_disbursement and statement tell alike.
 func (w *world) reasons(id messages.DisbursementID) (told []string) {
 	w.t.Helper()
-	statement, refusal := w.Statement(id)
+	statement, refusal := w.Statement(&messages.StatementParams{ID: id})
 	if refusal != nil {
 		w.t.Fatal(refusal)
 	}

@@ -152,16 +152,20 @@ func appendProposal(dst []byte, p *messages.Proposal) []byte {
 
 func appendVotes(dst []byte, votes []Vote) []byte {
 	dst = binary.AppendUvarint(dst, uint64(len(votes)))
-	for _, v := range votes {
-		house := byte(v.House)
-		if v.Approve {
-			house |= approvedBit
-		}
-		dst = append(dst, house)
-		dst = appendText(dst, v.Voter)
-		dst = binary.AppendUvarint(dst, uint64(v.WeightPPM))
+	for i := range votes {
+		dst = appendVote(dst, &votes[i])
 	}
 	return dst
+}
+
+func appendVote(dst []byte, v *Vote) []byte {
+	house := byte(v.House)
+	if v.Approve {
+		house |= approvedBit
+	}
+	dst = append(dst, house)
+	dst = appendText(dst, v.Voter)
+	return binary.AppendUvarint(dst, uint64(v.WeightPPM))
 }
 
 func appendTransitions(dst []byte, r *Record) []byte {

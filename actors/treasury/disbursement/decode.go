@@ -167,19 +167,23 @@ func (r *reader) votes() []Vote {
 	}
 	votes := make([]Vote, n)
 	for i := range votes {
-		b := r.byte()
-		house := messages.House(b &^ approvedBit)
-		if r.err == nil && house != messages.Operators && house != messages.Builders {
-			r.fail(house.String())
-		}
-		votes[i] = Vote{
-			House:     house,
-			Approve:   b&approvedBit != 0,
-			Voter:     r.text(),
-			WeightPPM: messages.PPM(r.uvarint()),
-		}
+		votes[i] = r.vote()
 	}
 	return votes
+}
+
+func (r *reader) vote() Vote {
+	b := r.byte()
+	house := messages.House(b &^ approvedBit)
+	if r.err == nil && house != messages.Operators && house != messages.Builders {
+		r.fail(house.String())
+	}
+	return Vote{
+		House:     house,
+		Approve:   b&approvedBit != 0,
+		Voter:     r.text(),
+		WeightPPM: messages.PPM(r.uvarint()),
+	}
 }
 
 // transitions reads the history of rec, which must end in its state.

@@ -22,13 +22,14 @@ func (r *Reader) Get(id messages.DisbursementID) (*messages.GetDisbursementResul
 	return &messages.GetDisbursementResult{DisbursementRow: rowOf(id, &record), AppliedIndex: index}, record, nil
 }
 
-// Statement reads a disbursement and every step of its life for statement, and its record.
-func (r *Reader) Statement(id messages.DisbursementID) (*messages.StatementResult, disbursement.Record, *messages.Error) {
-	record, index, refusal := r.find(id)
+// Statement reads a disbursement, every step of its life and every vote for statement, and
+// its record.
+func (r *Reader) Statement(p *messages.StatementParams) (*messages.StatementResult, disbursement.Record, *messages.Error) {
+	record, index, refusal := r.find(p.ID)
 	if refusal != nil {
 		return nil, record, refusal
 	}
-	result := &messages.StatementResult{DisbursementRow: rowOf(id, &record), AppliedIndex: index}
+	result := &messages.StatementResult{DisbursementRow: rowOf(p.ID, &record), AppliedIndex: index}
 	from := ""
 	for _, step := range record.Transitions {
 		transition := messages.Transition{
@@ -41,7 +42,80 @@ func (r *Reader) Statement(id messages.DisbursementID) (*messages.StatementResul
 		result.Transitions = append(result.Transitions, transition)
 		from = transition.To
 	}
+	if err := r.votes(p, &record, result); err != nil {
+		return nil, record, durable.ErrorOf(err)
+	}
 	return result, record, nil
+}
+
+// votesShown is how many votes a page of a statement has: they fit a reply, however long
+// their reasons.
+const votesShown = 500
+
+// votes tells the votes as they were cast, from the page's cursor on. Those of before casts
+// were kept come last, as the record has them.
+func (r *Reader) votes(p *messages.StatementParams, record *disbursement.Record, result *messages.StatementResult) error {
+	type seat struct {
+		house messages.House
+		voter string
+	}
+	latest := make(map[seat]int) // of the result's votes, or -1 for one on another page
+	take := func(key persistence.Key, cast *disbursement.Cast) {
+		at, version := seat{cast.House, cast.Voter}, rows.CastVersion(key)
+		if before, ok := latest[at]; ok && before >= 0 {
+			result.Votes[before].Replaced = true
+		}
+		latest[at] = -1
+		switch {
+		case version < uint64(p.Cursor):
+		case len(result.Votes) < votesShown:
+			latest[at] = len(result.Votes)
+			result.Votes = append(result.Votes, messages.CastVote{
+				House: cast.House, Voter: cast.Voter, WeightPPM: cast.WeightPPM, Approve: cast.Approve,
+				At: cast.At, Node: string(cast.Node), Who: cast.Who, Reason: cast.Reason,
+			})
+		case result.NextCursor == 0:
+			result.NextCursor = messages.Cursor(version)
+		}
+	}
+	if err := r.casts(p.ID, take); err != nil || result.NextCursor != 0 {
+		return err
+	}
+	for _, vote := range record.Votes {
+		if _, known := latest[seat{vote.House, vote.Voter}]; !known {
+			result.Votes = append(result.Votes, messages.CastVote{
+				House: vote.House, Voter: vote.Voter, WeightPPM: vote.WeightPPM, Approve: vote.Approve,
+			})
+		}
+	}
+	return nil
+}
+
+// casts gives every vote on a disbursement as it was cast, oldest first.
+func (r *Reader) casts(id messages.DisbursementID, take func(persistence.Key, *disbursement.Cast)) error {
+	from, end := rows.CastKey(id, 0), rows.CastKey(id+1, 0)
+	for n := persistence.ViewRowsMax; n == persistence.ViewRowsMax; {
+		n = 0
+		var fault error
+		err := r.store.View(func(v *persistence.View) error {
+			return v.Scan(from, end, false, persistence.ViewRowsMax, func(key persistence.Key, value persistence.Value) bool {
+				n, from = n+1, key+"\x00"
+				var cast disbursement.Cast
+				if cast, fault = disbursement.DecodeCast(value.Data); fault != nil {
+					return false
+				}
+				take(key, &cast)
+				return true
+			})
+		})
+		switch {
+		case err != nil:
+			return err
+		case fault != nil:
+			return fmt.Errorf("a vote on disbursement %d: %w", id, fault)
+		}
+	}
+	return nil
 }
 
 // find reads a record and the index it is true for.

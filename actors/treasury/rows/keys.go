@@ -1,6 +1,7 @@
 package rows
 
 import (
+	"encoding/binary"
 	"math"
 
 	"github.com/the-block/bursar/actors/treasury/disbursement"
@@ -23,6 +24,9 @@ const (
 	// TableReversals holds the transfers into the treasury's account that are spoken for,
 	// under their hashes: none returns two payments, and none that is an accrual returns one.
 	TableReversals persistence.Table = 'v'
+	// TableCasts holds every vote as it was cast, under its disbursement's id and the version
+	// of the record that it was cast on.
+	TableCasts persistence.Table = 'b'
 
 	// CounterTreasury is the balance; its history is the balance history.
 	CounterTreasury = "treasury"
@@ -98,6 +102,17 @@ func EpochBefore(epoch messages.Epoch) persistence.Condition {
 
 // IndexSlot lets the commit write its log index into a record's newest transition.
 var IndexSlot = []persistence.Slot{{Offset: disbursement.IndexOffset, Number: persistence.SlotIndex}}
+
+// CastKey names a vote, as it was cast on a version of a disbursement's record.
+func CastKey(id messages.DisbursementID, version uint64) persistence.Key {
+	number := binary.BigEndian.AppendUint64(nil, uint64(id))
+	return persistence.NameKey(TableCasts, string(binary.BigEndian.AppendUint64(number, version)))
+}
+
+// CastVersion is the version in a key of CastKey.
+func CastVersion(key persistence.Key) uint64 {
+	return binary.BigEndian.Uint64([]byte(key[len(key)-8:]))
+}
 
 // TransferKey names what a transfer into the treasury's account was taken for: the return
 // of one payment, or one accrual. hash is in lower-case hexadecimal.

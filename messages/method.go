@@ -129,9 +129,20 @@ func (m *Method) Decode(b []byte, form Form) (Params, *Error) {
 
 // DecodeWith is Decode with a decoder of the caller's, for those that decode a lot.
 func (m *Method) DecodeWith(d *Decoder, b []byte, form Form) (Params, *Error) {
+	return m.decode(d, b, form, m.Mutates && m.Who != 0 && form != Relayed)
+}
+
+// Ignored tells the first field that a method which only reads passes over without a word;
+// nil if there is none.
+func (m *Method) Ignored(b []byte, form Form) *Error {
+	_, err := m.decode(new(Decoder), b, form, true)
+	return err
+}
+
+func (m *Method) decode(d *Decoder, b []byte, form Form, strict bool) (Params, *Error) {
 	p := m.newParams()
 	d.in.Reset(b, "params", form == JSON)
-	d.f = fields{mode: decoding, in: &d.in, judge: true, strict: m.Mutates && m.Who != 0 && form != Relayed}
+	d.f = fields{mode: decoding, in: &d.in, judge: true, strict: strict}
 	if d.f.strict {
 		d.in.KeepNil()
 	}

@@ -11,7 +11,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/the-block/bursar/cmd/internal/payfile"
+	"github.com/the-block/bursar/cmd/internal/terminal"
 	"github.com/the-block/bursar/messages"
+	"github.com/the-block/bursar/messages/wire"
 )
 
 func newCall(std streams) *cobra.Command {
@@ -77,6 +79,7 @@ func call(ctx context.Context, std streams, to target, method string, params []b
 		}
 		return usagef("no method %q; 'bursar call rpc.discover' lists them", method)
 	}
+	warnOfIgnored(std, method, params)
 	ctx, cancel := context.WithTimeout(ctx, to.timeout)
 	defer cancel()
 	link := to.connect()
@@ -98,6 +101,21 @@ func call(ctx context.Context, std streams, to target, method string, params []b
 	}
 	fmt.Fprintln(std.out, indented.String())
 	return nil
+}
+
+// warnOfIgnored tells of a field that a reader passes over, and that may be a slip.
+func warnOfIgnored(std streams, method string, params []byte) {
+	m := messages.MethodByName(method)
+	packed, err := wire.PackJSON(params)
+	if err != nil || m.Mutates {
+		return // it is refused
+	}
+	if _, refused := m.Decode(packed, messages.JSON); refused != nil {
+		return
+	}
+	if ignored := m.Ignored(packed, messages.JSON); ignored != nil {
+		fmt.Fprintf(std.err, "bursar: %s passes over %s\n", method, terminal.Visible(ignored.Message))
+	}
 }
 
 func errorFacts(e *messages.Error) object {

@@ -6,11 +6,14 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"path/filepath"
+	"slices"
 	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"github.com/the-block/bursar/cluster"
 	"github.com/the-block/bursar/cmd/internal/check"
 	"github.com/the-block/bursar/cmd/internal/localcluster"
 	"github.com/the-block/bursar/cmd/internal/node"
@@ -104,31 +107,66 @@ func (d *dev) run(ctx context.Context) error {
 	}
 	kept := "kept in " + d.dir
 	if d.dir == "" {
-		dir, err := os.MkdirTemp("", "bursar-dev-")
+		dir, err := os.MkdirTemp("", devPrefix)
 		if err != nil {
 			return err
 		}
 		d.dir, kept = dir, "removed"
 		defer os.RemoveAll(dir)
+		lock, err := cluster.LockDir(dir)
+		if err != nil {
+			return err
+		}
+		defer lock.Close()
+		removeLeftovers(dir)
 	} else if err := os.MkdirAll(d.dir, 0o755); err != nil {
 		return fmt.Errorf("--data: %w", err)
 	}
 	began := time.Now()
 	screen := terminal.NewDisplay(d.std.out)
-	cluster, err := localcluster.New(localcluster.Config{
+	nodes, err := localcluster.New(localcluster.Config{
 		Nodes: d.nodes, BasePort: d.basePort, Dir: d.dir, EpochInterval: devEpoch, Faults: d.faults,
 	}, screen.Event)
 	if err != nil {
 		return usageError{err}
 	}
-	if err := cluster.CheckPorts(ctx); err != nil {
+	if err := nodes.CheckPorts(ctx); err != nil {
 		return err
 	}
-	if err := d.show(ctx, cluster, screen, began); err != nil {
+	if err := d.show(ctx, nodes, screen, began); err != nil {
 		return err
 	}
 	screen.Event("ended after %s; the data is %s", time.Since(began).Round(100*time.Millisecond), kept)
 	return nil
+}
+
+// devPrefix begins the names of directories that are removed at the end.
+const devPrefix = "bursar-dev-"
+
+// removeLeftovers removes the directories beside dir of runs that were killed, and whose
+// nodes are gone.
+func removeLeftovers(dir string) {
+	others, _ := filepath.Glob(filepath.Join(filepath.Dir(dir), devPrefix+"*")) // the pattern is sound
+	for _, other := range others {
+		locks, _ := filepath.Glob(filepath.Join(other, "*", "lock"))
+		locks = append(locks, filepath.Join(other, "lock"))
+		if other != dir && !slices.ContainsFunc(locks, held) {
+			os.RemoveAll(other)
+		}
+	}
+}
+
+// held reports whether the directory of a lock is in use, or is no such directory.
+func held(lock string) bool {
+	if _, err := os.Stat(lock); err != nil {
+		return true
+	}
+	file, err := cluster.LockDir(filepath.Dir(lock))
+	if err != nil {
+		return true
+	}
+	file.Close()
+	return false
 }
 
 // show runs the nodes and the show until ctx or the time is over or somebody says so,

@@ -2,14 +2,18 @@ package main
 
 import (
 	"bufio"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/the-block/bursar/cluster"
 	"github.com/the-block/bursar/cmd/internal/localcluster"
 	"github.com/the-block/bursar/cmd/internal/show"
 	"github.com/the-block/bursar/cmd/internal/terminal"
@@ -106,5 +110,39 @@ func TestHintsAreCommands(t *testing.T) {
 		if err := command.ParseFlags(rest); err != nil {
 			t.Errorf("%q: %v", line[1], err)
 		}
+	}
+}
+
+// Of runs that were killed nothing is left in the temporary directory; what is in use stays.
+func TestLeftoversOfKilledRunsAreRemoved(t *testing.T) {
+	tmp := t.TempDir()
+	lock := func(names ...string) []*os.File {
+		var locks []*os.File
+		for _, name := range names {
+			file, err := cluster.LockDir(filepath.Join(tmp, name))
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { file.Close() })
+			locks = append(locks, file)
+		}
+		return locks
+	}
+	for _, file := range lock("bursar-dev-killed", "bursar-dev-killed/n1", "bursar-dev-orphans", "other") {
+		file.Close()
+	}
+	lock("bursar-dev-me", "bursar-dev-running", "bursar-dev-orphans/n1")
+	if err := os.Mkdir(filepath.Join(tmp, "bursar-dev-beginning"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	removeLeftovers(filepath.Join(tmp, "bursar-dev-me"))
+	var left []string
+	entries, err := os.ReadDir(tmp)
+	for _, entry := range entries {
+		left = append(left, entry.Name())
+	}
+	want := []string{"bursar-dev-beginning", "bursar-dev-me", "bursar-dev-orphans", "bursar-dev-running", "other"}
+	if err != nil || !slices.Equal(left, want) {
+		t.Errorf("left are %q, %v, want %q", left, err, want)
 	}
 }

@@ -1,11 +1,13 @@
 package main
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
+	"net/http"
 	"os"
 	"strconv"
 	"strings"
@@ -16,6 +18,7 @@ import (
 
 	"github.com/the-block/bursar/cmd/internal/certs"
 	"github.com/the-block/bursar/cmd/internal/node"
+	"github.com/the-block/bursar/messages"
 	"github.com/the-block/bursar/messages/client"
 )
 
@@ -80,6 +83,39 @@ func (t *target) explain(addr string, err error) error {
 		return fmt.Errorf("no node answers at %s (%w); is it running, and is --addr its base port?", addr, err)
 	}
 	return fmt.Errorf("no TLS with the node at %s: %w", addr, certs.Explain(addr, err))
+}
+
+// wrongPort says that --addr is another of a node's ports, if an error may come from that,
+// and which.
+func wrongPort(ctx context.Context, flags *pflag.FlagSet, err error) string {
+	var answer *messages.Error
+	flag := flags.Lookup("addr")
+	if flag == nil || !errors.As(err, &answer) {
+		return ""
+	}
+	addr, _, _ := strings.Cut(flag.Value.String(), ",")
+	switch answer.Code {
+	case messages.CodeMethodNotFound:
+		return fmt.Sprintf("is %s a node's base port? An older node does not know the method, nor does the port for nodes, base port + %d", addr, node.PortActors)
+	case messages.CodeUnavailable, messages.CodeOutcomeUnknown:
+	default:
+		return ""
+	}
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+addr+"/readyz", http.NoBody)
+	if err != nil {
+		return ""
+	}
+	page, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return ""
+	}
+	defer page.Body.Close()
+	if page.Header.Get("Content-Type") == "" || page.StatusCode == http.StatusBadRequest {
+		return "" // a node's base port says that it is none for HTTP
+	}
+	return fmt.Sprintf("%s answers HTTP, as the page of a node does; --addr wants its base port, %d lower", addr, node.PortHTTP)
 }
 
 // secure is the TLS of the caller, nil where the node has none.

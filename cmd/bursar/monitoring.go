@@ -12,10 +12,12 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/spf13/cobra"
 
 	"github.com/the-block/bursar/cmd/internal/localcluster"
+	"github.com/the-block/bursar/cmd/internal/payfile"
 	"github.com/the-block/bursar/monitoring"
 )
 
@@ -273,11 +275,20 @@ func prefixed(prefix, text string) string {
 	return prefix + text
 }
 
+// notInHost reports whether a character is in no name or address of a host.
+func notInHost(r rune) bool {
+	return r <= ' ' || !unicode.IsPrint(r) || strings.ContainsRune("/@?#\"'{}<>,;$`\\", r)
+}
+
 // checkTargets refuses what cannot be a node's page.
 func checkTargets(targets []string) error {
 	for _, one := range targets {
-		if _, _, err := net.SplitHostPort(one); err != nil {
+		host, port, err := net.SplitHostPort(one)
+		if err != nil || strings.ContainsFunc(host, notInHost) || host == "" {
 			return usagef("--targets: %q is not host:port", one)
+		}
+		if n, err := payfile.ParseUint(port); err != nil || n == 0 || n > 65535 {
+			return usagef("--targets: %q: %q is no port, want 1 to 65535", one, port)
 		}
 	}
 	return nil

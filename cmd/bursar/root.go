@@ -76,6 +76,9 @@ func run(ctx context.Context, std streams, args []string) int {
 		return exitUsage
 	default:
 		fmt.Fprintf(std.err, "bursar: %s\n", terminal.VisibleLines(err.Error()))
+		if hint := wrongPort(ctx, command.Flags(), err); hint != "" {
+			fmt.Fprintf(std.err, "bursar: %s\n", hint)
+		}
 		return exitFailed
 	}
 }

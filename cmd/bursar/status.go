@@ -115,11 +115,12 @@ func membersTable(members []messages.Member) terminal.Table {
 	return rows
 }
 
+// reason says why a node is not ready, and what its figures are worth then.
 func reason(text string) []fact {
 	if text == "" {
 		return nil
 	}
-	return []fact{{"reason", text}}
+	return []fact{{"reason", text}, {"figures", "may be old: they are what this node knew when it last heard of the cluster"}}
 }
 
 // executorWithin is how long the executor's own node may take to tell of it: a node that is

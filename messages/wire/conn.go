@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"net"
@@ -360,7 +361,37 @@ func (c *conn) malformed(err *messages.Error) {
 	c.dispatch()
 	c.rejected = true
 	c.server.metrics.Malformed.Add(1)
+	if c.server.greeter == nil && speaksHTTP(c.buf[c.r:c.w]) {
+		c.pointToPage()
+		return
+	}
 	c.refuse(request{}, nil, err)
+}
+
+// speaksHTTP reports whether bytes are the beginning of a request over HTTP.
+func speaksHTTP(b []byte) bool {
+	for _, method := range []string{"GET /", "HEAD /", "POST /", "PUT /", "OPTIONS "} {
+		if bytes.HasPrefix(b, []byte(method)) {
+			return true
+		}
+	}
+	return false
+}
+
+// pointToPage answers a browser that has come to the wrong port.
+func (c *conn) pointToPage() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.dead {
+		return
+	}
+	if c.out == nil {
+		c.out = c.server.buffers.borrow()
+	}
+	c.out = append(c.out, "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\n"+
+		"This port speaks MessagePack-RPC. The page of a node, and JSON-RPC by POST on /rpc, are 3 ports higher.\n"...)
+	c.countOut()
+	c.rouse()
 }
 
 // answer implements replier.

@@ -5,8 +5,10 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
 	"maps"
 	"net"
+	"net/http"
 	"os"
 	"strings"
 	"sync"
@@ -394,7 +396,6 @@ func TestGarbageEndsItsConnectionOnly(t *testing.T) {
 		"20 MB of nested arrays": bytes.Repeat([]byte{0x91}, 20_000_000),
 		"2 MB in a string":       append([]byte("\x94\x00\x01\xa9epoch.get\x91\x81\xa1s\xdb\x00\x1e\x84\x80"), make([]byte, 2_000_000)...),
 		"2 MB in small pieces":   bytes.Repeat([]byte("\x9f"), 2_000_000),
-		"HTTP":                   []byte("POST /rpc HTTP/1.1\r\nHost: localhost\r\n\r\n"),
 	} {
 		nc, err := net.Dial("tcp", addr)
 		if err != nil {
@@ -410,6 +411,15 @@ func TestGarbageEndsItsConnectionOnly(t *testing.T) {
 	}
 	if err := epoch(t, bystander); err != nil {
 		t.Error(err)
+	}
+	answer, err := http.Get("http://" + addr + "/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	text, err := io.ReadAll(answer.Body)
+	if err != nil || answer.StatusCode != http.StatusBadRequest || !strings.Contains(string(text), "3 ports higher") {
+		t.Errorf("HTTP: %s, %q, %v", answer.Status, text, err)
 	}
 	if n := metrics.Malformed.Load(); n != 4 {
 		t.Errorf("%d malformed, want 4", n)

@@ -8,6 +8,8 @@ import (
 	"io"
 	"slices"
 	"strings"
+
+	"github.com/the-block/bursar/messages"
 )
 
 // sheet is a CSV file: its columns' names as they are known to us, "" for one without a
@@ -96,13 +98,21 @@ func (s *sheet) name(header, known []string, faults *Faults) bool {
 		switch {
 		case name == "": // of a spreadsheet, with nothing below
 		case !slices.Contains(known, name):
-			faults.add("no column is called %q; there are %s", strings.TrimSpace(cell), listed(known))
+			faults.add("no column is called %q; %s", strings.TrimSpace(cell), meant(name, known))
 		case slices.Contains(s.columns, name):
 			faults.add("there are two columns called %s", name)
 		}
 		s.columns = append(s.columns, name)
 	}
 	return faults.Count == before
+}
+
+// meant says which column a name that is none stands for, or which there are.
+func meant(name string, known []string) string {
+	if near, ok := messages.Nearest(name, known); ok {
+		return fmt.Sprintf("did you mean %s?", near)
+	}
+	return "there are " + listed(known)
 }
 
 // listed joins names: a, b and c.

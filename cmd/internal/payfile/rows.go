@@ -3,6 +3,7 @@ package payfile
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"math/big"
 	"path/filepath"
@@ -125,7 +126,9 @@ func setCell(d *messages.Disbursement, column, cell string) (err error) {
 		n, err = ParseUint(cell)
 		d.Amount = messages.Amount(n)
 	case "scheduled_epoch":
-		n, err = ParseUint(cell)
+		if n, err = ParseUint(cell); errors.Is(err, ErrNumber) {
+			err = fmt.Errorf("%q is no epoch: want a whole number in digits", cell)
+		}
 		d.ScheduledEpoch = messages.Epoch(n)
 	}
 	return err

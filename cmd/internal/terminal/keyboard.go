@@ -4,6 +4,7 @@ import (
 	"io"
 	"os"
 
+	"golang.org/x/sys/unix"
 	"golang.org/x/term"
 )
 
@@ -18,10 +19,10 @@ type Keyboard struct {
 const keysMax = 16
 
 // OpenKeyboard takes the terminal's keys without waiting for Enter. It returns nil where
-// there is no terminal to read from.
+// there is no terminal to read from, or another program has its keys.
 func OpenKeyboard(in io.Reader) (*Keyboard, error) {
 	file, ok := in.(*os.File)
-	if !ok || !term.IsTerminal(int(file.Fd())) {
+	if !ok || !term.IsTerminal(int(file.Fd())) || !inFront(int(file.Fd())) {
 		return nil, nil
 	}
 	before, err := term.MakeRaw(int(file.Fd()))
@@ -31,6 +32,13 @@ func OpenKeyboard(in io.Reader) (*Keyboard, error) {
 	k := &Keyboard{Pressed: make(chan byte, keysMax), fd: int(file.Fd()), before: before}
 	go k.read(file) // it ends with the process: nothing calls off a read of a terminal
 	return k, nil
+}
+
+// inFront reports whether the keys of a terminal are this program's. Where they are not, as
+// in the background or under timeout(1) in a script, taking them would stop it.
+func inFront(fd int) bool {
+	group, err := unix.IoctlGetInt(fd, unix.TIOCGPGRP)
+	return err == nil && group == unix.Getpgrp()
 }
 
 // read passes on single keys. What begins with an escape is an arrow or the like.

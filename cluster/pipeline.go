@@ -43,7 +43,7 @@ func (t *transport) AppendEntriesPipeline(id raft.ServerID, target raft.ServerAd
 }
 
 func newPipeline(inner raft.AppendPipeline) *pipeline {
-	p := &pipeline{AppendPipeline: inner, answers: make(chan raft.AppendFuture), closed: make(chan struct{})}
+	p := &pipeline{AppendPipeline: inner, answers: make(chan raft.AppendFuture, 1), closed: make(chan struct{})}
 	p.ended.Go(p.pass)
 	return p
 }
@@ -90,10 +90,24 @@ func (p *pipeline) pass() {
 // Consumer gives the answers, in the order of the requests.
 func (p *pipeline) Consumer() <-chan raft.AppendFuture { return p.answers }
 
-// Close ends the stream.
+// Close ends the stream, and has who still listens stop.
 func (p *pipeline) Close() error {
 	p.once.Do(func() { close(p.closed) })
 	err := p.AppendPipeline.Close()
 	p.ended.Wait()
+	select {
+	case <-p.answers: // makes room
+	default:
+	}
+	p.answers <- lastAnswer{}
 	return err
 }
+
+// lastAnswer is one of a newer term, after which Raft stops without taking it for a sign
+// of life of the voter.
+type lastAnswer struct{}
+
+func (lastAnswer) Error() error                          { return errDeposed }
+func (lastAnswer) Start() time.Time                      { return time.Now() }
+func (lastAnswer) Request() *raft.AppendEntriesRequest   { return new(raft.AppendEntriesRequest) }
+func (lastAnswer) Response() *raft.AppendEntriesResponse { return &raft.AppendEntriesResponse{Term: 1} }

@@ -2,6 +2,7 @@ package cluster_test
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"slices"
 	"testing"
@@ -83,6 +84,40 @@ func TestAPipelineThatIsRefusedTakesNothingMore(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// TestAPipelineThatEndsIsHeardByWhoListens: a goroutine of Raft's that ends with the disk
+// closes its pipeline, and tells nobody else. Who waits for the next answer would wait for
+// ever, and Raft for him when it shuts down.
+func TestAPipelineThatEndsIsHeardByWhoListens(t *testing.T) {
+	for _, unheard := range []bool{false, true} {
+		t.Run(fmt.Sprintf("an answer is unheard: %t", unheard), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				f := newFabric()
+				near, far := transportOn(t, f, "n1:9002"), transportOn(t, f, "n2:9002")
+				inner, err := near.AppendEntriesPipeline("n2", "n2:9002")
+				if err != nil {
+					t.Fatal(err)
+				}
+				p := cluster.NewPipeline(inner)
+				if unheard {
+					if _, err := p.AppendEntries(&raft.AppendEntriesRequest{Term: 1, Entries: []*raft.Log{{Index: 1}}}, new(raft.AppendEntriesResponse)); err != nil {
+						t.Fatal(err)
+					}
+					rpc := <-far.Consumer()
+					rpc.Respond(&raft.AppendEntriesResponse{Term: 1, Success: true}, nil)
+					synctest.Wait()
+				}
+				if err := p.Close(); err != nil {
+					t.Error(err)
+				}
+				// It must not count as a sign of life of the voter: that is what a newer term is.
+				if last := <-p.Consumer(); last.Response().Success || last.Response().Term <= last.Request().Term {
+					t.Errorf("the last answer is %+v to %+v", last.Response(), last.Request())
+				}
+			})
+		})
+	}
 }
 
 // sentAppends is a pipeline that notes how many entries it sends and what they commit.

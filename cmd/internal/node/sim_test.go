@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -72,7 +74,7 @@ func simulate(t *testing.T, seed uint64, mutant simMutant) (w *simWorld, err err
 	func() {
 		defer func() {
 			if cause := recover(); cause != nil {
-				w.problem("%v", cause) // goroutines were left, or all of them waited
+				w.problem("%v\n%s", cause, left()) // goroutines were left, or all of them waited
 			}
 		}()
 		synctest.Test(t, func(*testing.T) {
@@ -89,6 +91,16 @@ func simulate(t *testing.T, seed uint64, mutant simMutant) (w *simWorld, err err
 		err = w.clients.linearizable()
 	}
 	return w, err
+}
+
+// left lists the goroutines of bubbles.
+func left() string {
+	stacks := make([]byte, 16<<20)
+	all := strings.Split(string(stacks[:runtime.Stack(stacks, true)]), "\n\n")
+	return strings.Join(slices.DeleteFunc(all, func(stack string) bool {
+		head, _, _ := strings.Cut(stack, "\n")
+		return !strings.Contains(head, "synctest bubble")
+	}), "\n\n")
 }
 
 // simDir is a folder for the Stores' files, in memory where there is such a thing.

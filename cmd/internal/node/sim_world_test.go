@@ -18,6 +18,7 @@ import (
 	"github.com/the-block/bursar/actors/treasury"
 	"github.com/the-block/bursar/cluster"
 	"github.com/the-block/bursar/cluster/clustertest"
+	"github.com/the-block/bursar/cmd/internal/check/checktest"
 	"github.com/the-block/bursar/cmd/internal/node"
 	"github.com/the-block/bursar/messages"
 	"github.com/the-block/bursar/persistence"
@@ -124,12 +125,20 @@ type simMember struct {
 	ended chan error
 }
 
-const simEpoch = time.Second
+const (
+	simEpoch = time.Second
+	// Few shards, so that each has much to do.
+	simGraphShards, simEnergyShards = 4, 1
+)
 
 // newSimWorld makes nodes that have not begun. Of five nodes the first three form the
 // cluster, and the others join it.
 func newSimWorld(seed uint64, mutant simMutant, dir string, nodes int) *simWorld {
 	w := &simWorld{seed: seed, mutant: mutant, dir: dir, began: time.Now()}
+	layout := treasury.DefaultConfig()
+	layout.GraphShards, layout.EnergyShards = simGraphShards, simEnergyShards
+	w.applied = simApplied{entries: make(map[uint64]simEntry), judge: checktest.NewJudge(checktest.Layout{
+		Graph: layout.GraphShards, Executor: layout.ExecutorShard(), Clock: layout.ClockShard()})}
 	w.net = clustertest.NewNetwork(seed, clustertest.Weather{DelayMin: 100 * time.Microsecond, DelayMax: 300 * time.Microsecond})
 	w.net.KeepAlive = 5 * time.Second
 	roles := []node.Role{node.RolePrimary, node.RoleReplica, node.RoleObserver, node.RoleReplica, node.RoleReplica}
@@ -203,7 +212,7 @@ func (m *simMember) consensus(cfg cluster.Config) cluster.Config {
 }
 
 func (m *simMember) treasury(cfg treasury.Config) treasury.Config {
-	cfg.GraphShards, cfg.EnergyShards = 4, 1
+	cfg.GraphShards, cfg.EnergyShards = simGraphShards, simEnergyShards
 	return cfg
 }
 
@@ -267,9 +276,11 @@ func (w *simWorld) running() (list []*simMember) {
 	return list
 }
 
-// simApplied holds what any node has applied at an index against what the others have.
+// simApplied holds what any node has applied at an index against what the others have, and
+// against the rules.
 type simApplied struct {
 	mu      sync.Mutex
+	judge   *checktest.Judge
 	entries map[uint64]simEntry
 }
 
@@ -279,20 +290,21 @@ type simEntry struct {
 }
 
 // note takes what a node has applied.
-func (w *simWorld) note(by messages.NodeID, index uint64, data, results uint32) {
+func (w *simWorld) note(by messages.NodeID, index uint64, data []byte, txns []*persistence.Txn, results []persistence.Result) {
+	entry := simEntry{crc32.ChecksumIEEE(data), crc32.ChecksumIEEE(persistence.AppendResults(nil, results)), by}
 	a := &w.applied
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.entries == nil {
-		a.entries = make(map[uint64]simEntry)
-	}
 	e, known := a.entries[index]
 	switch {
 	case !known:
-		a.entries[index] = simEntry{data, results, by}
-	case e.data != data:
+		a.entries[index] = entry
+		if err := a.judge.Entry(index, txns, results); err != nil {
+			w.problem("%v", err)
+		}
+	case e.data != entry.data:
 		w.problem("%s and %s have applied different entries %d", e.by, by, index)
-	case e.results != results:
+	case e.results != entry.results:
 		w.problem("I6: %s and %s judge entry %d differently", e.by, by, index)
 	}
 }
@@ -307,9 +319,7 @@ func (m *simMember) machine(sm cluster.StateMachine) cluster.StateMachine { retu
 
 // Apply implements cluster.StateMachine.
 func (s simMachine) Apply(index uint64, data []byte) ([]persistence.Result, error) {
-	sum := crc32.ChecksumIEEE(data)
-	txns := decodeEntry(data)
-	fences := s.fences(txns)
+	txns, said := decodeEntry(data), data
 	if s.m.w.mutant == simNoFencing {
 		data = withoutFences(txns)
 	}
@@ -319,8 +329,7 @@ func (s simMachine) Apply(index uint64, data []byte) ([]persistence.Result, erro
 	results, err := s.StateMachine.Apply(index, data)
 	results = results[:min(len(results), len(txns))]
 	if err == nil {
-		s.checkFences(index, txns, fences, results)
-		s.m.w.note(s.m.name, index, sum, crc32.ChecksumIEEE(persistence.AppendResults(nil, results)))
+		s.m.w.note(s.m.name, index, said, txns, results)
 	}
 	return results, err
 }
@@ -338,39 +347,6 @@ func decodeEntry(data []byte) []*persistence.Txn {
 		}
 	}
 	return txns
-}
-
-// fences are those of the shards that transactions speak for, before they are applied.
-func (s simMachine) fences(txns []*persistence.Txn) map[messages.ShardID]messages.Fence {
-	n := s.m.node.Load()
-	if n == nil {
-		return nil
-	}
-	fences := make(map[messages.ShardID]messages.Fence)
-	for _, txn := range txns {
-		for _, f := range txn.Fences {
-			fences[f.Shard] = n.Store().Owner(f.Shard).Fence
-		}
-	}
-	return fences
-}
-
-// checkFences holds that nothing was carried out but under the newest fence of its
-// shards (I4).
-func (s simMachine) checkFences(index uint64, txns []*persistence.Txn, newest map[messages.ShardID]messages.Fence, results []persistence.Result) {
-	for i, txn := range txns {
-		if newest == nil || i >= len(results) || results[i].Status != persistence.Committed {
-			continue
-		}
-		for _, f := range txn.Fences {
-			if f.Fence < newest[f.Shard] {
-				s.m.w.problem("I4: entry %d changes shard %d under %d, after %d", index, f.Shard, f.Fence, newest[f.Shard])
-			}
-		}
-		for _, a := range txn.Assigns {
-			newest[a.Shard] = a.From + 1
-		}
-	}
 }
 
 // withAnother is an entry with a transaction more.

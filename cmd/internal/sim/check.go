@@ -101,7 +101,6 @@ func (w *world) check() {
 		}
 	}
 	records := w.records(n)
-	w.checkTimes(records)
 	w.checkChain(records)
 	w.checkCalls(n, records)
 	for _, r := range records {
@@ -115,44 +114,6 @@ func (w *world) check() {
 		case messages.Draft, messages.Voting, messages.Queued, messages.Timelocked:
 		}
 	}
-}
-
-// checkTimes holds that no window ended early, by the epochs of the log itself.
-func (w *world) checkTimes(records map[messages.DisbursementID]disbursement.Record) {
-	for id := messages.DisbursementID(1); id <= messages.DisbursementID(len(records)); id++ {
-		r := records[id]
-		// opened and ended say which window is between entering two states.
-		window := func(opened, ended messages.State, epochs messages.Epoch) {
-			from, ok := r.Entered(opened)
-			to, over := r.Entered(ended)
-			if !ok || !over {
-				return
-			}
-			begun, end := w.monitor.history[from.Index-1].epochBefore(w, from.Index), w.monitor.history[to.Index-1].epoch
-			if end < begun+epochs {
-				w.fail("disbursement %d: %s at epoch %d and %s at %d, with a window of %d",
-					id, opened, begun, ended, end, epochs)
-			}
-		}
-		if p := r.Payload.Proposal; p != nil {
-			window(messages.Voting, messages.Queued, p.VoteWindowEpochs)
-			window(messages.Queued, messages.Timelocked, p.TimelockEpochs)
-		}
-		window(messages.Executed, messages.Finalized, r.RollbackWindow())
-		if executed, ok := r.Entered(messages.Executed); ok {
-			if at := w.monitor.history[executed.Index-1].epoch; at < r.Payload.Disbursement.ScheduledEpoch {
-				w.fail("disbursement %d, scheduled for epoch %d, was executed at %d", id, r.Payload.Disbursement.ScheduledEpoch, at)
-			}
-		}
-	}
-}
-
-// epochBefore is the epoch when the entry came to be applied.
-func (a *applied) epochBefore(w *world, index uint64) messages.Epoch {
-	if index < 2 {
-		return 0
-	}
-	return w.monitor.history[index-2].epoch
 }
 
 // checkChain holds that the chain has one transfer for each executed disbursement, and

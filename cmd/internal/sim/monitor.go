@@ -4,8 +4,7 @@ import (
 	"hash/crc64"
 	"slices"
 
-	"github.com/the-block/bursar/actors/treasury/rows"
-	"github.com/the-block/bursar/messages"
+	"github.com/the-block/bursar/cmd/internal/check/checktest"
 	"github.com/the-block/bursar/persistence"
 )
 
@@ -16,7 +15,7 @@ type monitor struct {
 	leaders   map[uint64]int // by term
 	elections int
 	history   []applied
-	owners    map[messages.ShardID]messages.Fence
+	judge     *checktest.Judge
 	sum       uint64
 
 	executed, finalized, rolledBack int
@@ -26,11 +25,10 @@ type monitor struct {
 type applied struct {
 	*batch
 	results []persistence.Result
-	epoch   messages.Epoch // after it
 }
 
-func newMonitor() monitor {
-	return monitor{leaders: make(map[uint64]int), owners: make(map[messages.ShardID]messages.Fence)}
+func newMonitor(layout checktest.Layout) monitor {
+	return monitor{leaders: make(map[uint64]int), judge: checktest.NewJudge(layout)}
 }
 
 // number gives a batch its uid.
@@ -66,36 +64,16 @@ func (m *monitor) applied(n *node, index uint64, e entry, results []persistence.
 		n.w.fail("%s applies entry %d, and nobody has applied the one before it", n.name, index)
 		return
 	}
-	epoch, err := n.fsm.Store().Counter(rows.CounterEpoch)
-	if err != nil {
-		n.w.fail("%s: %w", n.name, err)
-	}
-	m.history = append(m.history, applied{e.batch, results, messages.Epoch(epoch)})
+	m.history = append(m.history, applied{e.batch, results})
 	m.sum = crc64.Update(m.sum, polynomial, e.data)
-	for i, t := range e.txns {
-		m.judge(n, index, t, &results[i])
+	if err := m.judge.Entry(index, e.txns, results); err != nil {
+		n.w.fail("%w", err)
 	}
 	n.w.noteEntry(n, index, e, results)
 }
 
 func sameResult(a, b persistence.Result) bool {
 	return a.Status == b.Status && a.First == b.First && a.Newest == b.Newest && a.Failed == b.Failed
-}
-
-// judge holds that only owners write (I4): whoever commits has the newest fence of each
-// shard it speaks for.
-func (m *monitor) judge(n *node, index uint64, t *persistence.Txn, r *persistence.Result) {
-	if r.Status != persistence.Committed {
-		return
-	}
-	for _, f := range t.Fences {
-		if newest := m.owners[f.Shard]; f.Fence != newest {
-			n.w.fail("I4: entry %d was committed under fence %d of shard %d, the newest is %d", index, f.Fence, f.Shard, newest)
-		}
-	}
-	for _, a := range t.Assigns {
-		m.owners[a.Shard] = a.From + 1
-	}
 }
 
 // restored holds that a snapshot is of something that was applied.

@@ -14,6 +14,7 @@ import (
 	"github.com/the-block/bursar/actors/treasury/payout"
 	"github.com/the-block/bursar/cluster/ownership"
 	"github.com/the-block/bursar/cluster/placement"
+	"github.com/the-block/bursar/cmd/internal/check/checktest"
 	"github.com/the-block/bursar/messages"
 	"github.com/the-block/bursar/supervision/breaker"
 )
@@ -68,8 +69,9 @@ func Run(cfg Config) (Report, error) {
 func newWorld(cfg Config) *world {
 	w := &world{
 		Rand: rand.New(rand.NewPCG(cfg.Seed, 0xb0b5)), seed: cfg.Seed, mutant: cfg.Mutant, dir: cfg.Dir, trace: cfg.Trace,
-		monitor: newMonitor(),
 	}
+	shards := w.treasuryConfig()
+	w.monitor = newMonitor(checktest.Layout{Graph: shards.GraphShards, Executor: shards.ExecutorShard(), Clock: shards.ClockShard()})
 	w.network.calm()
 	roles := [nodesMax]placement.Role{
 		placement.Primary, placement.Replica, placement.Observer, placement.Replica, placement.Replica,

@@ -57,6 +57,8 @@ type ClusterStatusResult struct {
 	Ready   bool
 	Reason  string
 	Version string
+	// Exposed says that strangers reach the node's ports, and nothing keeps them out.
+	Exposed bool
 }
 
 func (r *ClusterStatusResult) fields(f *fields) {
@@ -74,6 +76,7 @@ func (r *ClusterStatusResult) fields(f *fields) {
 	f.bool("ready", &r.Ready, "Whether the node serves linearizable reads and writes.")
 	f.may("").text("reason", &r.Reason, "Why not, in the words of /readyz.")
 	f.text("version", &r.Version, "The program's version.")
+	f.may("false").bool("exposed", &r.Exposed, "Whether the node listens beyond loopback without TLS.")
 }
 
 // Member is one node of the cluster.

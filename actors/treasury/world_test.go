@@ -94,7 +94,7 @@ func (w *world) boot() {
 	quiet := slog.New(slog.DiscardHandler)
 	w.system, err = actors.New(actors.DefaultConfig(), quiet)
 	w.ok(err)
-	host := durable.NewHost(w.cfg.Shards(), durable.On(w.system), store, w.journal, durable.ThisMachine())
+	host := durable.NewHost(w.cfg.Shards(), durable.On(w.system), store, fenced{w.journal, w.t}, durable.ThisMachine())
 	w.Treasury, err = treasury.New(w.cfg, host, quiet)
 	w.ok(err)
 	ctx, cancel := context.WithCancel(context.Background())
@@ -484,4 +484,18 @@ func (w *world) carried(id messages.DisbursementID) {
 
 func ayes(house messages.House, voter string, weight messages.PPM) disbursement.Vote {
 	return disbursement.Vote{House: house, Voter: voter, WeightPPM: weight, Approve: true}
+}
+
+// fenced is the journal, to which nobody proposes what bears no fence.
+type fenced struct {
+	*persistence.Journal
+	t testing.TB
+}
+
+func (f fenced) Propose(p persistence.Proposal) error {
+	t := p.Txn
+	if changes := len(t.Writes) + len(t.Adds) + len(t.Appends) + len(t.Deletes); changes > 0 && len(t.Fences) == 0 {
+		f.t.Errorf("a change of %d rows and %d counters is nobody's", len(t.Writes)+len(t.Appends)+len(t.Deletes), len(t.Adds))
+	}
+	return f.Journal.Propose(p)
 }

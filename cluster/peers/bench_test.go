@@ -15,7 +15,7 @@ type echo struct{ *member }
 
 func (e echo) ServePeer(_ messages.NodeID, calls []*wire.Call) {
 	for _, c := range calls {
-		inner, err := wire.Unwrap(c)
+		inner, err := wire.Unwrap(c, true)
 		if err != nil {
 			c.Fail(err)
 			continue

@@ -86,6 +86,7 @@ func nodeSettings(cfg *node.Config) *pflag.FlagSet {
 	set.StringVar(&cfg.SubmitterKey, "submitter-key", cfg.SubmitterKey, "with --submitter http: file of the ed25519 key that signs, PEM, mode 0600")
 	set.StringVar(&cfg.TLSDir, "tls-dir", cfg.TLSDir, "directory with ca.crt, node.crt, node.key and gossip.key; see bursar cert")
 	set.BoolVar(&cfg.Insecure, "insecure", cfg.Insecure, "allow listening beyond loopback without TLS")
+	set.BoolVar(&cfg.TrustLoopback, "trust-loopback", cfg.TrustLoopback, "without TLS, give callers from this machine every role; false behind a proxy on it")
 	set.StringVar(&cfg.SkipEntry, "skip-entry", cfg.SkipEntry, "INDEX:CHECKSUM of an entry that no node can apply, as the halted nodes say it: all pass it over")
 	set.BoolVar(&cfg.FaultInjection, "fault-injection", cfg.FaultInjection, "let operators inject faults (supervision.inject)")
 	set.BoolVar(&cfg.Debug, "debug", cfg.Debug, "serve /debug/pprof and log each message")

@@ -70,6 +70,9 @@ func status(ctx context.Context, std streams, link *client.Client, form format) 
 			{"executor", executorFacts(executor)}, {"version", cluster.Version},
 		},
 	)
+	if cluster.Exposed || form.json() {
+		facts = append(facts, fact{"exposed", cluster.Exposed})
+	}
 	if form.json() {
 		facts = append(facts, fact{"members", memberFacts(members.Members)})
 	}
@@ -78,6 +81,9 @@ func status(ctx context.Context, std streams, link *client.Client, form format) 
 	}
 	if !form.json() {
 		membersTable(members.Members).Print(std.out)
+		if cluster.Exposed {
+			fmt.Fprintf(std.err, "bursar: %s listens beyond loopback without TLS: whoever reaches its ports can act as anybody\n", cluster.Node)
+		}
 	}
 	if !cluster.Ready {
 		return fmt.Errorf("%s is not ready: %s", cluster.Node, cluster.Reason)

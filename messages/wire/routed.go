@@ -34,9 +34,11 @@ func (c *Call) ReplyRaw(result []byte) {
 }
 
 // Inner makes the call that p carries, received at the given time. Its answer goes to
-// done, once: the encoded result, which is done's to keep, or an error. What it may do
-// was judged where it arrived. The error is method_not_found, or what Decode finds.
-func Inner(p *messages.NodeCallParams, received time.Time, done func(result []byte, err *messages.Error)) (*Call, *messages.Error) {
+// done, once: the encoded result, which is done's to keep, or an error. What it may do was
+// judged where it arrived; trusted says that whoever sent it here is known to be a node,
+// and else the caller is taken for a stranger. The error is method_not_found, unauthorized,
+// or what Decode finds.
+func Inner(p *messages.NodeCallParams, received time.Time, trusted bool, done func(result []byte, err *messages.Error)) (*Call, *messages.Error) {
 	m := messages.CarriedTable().ByName(p.Method)
 	if m == nil {
 		return nil, unknown(messages.PublicTable(), []byte(p.Method))
@@ -45,12 +47,22 @@ func Inner(p *messages.NodeCallParams, received time.Time, done func(result []by
 	if err != nil {
 		return nil, err
 	}
+	caller := messages.Caller{Roles: p.Roles, Name: p.Name}
+	if !trusted {
+		caller = messages.Caller{Roles: p.Roles & stranger}
+	}
+	if err := messages.Allowed(m, params, caller); err != nil {
+		if !trusted {
+			err.Message += "; between nodes without TLS nobody's word for it is taken: ask at the node that carries it out, from its own machine"
+		}
+		return nil, err
+	}
 	opts := params.Shared()
 	opts.RequestID, opts.DeadlineMS = p.RequestID, p.DeadlineMS
 	c := &Call{
 		Method: m, Params: params, RequestID: p.RequestID, Stamped: p.Stamped,
 		Received: received, Deadline: received.Add(time.Duration(p.DeadlineMS) * time.Millisecond),
-		Peer: Peer{Addr: p.Addr, Caller: messages.Caller{Roles: p.Roles, Name: p.Name}}, to: encoded(done),
+		Peer: Peer{Addr: p.Addr, Caller: caller}, to: encoded(done),
 	}
 	if m.Mutates && c.RequestID == "" && !c.Stamped { // else nobody asks for it
 		c.RequestID, c.Stamped = stamp(), true
@@ -84,13 +96,13 @@ func (done own) answer(c *Call, result messages.Result, err *messages.Error) {
 }
 
 // Unwrap makes the call that outer, a node.call, carries, and answers outer with its
-// answer.
-func Unwrap(outer *Call) (*Call, *messages.Error) {
+// answer. trusted is as for Inner.
+func Unwrap(outer *Call, trusted bool) (*Call, *messages.Error) {
 	p, ok := outer.Params.(*messages.NodeCallParams)
 	if !ok {
 		return nil, messages.Errorf(messages.CodeInternal, "%s carries no call", outer.Method.Name)
 	}
-	return Inner(p, outer.Received, func(result []byte, err *messages.Error) {
+	return Inner(p, outer.Received, trusted, func(result []byte, err *messages.Error) {
 		if err != nil {
 			outer.Fail(err)
 			return

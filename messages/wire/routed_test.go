@@ -31,7 +31,7 @@ func passOn(t *testing.T, c *wire.Call, now time.Time, done func([]byte, *messag
 	if err != nil {
 		t.Fatal(err)
 	}
-	inner, err := wire.Inner(p.(*messages.NodeCallParams), now, done)
+	inner, err := wire.Inner(p.(*messages.NodeCallParams), now, true, done)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -90,7 +90,7 @@ func TestTheAnswerToAnInnerCallIsGivenOnce(t *testing.T) {
 	var results [][]byte
 	var errs []*messages.Error
 	call := func() *wire.Call {
-		c, err := wire.Inner(&messages.NodeCallParams{Method: messages.MethodEpochGet, Params: []byte{0x80}}, time.Now(),
+		c, err := wire.Inner(&messages.NodeCallParams{Method: messages.MethodEpochGet, Params: []byte{0x80}, Roles: messages.Reader}, time.Now(), true,
 			func(result []byte, err *messages.Error) { results, errs = append(results, result), append(errs, err) })
 		if err != nil {
 			t.Fatal(err)
@@ -123,12 +123,12 @@ func TestWhatCannotBeOpenedIsRefused(t *testing.T) {
 		"no parameters":    {messages.NodeCallParams{Method: messages.MethodEpochGet}, messages.CodeInvalidParams},
 		"a missing amount": {messages.NodeCallParams{Method: messages.MethodAccrue, Params: []byte{0x80}}, messages.CodeInvalidParams},
 	} {
-		if _, err := wire.Inner(&c.p, time.Now(), nil); err == nil || err.Code != c.code {
+		if _, err := wire.Inner(&c.p, time.Now(), true, nil); err == nil || err.Code != c.code {
 			t.Errorf("%s: %v, want %v", name, err, c.code)
 		}
 	}
 	outer := &wire.Call{Method: messages.PeerTable().ByName(messages.MethodNodePing), Params: new(messages.NoParams)}
-	if _, err := wire.Unwrap(outer); err == nil {
+	if _, err := wire.Unwrap(outer, true); err == nil {
 		t.Error("a ping carries a call")
 	}
 }
@@ -174,10 +174,38 @@ func BenchmarkForwardAndInner(b *testing.B) {
 	c := &wire.Call{Method: m, Params: submission(), RequestID: "4c1f6a2e-0b1d-4a58-9c39-3a1b5d1e6f70", Deadline: time.Now().Add(time.Hour)}
 	b.ReportAllocs()
 	for b.Loop() {
-		inner, err := wire.Inner(c.Forward(c.Received), c.Received, func([]byte, *messages.Error) {})
+		inner, err := wire.Inner(c.Forward(c.Received), c.Received, true, func([]byte, *messages.Error) {})
 		if err != nil {
 			b.Fatal(err)
 		}
 		inner.Reply(&messages.SubmitDisbursementResult{ID: 1})
+	}
+}
+
+// TestANodesWordForItsCallerCountsOnlyFromANode: without certificates anybody can say that
+// he is one, and that an operator asks.
+func TestANodesWordForItsCallerCountsOnlyFromANode(t *testing.T) {
+	accrual := messages.AppendParams(nil, &messages.AccrueParams{Amount: 5})
+	for _, c := range []struct {
+		roles   messages.Role
+		trusted bool
+		method  string
+		params  []byte
+		want    messages.Code
+	}{
+		{messages.RolesAll, true, messages.MethodAccrue, accrual, 0},
+		{messages.RolesAll, false, messages.MethodAccrue, accrual, messages.CodeUnauthorized},
+		{messages.Reader, true, messages.MethodAccrue, accrual, messages.CodeUnauthorized},
+		{messages.RolesAll, false, messages.MethodEpochGet, []byte{0x80}, 0},
+	} {
+		p := &messages.NodeCallParams{Method: c.method, Params: c.params, Roles: c.roles, Name: "alice"}
+		p.DeadlineMS = 1000
+		inner, err := wire.Inner(p, time.Now(), c.trusted, func([]byte, *messages.Error) {})
+		switch {
+		case c.want == 0 && err != nil, c.want != 0 && (err == nil || err.Code != c.want):
+			t.Errorf("%s with %b, from a node: %t: %v", c.method, c.roles, c.trusted, err)
+		case err == nil && !c.trusted && (inner.Peer.Name != "" || inner.Peer.Roles.Has(messages.Operator)):
+			t.Errorf("a stranger passes for %+v", inner.Peer)
+		}
 	}
 }

@@ -81,6 +81,9 @@ type Config struct {
 	// Insecure lets a node without TLS listen beyond loopback, and ask a chain node
 	// beyond it.
 	Insecure bool
+	// TrustLoopback gives callers from this machine every role where there is no TLS. Behind
+	// a proxy on the same machine everybody comes from there.
+	TrustLoopback bool
 	// SkipEntry names one entry of the log that no node can apply, INDEX:CHECKSUM as the
 	// halted nodes say it. All nodes are started with it, and pass it over.
 	SkipEntry string
@@ -92,6 +95,12 @@ type Config struct {
 	Severable bool
 	// Debug serves /debug/pprof.
 	Debug bool
+}
+
+// exposed reports whether strangers reach this node's ports, and nothing keeps them out.
+func (n *Node) exposed() bool {
+	ip := net.ParseIP(n.cfg.Listen)
+	return n.cfg.TLSDir == "" && !(ip != nil && ip.IsLoopback())
 }
 
 // DefaultConfig returns the configuration of a lone node on loopback.
@@ -107,6 +116,7 @@ func DefaultConfig() Config {
 		Timing:                 "default",
 		Submitter:              SubmitterLedger,
 		SubmitterConfirmations: 1,
+		TrustLoopback:          true,
 	}
 }
 

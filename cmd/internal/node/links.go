@@ -52,7 +52,7 @@ func (n *Node) ServePeer(_ messages.NodeID, calls []*wire.Call) {
 	for _, c := range calls {
 		switch c.Method.Name {
 		case messages.MethodNodeCall:
-			inner, err := wire.Unwrap(c)
+			inner, err := wire.Unwrap(c, n.identity != nil || c.Peer.Loopback && n.cfg.TrustLoopback)
 			if err != nil {
 				c.Fail(err)
 				continue

@@ -222,7 +222,7 @@ func (n *Node) openActors(context.Context) error {
 
 func (n *Node) openWire(ctx context.Context) error {
 	cfg := wire.DefaultConfig()
-	cfg.TrustLoopback = n.identity == nil
+	cfg.TrustLoopback = n.identity == nil && n.cfg.TrustLoopback
 	n.metrics = wire.NewMetrics()
 	var err error
 	if n.wire, err = wire.New(cfg, n.service, n.metrics); err != nil {
@@ -250,6 +250,10 @@ func (n *Node) openWire(ctx context.Context) error {
 // calls, the answers owed, actors, journal, consensus, Store, monitoring.
 func (n *Node) Run(ctx context.Context) error {
 	n.runParts()
+	if n.exposed() {
+		n.log.WarnContext(ctx, "this node listens beyond loopback without TLS: whoever reaches its ports can read and submit as anybody, "+
+			"and write into the log as a node; give it --tls-dir (see bursar cert), or let nobody else reach them", "listen", n.cfg.Listen)
+	}
 	n.log.InfoContext(ctx, "serving", "rpc", n.cfg.Address(PortRPC), "http", n.cfg.Address(PortHTTP))
 	var cause error
 	select {

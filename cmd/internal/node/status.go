@@ -58,7 +58,7 @@ func (n *Node) status() *messages.ClusterStatusResult {
 		Node: string(n.cfg.Name), Leader: string(state.Leader), Term: state.Term,
 		AppliedIndex: n.store.Applied(), CommitIndex: n.consensus.CommitIndex(), Quorum: state.Ready,
 		Voters: voters.all, VotersUp: voters.up, MayFail: voters.mayFail(), Epoch: n.treasury.Model().Epoch(),
-		FeatureLevel: uint64(n.store.Level()), Ready: true, Version: Version,
+		FeatureLevel: uint64(n.store.Level()), Ready: true, Version: Version, Exposed: n.exposed(),
 	}
 	if err := n.Ready(); err != nil {
 		result.Ready, result.Reason = false, err.Error()

@@ -8,6 +8,10 @@ import (
 	"unicode/utf8"
 )
 
+// Hidden reports whether people cannot see a character, or it moves a cursor or turns text
+// around.
+func Hidden(r rune) bool { return !unicode.IsPrint(r) || hidden(r) }
+
 // VisibleParts cuts a text into what people can read as it is, and escapes for what they
 // cannot see, or what moves a cursor or turns text around: \n, \x1b, \u202e.
 func VisibleParts(text string) iter.Seq2[string, bool] {
@@ -19,7 +23,7 @@ func VisibleParts(text string) iter.Seq2[string, bool] {
 			switch {
 			case r == utf8.RuneError && size == 1: // no UTF-8
 				escape = `\x` + strconv.FormatUint(uint64(text[i])|0x100, 16)[1:]
-			case !unicode.IsPrint(r) || hidden(r):
+			case Hidden(r):
 				escape = strings.Trim(strconv.QuoteRuneToASCII(r), "'")
 			}
 			i += size

@@ -95,12 +95,17 @@ func call(ctx context.Context, std streams, to target, method string, params []b
 	if err != nil {
 		return err
 	}
+	return printAnswer(std.out, result)
+}
+
+// printAnswer prints a node's JSON with a field a line.
+func printAnswer(w io.Writer, answer []byte) error {
 	var indented bytes.Buffer
-	if err := json.Indent(&indented, result, "", "  "); err != nil {
-		return fmt.Errorf("the result of %s: %w", method, err)
+	if err := json.Indent(&indented, answer, "", "  "); err != nil {
+		return fmt.Errorf("the answer: %w", err)
 	}
-	fmt.Fprintln(std.out, indented.String())
-	return nil
+	_, err := fmt.Fprintln(w, visibleJSON(indented.String()))
+	return err
 }
 
 // warnOfIgnored tells of a field that a reader passes over, and that may be a slip.

@@ -115,7 +115,7 @@ New here? 'bursar dev' starts a treasury on this machine and pays a real DAO's g
 	root.AddCommand(
 		newNode(std), newDev(std), newSubmit(std), newCall(std), newStatus(std), newHealth(std), newDrain(std),
 		newGraph(std), newTree(std), newTop(std),
-		newOracle(std),
+		newShow(std), newOracle(std),
 		newBench(std), newMetrics(std), newMonitoring(std), newJournal(std), newVerify(std), newCert(std), newVersion(std),
 	)
 	for _, command := range root.Commands() {

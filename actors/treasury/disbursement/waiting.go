@@ -62,6 +62,9 @@ func (s *Surroundings) own(r *Record) (list []messages.Waiting) {
 		quorum := r.Payload.Proposal.Quorum
 		need := [...]messages.PPM{messages.Operators: quorum.OperatorsPPM, messages.Builders: quorum.BuildersPPM}
 		for house := messages.Operators; house <= messages.Builders; house++ {
+			if need[house] == 0 {
+				continue // it need not vote
+			}
 			list = append(list, messages.Waiting{
 				What: messages.WaitsForVotes, Epoch: next, At: s.when(next), House: house.String(),
 				Have: uint64(r.Approval(house)), Need: uint64(need[house]),

@@ -3,6 +3,7 @@ package localcluster_test
 import (
 	"os"
 	"path/filepath"
+	"strconv"
 	"syscall"
 	"testing"
 	"time"
@@ -54,5 +55,37 @@ func TestEveryCallerGetsPortsOfItsOwn(t *testing.T) {
 			t.Fatalf("base port %d, %v", base, err)
 		}
 		seen[base] = true
+	}
+}
+
+// Ports that another process was given are passed over, though nobody listens on them.
+func TestPortsOfOthersArePassedOver(t *testing.T) {
+	free, err := localcluster.FreePorts(1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tmp := t.TempDir()
+	t.Setenv("TMPDIR", tmp)
+	dir := filepath.Join(tmp, "bursar-ports")
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	taken, err := os.Create(filepath.Join(tmp, "taken")) // under many names
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	if err := syscall.Flock(int(taken.Fd()), syscall.LOCK_EX); err != nil {
+		t.Fatal(err)
+	}
+	for base := 12_000; base < 32_000; base += localcluster.PortStep {
+		if base != free {
+			if err := os.Link(taken.Name(), filepath.Join(dir, strconv.Itoa(base))); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if got, err := localcluster.FreePorts(1); err != nil || got != free {
+		t.Errorf("got %d, %v, want %d", got, err, free)
 	}
 }

@@ -6,8 +6,9 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"path/filepath"
 	"strconv"
-	"sync/atomic"
+	"sync"
 	"syscall"
 
 	"github.com/the-block/bursar/cmd/internal/node"
@@ -61,23 +62,58 @@ func checkPort(ctx context.Context, addr string, packets bool) error {
 const (
 	portsFirst = 12_000
 	portsLast  = 32_000
-	portsRoom  = 40 // for one process or call
 )
 
-var portsGiven atomic.Int64
+// ports are what this process was given.
+var ports struct {
+	mu    sync.Mutex
+	given int
+	locks []*os.File // one a node, held until the process ends
+}
 
-// FreePorts finds the base port of so many nodes that nobody listens on.
+// FreePorts finds the base port of so many nodes that nobody listens on. Until this process
+// ends no other is given them, also while nobody listens: before a node starts, or is
+// started again.
 func FreePorts(nodes int) (base int, err error) {
-	const places = (portsLast - portsFirst) / portsRoom
-	room := (nodes*PortStep + portsRoom - 1) / portsRoom
-	start := os.Getpid()*7 + int(portsGiven.Add(int64(room)))
-	for k := range places - room {
-		base = portsFirst + (start+k)%(places-room)*portsRoom
-		if allFree(base, base+nodes*PortStep) {
-			return base, nil
+	const places = (portsLast - portsFirst) / PortStep
+	ports.mu.Lock()
+	defer ports.mu.Unlock()
+	ports.given += nodes
+	start := os.Getpid()*29 + ports.given
+	for _, mayLock := range []bool{true, false} { // at last without: of its own, too
+		for k := range places - nodes {
+			base = portsFirst + (start+k)%(places-nodes)*PortStep
+			if allFree(base, base+nodes*PortStep) && (!mayLock || reserve(base, nodes)) {
+				return base, nil
+			}
 		}
 	}
 	return 0, fmt.Errorf("no ports for %d nodes are free", nodes)
+}
+
+// reserve keeps ports for this process. Where that cannot be done they are as good as
+// reserved: whoever wants them would not be stopped either.
+func reserve(base, nodes int) bool {
+	dir := filepath.Join(os.TempDir(), "bursar-ports")
+	if os.MkdirAll(dir, 0o777) != nil {
+		return true
+	}
+	var locks []*os.File
+	for i := range nodes {
+		file, err := os.OpenFile(filepath.Join(dir, strconv.Itoa(base+i*PortStep)), os.O_CREATE|os.O_RDWR, 0o666)
+		if err != nil {
+			continue
+		}
+		locks = append(locks, file)
+		if errors.Is(syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB), syscall.EWOULDBLOCK) {
+			for _, lock := range locks {
+				lock.Close()
+			}
+			return false
+		}
+	}
+	ports.locks = append(ports.locks, locks...)
+	return true
 }
 
 func allFree(from, to int) bool {

@@ -22,6 +22,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/the-block/bursar/actors/kinds"
+	"github.com/the-block/bursar/cmd/internal/localcluster"
 	"github.com/the-block/bursar/cmd/internal/node"
 )
 
@@ -68,23 +69,13 @@ func config(dir string) node.Config {
 	return cfg
 }
 
-var portsGiven atomic.Int64
-
-// freePorts finds five free ports in a row, in another place for every process.
+// freePorts finds the ports of a node that no other process has or gets.
 func freePorts() int {
-	for {
-		base := 20_000 + (os.Getpid()%500*20+int(portsGiven.Add(1))*10)%12_000
-		free := true
-		for port := base; port < base+5 && free; port++ {
-			listener, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
-			if free = err == nil; free {
-				_ = listener.Close()
-			}
-		}
-		if free {
-			return base
-		}
+	base, err := localcluster.FreePorts(1)
+	if err != nil {
+		panic(err)
 	}
+	return base
 }
 
 // member is a node that runs in this process.

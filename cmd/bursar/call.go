@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/the-block/bursar/actors/treasury/disbursement"
 	"github.com/the-block/bursar/cmd/internal/payfile"
 	"github.com/the-block/bursar/cmd/internal/terminal"
 	"github.com/the-block/bursar/messages"
@@ -79,7 +80,7 @@ func call(ctx context.Context, std streams, to target, method string, params []b
 		}
 		return usagef("no method %q; 'bursar call rpc.discover' lists them", method)
 	}
-	warnOfIgnored(std, method, params)
+	warnOfSlips(std, method, params)
 	ctx, cancel := context.WithTimeout(ctx, to.timeout)
 	defer cancel()
 	link := to.connect()
@@ -108,18 +109,37 @@ func printAnswer(w io.Writer, answer []byte) error {
 	return err
 }
 
-// warnOfIgnored tells of a field that a reader passes over, and that may be a slip.
-func warnOfIgnored(std streams, method string, params []byte) {
+// warnOfSlips tells of what a node takes without a word and may be a slip: a field that a
+// reader passes over, a memo that looks like dependencies and names none.
+func warnOfSlips(std streams, method string, text []byte) {
 	m := messages.MethodByName(method)
-	packed, err := wire.PackJSON(params)
-	if err != nil || m.Mutates {
+	packed, err := wire.PackJSON(text)
+	if err != nil {
 		return // it is refused
 	}
-	if _, refused := m.Decode(packed, messages.JSON); refused != nil {
+	params, refused := m.Decode(packed, messages.JSON)
+	if refused != nil {
 		return
 	}
-	if ignored := m.Ignored(packed, messages.JSON); ignored != nil {
-		fmt.Fprintf(std.err, "bursar: %s passes over %s\n", method, terminal.Visible(ignored.Message))
+	warn := func(slip string) { fmt.Fprintf(std.err, "bursar: %s: %s\n", method, terminal.Visible(slip)) }
+	switch params := params.(type) {
+	case *messages.SubmitDisbursementParams:
+		warnOfMemo(warn, &params.Payload)
+	case *messages.PlanParams:
+		for i := range params.Items {
+			warnOfMemo(warn, &params.Items[i].Payload)
+		}
+	}
+	if ignored := m.Ignored(packed, messages.JSON); !m.Mutates && ignored != nil {
+		warn("it passes over " + ignored.Message)
+	}
+}
+
+func warnOfMemo(warn func(string), p *messages.Payload) {
+	if deps, refused := disbursement.Check(*p); refused == nil {
+		if words := payfile.Misspelt(p, deps); words != "" {
+			warn(fmt.Sprintf("%q in its memo names no dependency", words))
+		}
 	}
 }
 

@@ -100,7 +100,7 @@ type Config struct {
 // exposed reports whether strangers reach this node's ports, and nothing keeps them out.
 func (n *Node) exposed() bool {
 	ip := net.ParseIP(n.cfg.Listen)
-	return n.cfg.TLSDir == "" && !(ip != nil && ip.IsLoopback())
+	return n.cfg.TLSDir == "" && (ip == nil || !ip.IsLoopback())
 }
 
 // DefaultConfig returns the configuration of a lone node on loopback.

@@ -205,7 +205,7 @@ func (q *graphQuery) summary(ctx context.Context, link *client.Client) error {
 	}
 	return printFacts(q.std.out, q.form, "the dependency graph", []fact{
 		{"disbursements", size.Nodes}, {"dependencies", size.Edges}, {"some_wait", pending.HasPending},
-		{"ready", someIDs{ready.ids, ready.more}}, {"applied_index", size.AppliedIndex},
+		{"ready", namedIDs{someIDs{ready.ids, ready.more}}}, {"applied_index", size.AppliedIndex},
 	})
 }
 
@@ -232,6 +232,17 @@ func (l someIDs) MarshalJSON() ([]byte, error) {
 	return json.Marshal(append([]messages.DisbursementID{}, l.ids...))
 }
 
+// namedIDs are someIDs where a lone one would read as a count.
+type namedIDs struct{ someIDs }
+
+// String writes them for people.
+func (l namedIDs) String() string {
+	if len(l.ids) == 0 {
+		return l.someIDs.String()
+	}
+	return l.someIDs.String() + " (ids)"
+}
+
 func (q *graphQuery) impact(ctx context.Context, link *client.Client, ids []messages.DisbursementID) error {
 	var result messages.ImpactResult
 	list, err := q.collect(func(p messages.Page) ([]messages.DisbursementID, messages.Cursor, uint64, error) {
@@ -241,6 +252,16 @@ func (q *graphQuery) impact(ctx context.Context, link *client.Client, ids []mess
 	})
 	if err != nil {
 		return err
+	}
+	if !q.form.json() {
+		rows, err := fetchRows(ctx, link, ids)
+		if err != nil {
+			return err
+		}
+		if state := rows[0].Disbursement.Status.State; state == messages.Finalized {
+			fmt.Fprintf(q.std.out, "%d is finalized and cannot fail any more: nothing fails with it\n", ids[0])
+			return nil
+		}
 	}
 	if result.Count == 0 && !q.form.json() {
 		fmt.Fprintf(q.std.out, "nothing waits for %d: if it fails, it fails alone\n", ids[0])

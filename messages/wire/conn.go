@@ -361,21 +361,18 @@ func (c *conn) malformed(err *messages.Error) {
 	c.dispatch()
 	c.rejected = true
 	c.server.metrics.Malformed.Add(1)
-	if c.server.greeter == nil && speaksHTTP(c.buf[c.r:c.w]) {
+	if c.server.greeter == nil && browses(c.buf[c.r:c.w]) {
 		c.pointToPage()
 		return
 	}
 	c.refuse(request{}, nil, err)
 }
 
-// speaksHTTP reports whether bytes are the beginning of a request over HTTP.
-func speaksHTTP(b []byte) bool {
-	for _, method := range []string{"GET /", "HEAD /", "POST /", "PUT /", "OPTIONS "} {
-		if bytes.HasPrefix(b, []byte(method)) {
-			return true
-		}
-	}
-	return false
+// browses reports whether bytes are a request over HTTP of a program that says which it is,
+// such as a browser or curl: somebody reads the answer. Others get the error that all
+// garbage gets.
+func browses(b []byte) bool {
+	return (bytes.HasPrefix(b, []byte("GET /")) || bytes.HasPrefix(b, []byte("POST /"))) && bytes.Contains(b, []byte("\r\nUser-Agent: "))
 }
 
 // pointToPage answers a browser that has come to the wrong port.

@@ -396,6 +396,7 @@ func TestGarbageEndsItsConnectionOnly(t *testing.T) {
 		"20 MB of nested arrays": bytes.Repeat([]byte{0x91}, 20_000_000),
 		"2 MB in a string":       append([]byte("\x94\x00\x01\xa9epoch.get\x91\x81\xa1s\xdb\x00\x1e\x84\x80"), make([]byte, 2_000_000)...),
 		"2 MB in small pieces":   bytes.Repeat([]byte("\x9f"), 2_000_000),
+		"HTTP":                   []byte("POST /rpc HTTP/1.1\r\nHost: localhost\r\n\r\n"),
 	} {
 		nc, err := net.Dial("tcp", addr)
 		if err != nil {
@@ -421,8 +422,8 @@ func TestGarbageEndsItsConnectionOnly(t *testing.T) {
 	if err != nil || answer.StatusCode != http.StatusBadRequest || !strings.Contains(string(text), "3 ports higher") {
 		t.Errorf("HTTP: %s, %q, %v", answer.Status, text, err)
 	}
-	if n := metrics.Malformed.Load(); n != 4 {
-		t.Errorf("%d malformed, want 4", n)
+	if n := metrics.Malformed.Load(); n != 5 {
+		t.Errorf("%d malformed, want 5", n)
 	}
 }
 

@@ -135,3 +135,9 @@ func (r *reader) listed(info types.SegmentInfo) bool {
 func (r *reader) emptied(segments []types.SegmentInfo) bool {
 	return r.last == 0 && len(segments) == 1 && segments[0].SealTime.IsZero() && segments[0].BaseIndex > 1
 }
+
+// ReadStable reads the values that Set has stored in the log in dir, without opening it.
+func ReadStable(dir string) (func(key []byte) []byte, error) {
+	state, err := readMeta(OSDisk(), dir)
+	return func(key []byte) []byte { return state.Stable[string(key)] }, err
+}

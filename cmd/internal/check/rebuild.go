@@ -5,9 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
+	"time"
 
-	"github.com/the-block/bursar/actors/treasury/rows"
 	"github.com/the-block/bursar/cluster"
 	"github.com/the-block/bursar/persistence"
 )
@@ -30,26 +29,25 @@ type Rebuilt struct {
 	Snapshot cluster.SnapshotInfo
 	Entries  uint64 // carried out
 	Txns     uint64
+	// Last is the last entry that was carried out or passed by, Term its term, and At the
+	// leader's clock when it was appended.
+	Last, Term uint64
+	At         time.Time
 }
 
 // Inspect rebuilds the Store and shows it to look.
-func (r *Rebuilt) Inspect(ctx context.Context, look func(*persistence.Store) error) (err error) {
-	dir, err := os.MkdirTemp(r.Scratch, "bursar-check-")
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	cfg := persistence.DefaultStoreConfig()
-	cfg.Columns = rows.Columns()
-	store, err := persistence.Open(dir, cfg)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = store.Close() }() // its file goes with dir
-	if err := r.fill(ctx, persistence.NewFSM(store)); err != nil {
-		return err
-	}
-	return look(store)
+func (r *Rebuilt) Inspect(ctx context.Context, look func(*persistence.Store) error) error {
+	return r.Rebuild(ctx, func(fsm *persistence.FSM) error { return look(fsm.Store()) })
+}
+
+// Rebuild rebuilds the Store and hands over what writes it.
+func (r *Rebuilt) Rebuild(ctx context.Context, use func(*persistence.FSM) error) error {
+	return InScratch(r.Scratch, func(fsm *persistence.FSM) error {
+		if err := r.fill(ctx, fsm); err != nil {
+			return err
+		}
+		return use(fsm)
+	})
 }
 
 // fillTries is how often a Raft snapshot may be replaced by a running node, and the
@@ -105,6 +103,7 @@ func (r *Rebuilt) replay(ctx context.Context, fsm *persistence.FSM) error {
 	last := r.Snapshot.Index
 	total := int(newest - min(newest, last))
 	r.Entries, r.Txns = 0, 0
+	r.Last, r.Term = last, r.Snapshot.Term
 	err = cluster.ReadLog(r.Data, last+1, func(e cluster.Entry) error {
 		if e.Index > newest {
 			return errEnough
@@ -113,6 +112,7 @@ func (r *Rebuilt) replay(ctx context.Context, fsm *persistence.FSM) error {
 			return fmt.Errorf("%w: after entry %d comes entry %d", errGap, last, e.Index)
 		}
 		last = e.Index
+		r.Last, r.Term, r.At = e.Index, e.Term, e.AppendedAt
 		if e.Kind == cluster.KindBatch {
 			results, err := fsm.Apply(e.Index, e.Data)
 			if err != nil {

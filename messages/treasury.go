@@ -22,6 +22,7 @@ const (
 	MethodSkipIntent           = "gov.treasury.skip_intent"
 	MethodResend               = "gov.treasury.resend"
 	MethodRebind               = "gov.treasury.rebind"
+	MethodResume               = "gov.treasury.resume"
 )
 
 var treasuryMethods = []*Method{
@@ -57,6 +58,8 @@ var treasuryMethods = []*Method{
 		"The state is the one before the intent's outcome is known."),
 	changes[RebindParams, RebindResult](Operator, MethodRebind, "Binds the treasury to another submitter, account or chain, "+
 		"while nothing is in flight.", CodeInvalidTransition),
+	changes[ResumeParams, ResumeResult](Operator, MethodResume, "Ends the rest in which payments are after a restore or a recovery. "+
+		"Refused while the outside chain knows of payments that this log does not.", CodeInvalidTransition),
 	changes[ResendParams, ResendResult](Operator, MethodResend, "Sends the very same bytes to the outside chain again, "+
 		"of all nonces from one on, for a chain that has lost them.", CodeInvalidTransition),
 }
@@ -481,7 +484,7 @@ func (p *VoteParams) fields(f *fields) {
 	f.must().text("voter", &p.Voter, "Who votes.").bound(VoterMax).identity(p.Voter)
 	f.must().uint("weight_ppm", (*uint64)(&p.WeightPPM), "The voter's weight in parts per million of the house; not 0.").bound(uint64(PPMMax))
 	f.must().bool("approve", &p.Approve, "For or against.")
-	f.may("").text("reason", &p.Reason, "Why; the statement shows it.").max(AuditReasonMax)
+	f.may("").text("reason", &p.Reason, "Why; the statement shows it.").bound(AuditReasonMax)
 }
 
 // VoteResult answers vote: what each house has approved now.
@@ -606,6 +609,27 @@ type RebindResult struct {
 
 func (r *RebindResult) fields(f *fields) {
 	f.text("bound_to", &r.BoundTo, "What payments leave the treasury by, from now on.")
+	f.duplicate(&r.Duplicate)
+}
+
+// ResumeParams are the parameters of resume.
+type ResumeParams struct {
+	Options
+	Reason string
+}
+
+func (p *ResumeParams) fields(f *fields) {
+	f.must().text("reason", &p.Reason, "Why it is certain that nothing was paid after what this log holds.").bound(ReasonMax)
+}
+
+// ResumeResult answers resume.
+type ResumeResult struct {
+	Resumed   bool
+	Duplicate bool
+}
+
+func (r *ResumeResult) fields(f *fields) {
+	f.bool("resumed", &r.Resumed, "Whether payments rested, and go on now.")
 	f.duplicate(&r.Duplicate)
 }
 

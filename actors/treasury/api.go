@@ -50,6 +50,7 @@ func (t *Treasury) API() []durable.Binding {
 			}),
 		durable.Orders(messages.MethodEpochAdvance, func(*messages.NoParams) messages.ShardID { return t.ClockShard() },
 			func(r durable.Request, _ *messages.NoParams) { t.Advance(&Advance{Request: r}) }),
+		t.paying(durable.Works(messages.MethodResume, t.resume)),
 		{
 			Method: messages.MethodRollbackDisbursement, Takes: func(p messages.Params) bool { _, ok := p.(*messages.RollbackParams); return ok },
 			Work:  t.rollBack,
@@ -107,6 +108,12 @@ func (t *Treasury) API() []durable.Binding {
 			return t.CheckPlan(p.Items)
 		}),
 	}
+}
+
+// paying has the node carry a change out that pays.
+func (t *Treasury) paying(b durable.Binding) durable.Binding {
+	b.Shard = func(string, messages.Params) messages.ShardID { return t.ExecutorShard() }
+	return b
 }
 
 // Take implements durable.Intake.

@@ -187,6 +187,8 @@ var callable = []struct {
 	{"gov.treasury.execute_disbursement", `{"id":1}`, operators},
 	{"gov.treasury.rollback_disbursement", `{"id":1,"reason":"r"}`, operators},
 	{"gov.treasury.skip_intent", `{"id":1,"reason":"r"}`, operators},
+	{"gov.treasury.resume", `{"reason":"r"}`, operators},
+	{"admin.backup", `{}`, operators},
 	{"gov.treasury.resend", `{"from_nonce":1}`, operators},
 	{"energy.register_provider", `{"owner":"o","capacity_kwh":1,"price_per_kwh":1,"jurisdiction":"DE","meter_address":"m","stake":1,"public_key":"0000000000000000000000000000000000000000000000000000000000000000"}`, submitters},
 	{"energy.update_provider", `{"provider_id":"energy-0x00000000"}`, submitters},

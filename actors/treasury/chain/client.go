@@ -230,6 +230,17 @@ func (c *Client) Transfer(ctx context.Context, hash disbursement.Hash) (payout.T
 	}, nil
 }
 
+// NextNonce tells the account's lowest nonce that is not confirmed yet.
+func (c *Client) NextNonce(ctx context.Context) (uint64, error) {
+	r := c.request(MethodNonce, NonceParams{Account: c.cfg.Account, Nonce: 1})
+	if _, err := c.send(ctx, []*request{r}); err != nil {
+		return 0, err
+	}
+	var result NonceResult
+	err := r.read(&result)
+	return uint64(result.Next), err
+}
+
 // ID names the chain; "" if its node does not tell. An error says that it could not be
 // asked.
 func (c *Client) ID(ctx context.Context) (string, error) {

@@ -19,7 +19,7 @@ type Cast struct {
 
 // CastsMax is how often a disbursement is written at most while it is voted on: votes that
 // replace each other have an end.
-const CastsMax = messages.CastsMax
+const CastsMax = 10_000
 
 // castVersion begins each encoding.
 const castVersion = 1

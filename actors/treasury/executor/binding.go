@@ -46,11 +46,19 @@ func (x *executor) agree(ctx durable.Context) (bool, error) {
 	if x.binding.version != 0 {
 		return true, nil
 	}
+	rest, _, err := rows.Resting(x.Store)
+	if err != nil {
+		return false, err
+	}
+	if rest != nil {
+		return false, x.mustNotPay(ctx, rest.String())
+	}
 	bound, version, err := rows.Binding(x.Store)
 	switch {
 	case err != nil:
 		return false, err
 	case bound == nil:
+		x.binding.mismatch = ""
 		return false, x.bind(ctx)
 	}
 	mismatch := bound.Mismatch(BindingOf(x.cfg.Outside))
@@ -58,17 +66,22 @@ func (x *executor) agree(ctx durable.Context) (bool, error) {
 		x.binding = binding{version: version}
 		return true, nil
 	}
-	if mismatch != x.binding.mismatch {
-		x.log.ErrorContext(context.Background(), "this node must not pay; start it with the right submitter, or see gov.treasury.rebind",
-			"component", "executor", "reason", mismatch)
+	return false, x.mustNotPay(ctx, mismatch)
+}
+
+// mustNotPay sends away who waits, says why, and has the executor look again later.
+func (x *executor) mustNotPay(ctx durable.Context, why string) error {
+	if why != x.binding.mismatch {
+		x.log.ErrorContext(context.Background(), "this node must not pay",
+			"component", "executor", "reason", why)
 	}
-	x.binding.mismatch = mismatch
+	x.binding.mismatch = why
 	x.stats.ExecutionError(x.mismatched(), x.Steady())
 	for _, id := range x.callers.ids() {
 		x.callers.fail(id, x.mismatched())
 	}
 	x.rest.Begin(ctx, holdMax)
-	return false, nil
+	return nil
 }
 
 func (x *executor) mismatched() *messages.Error {

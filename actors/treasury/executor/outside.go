@@ -25,6 +25,8 @@ type Chain interface {
 	Ask(ctx context.Context, questions []payout.Question) []payout.Answer
 	// Transfer looks up a transaction of anybody's. An error says that it could not.
 	Transfer(ctx context.Context, tx disbursement.Hash) (payout.Transfer, error)
+	// NextNonce is the account's lowest nonce that is not confirmed yet.
+	NextNonce(ctx context.Context) (uint64, error)
 }
 
 // Outside pays on an outside chain instead of in the cluster's own accounts.

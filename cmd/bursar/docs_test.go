@@ -16,7 +16,7 @@ import (
 
 // comingCommands are commands and methods that pages name already and that come with their
 // part: backups and operators.
-var comingCommands = []string{"backup", "drill", "restore", "operators.list", "admin.backups"}
+var comingCommands = []string{"drill", "operators.list"}
 
 var (
 	// shellLine is a line of a code block that calls the program.

@@ -64,6 +64,10 @@ func (n *Node) api() []durable.Binding {
 			return n.drain(ctx, operations.CallerOf(r), p)
 		}),
 		transfer,
+		durable.Works(messages.MethodBackup, func(ctx context.Context, r *durable.Request, p *messages.BackupParams) (*messages.BackupResult, *messages.Error) {
+			return n.backup(ctx, operations.CallerOf(r), p)
+		}),
+		durable.Reads(messages.MethodBackups, n.backups),
 		durable.Tells(messages.MethodSupervisionBreakers, n.breakers),
 		durable.Tells(messages.MethodActorsTree, n.tree),
 		durable.Tells(messages.MethodActorsTop, n.top),

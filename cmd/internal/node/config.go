@@ -12,6 +12,7 @@ import (
 
 	"github.com/the-block/bursar/cluster"
 	"github.com/the-block/bursar/messages"
+	"github.com/the-block/bursar/persistence/backup"
 )
 
 // Role says what a node is for. It weighs in placement; every role votes.
@@ -74,6 +75,16 @@ type Config struct {
 	// SubmitterConfirmations is how many blocks must confirm a payment before it is final.
 	// More waits longer and stands against deeper forks.
 	SubmitterConfirmations uint64
+	// BackupTo is the URL of the target to which this node ships the log when it is its turn;
+	// "" has it never be. BackupRecipient encrypts what is shipped, for the holder of that
+	// age key alone.
+	BackupTo        string
+	BackupRecipient string
+	// BackupInterval is how often what is new is shipped. Raised: fewer objects, and more to
+	// lose with all nodes at once.
+	BackupInterval time.Duration
+	// BackupNoPrune leaves what is superfluous where it is, for targets that only grow.
+	BackupNoPrune bool
 	// TLSDir holds ca.crt, node.crt, node.key and gossip.key: with it every listener
 	// uses TLS, nodes know each other by their certificates, and callers have the roles
 	// of theirs.
@@ -117,6 +128,7 @@ func DefaultConfig() Config {
 		Submitter:              SubmitterLedger,
 		SubmitterConfirmations: 1,
 		TrustLoopback:          true,
+		BackupInterval:         10 * time.Second,
 	}
 }
 
@@ -156,6 +168,13 @@ func (c Config) Validate() error {
 	rule(c.Timing == "default" || c.Timing == "lan", "timing: %q is neither default nor lan", c.Timing)
 	_, err := cluster.ParseSkip(c.SkipEntry)
 	rule(err == nil, "skip_entry: %v", err)
+	if c.BackupTo != "" {
+		_, err := backup.OpenTarget(c.BackupTo)
+		rule(err == nil, "backup_to: %v", err)
+	}
+	rule(c.BackupRecipient == "" || new(backup.Keys).ParseRecipient(c.BackupRecipient) == nil,
+		"backup_recipient: %q is not a public key of age-keygen, age1...", c.BackupRecipient)
+	rule(c.BackupInterval >= time.Second, "backup_interval: %s is shorter than 1s", c.BackupInterval)
 	return errors.Join(append(errs, c.checkSubmitter())...)
 }
 

@@ -32,6 +32,7 @@ func (n *Node) figures() []metrics.Source {
 		metrics.From(func() *ownership.Metrics { return n.keeper.Metrics() }),
 		metrics.From(func() *peers.Figures { return n.peers.Figures() }),
 		metrics.From(func() *actors.Figures { return n.system.Figures() }),
+		metrics.From(func() *archiveFigures { return n.archiver.Figures() }),
 	}
 }
 

@@ -54,6 +54,7 @@ type Node struct {
 	keeper     *ownership.Keeper
 	peers      *peers.Peers
 	kinds      *kinds.Kinds
+	archiver   *archiver
 	membership *membership.Membership
 	// identity proves who this node is; nil without TLS.
 	identity *certs.Identity
@@ -120,7 +121,7 @@ func (n *Node) identify() (err error) {
 func (n *Node) open(ctx context.Context) error {
 	steps := []func(context.Context) error{
 		n.openCut, n.openPages, n.openData, n.openStore, n.openConsensus, n.openJournal, n.openActors,
-		n.openPeers, n.openMembership, n.openWire,
+		n.openPeers, n.openMembership, n.openArchiver, n.openWire,
 	}
 	for _, open := range steps {
 		if err := open(ctx); err != nil {
@@ -165,6 +166,9 @@ func (n *Node) consensusConfig() cluster.Config {
 	cfg.Timing = cluster.Timing(n.cfg.Timing)
 	cfg.Check = persistence.CheckEntry
 	cfg.Skip, _ = cluster.ParseSkip(n.cfg.SkipEntry) // it was validated
+	if n.cfg.BackupTo != "" {
+		cfg.TrailingLogs = archiveTrailing
+	}
 	return n.around.consensus(cfg)
 }
 
@@ -223,13 +227,6 @@ func (n *Node) openActors(context.Context) error {
 func (n *Node) openWire(ctx context.Context) error {
 	cfg := wire.DefaultConfig()
 	cfg.TrustLoopback = n.identity == nil && n.cfg.TrustLoopback
-	if files, known := filesMax(); known {
-		if callers := callersFor(files, cfg.ConnectionsMax); callers < cfg.ConnectionsMax {
-			n.log.WarnContext(ctx, "few files may be open here, and so few callers are taken; raise ulimit -n (LimitNOFILE in systemd)",
-				"files", files, "connections", callers)
-			cfg.ConnectionsMax = callers
-		}
-	}
 	n.metrics = wire.NewMetrics()
 	var err error
 	if n.wire, err = wire.New(cfg, n.service, n.metrics); err != nil {
@@ -335,6 +332,7 @@ func (n *Node) runParts() {
 	n.parts.run("file watch", n.watchFiles)
 	n.parts.run("histories", n.watchHistories)
 	n.parts.run("forming", n.settle)
+	n.parts.run("archiver", n.archiver.Run)
 	n.parts.onStop("calls", n.service.drain)
 	n.parts.run("wire", func(ctx context.Context) error { return n.wire.Serve(ctx, n.listener) })
 }

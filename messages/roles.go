@@ -1,5 +1,7 @@
 package messages
 
+import "strings"
+
 // Role is what a caller may do. A caller holds a set of them.
 type Role byte
 
@@ -39,6 +41,18 @@ type Caller struct {
 	Roles Role
 	// Name is the one in its certificate; empty without one.
 	Name string
+}
+
+// By names the caller as the log keeps it: the name in its certificate, else where it
+// called from.
+func (c *Caller) By(addr string) string {
+	switch {
+	case c.Name != "":
+		return c.Name
+	case strings.HasPrefix(addr, "127.") || strings.HasPrefix(addr, "[::1]"):
+		return "loopback"
+	}
+	return addr
 }
 
 // Allowed judges whether a caller may make this call. It is asked once, at the ingress.

@@ -412,7 +412,7 @@ func (v *CastVote) fields(f *fields) {
 	f.bool("replaced", &v.Replaced, "A later vote of the same voter took its place.")
 	f.only(v.At != 0).uint("at", &v.At, "Unix seconds; absent, like what follows, of a vote from before this was kept.")
 	f.may("").text("node", &v.Node, "The node that took it.")
-	f.may("").text("who", &v.Who, "Who sent it: the name in its certificate, else its address.")
+	f.may("").text("who", &v.Who, "Who sent it: the name in its certificate, else `loopback` or its address.")
 	f.may("").text("reason", &v.Reason, "Why.")
 }
 

@@ -1,7 +1,6 @@
 package treasury
 
 import (
-	"cmp"
 	"encoding/binary"
 	"fmt"
 	"strconv"
@@ -160,7 +159,7 @@ func (c *Vote) decide(_ *entity, r rows.Stored, facts disbursement.Facts) (decis
 		return decision{}, messages.Errorf(messages.CodeValidationFailed,
 			"votes were cast and changed %d times, no more are taken", disbursement.CastsMax)
 	}
-	cast := disbursement.Cast{Vote: c.Vote, At: facts.Now, Node: facts.Node, Who: cmp.Or(c.By.Name, c.Who), Reason: c.Reason}
+	cast := disbursement.Cast{Vote: c.Vote, At: facts.Now, Node: facts.Node, Who: c.By.By(c.Who), Reason: c.Reason}
 	result := &messages.VoteResult{
 		ID: r.ID, OperatorsPPM: record.Approval(messages.Operators), BuildersPPM: record.Approval(messages.Builders),
 	}

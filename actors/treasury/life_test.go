@@ -124,6 +124,9 @@ func TestAStatementTellsEveryVote(t *testing.T) {
 				Reason string
 			}{v, reason}, nil)
 			request.Who, request.By.Name = "10.0.0.7:51000", v.Voter+".cert"
+			if reason == "" {
+				request.Who, request.By.Name = "127.0.0.1:51000", ""
+			}
 			w.Command(&treasury.Vote{Request: request, ID: id, Vote: v, Reason: reason})
 			result[*messages.VoteResult](r)
 		}
@@ -136,7 +139,7 @@ func TestAStatementTellsEveryVote(t *testing.T) {
 			t.Fatal(refusal)
 		}
 		want := []messages.CastVote{
-			{House: messages.Operators, Voter: "ada", WeightPPM: 500_000, Approve: true, Who: "ada.cert"},
+			{House: messages.Operators, Voter: "ada", WeightPPM: 500_000, Approve: true, Who: "loopback"},
 			{House: messages.Builders, Voter: "bob", WeightPPM: 400_000, Approve: true, Who: "bob.cert", Reason: "well argued", Replaced: true},
 			{House: messages.Builders, Voter: "bob", WeightPPM: 400_000, Who: "bob.cert", Reason: "too dear after all"},
 		}

@@ -40,6 +40,7 @@ type Consensus struct {
 	halting   sync.WaitGroup
 	state     atomic.Pointer[stateVersion]
 	stalled   atomic.Pointer[stall] // why this node stands still; nil if it does not
+	looked    atomic.Int64          // when watchStalls looked last, in ns since 1970
 	reads     reads                 // of this node's own, and asked elsewhere if another leads
 	served    reads                 // asked by others, or here while this node leads
 	newest    readPoint

@@ -78,6 +78,7 @@ func (c *Consensus) watchStalls(ctx context.Context) error {
 		w.look(now)
 		c.lookAtCommits(&commits, now)
 		why, age := c.standing(&w)
+		c.looked.Store(now.UnixNano())
 		if age >= c.cfg.HangMax {
 			c.fail(fmt.Errorf("the disk hangs: %s for %s", why, age.Round(time.Millisecond)))
 			return nil
@@ -95,6 +96,15 @@ func (c *Consensus) watchStalls(ctx context.Context) error {
 		}
 		return nil
 	})
+}
+
+// WatchedAt is when this node last saw for itself whether its disk and its state move; what
+// would end a process that hangs hangs with it if that is long ago. It is zero before Run.
+func (c *Consensus) WatchedAt() time.Time {
+	if at := c.looked.Load(); at != 0 {
+		return time.Unix(0, at)
+	}
+	return time.Time{}
 }
 
 // standing is what of this node's own has stood still for longest, and for how long.

@@ -16,6 +16,7 @@ import (
 	"github.com/the-block/bursar/cmd/internal/certs"
 	"github.com/the-block/bursar/cmd/internal/localcluster"
 	"github.com/the-block/bursar/cmd/internal/node"
+	"github.com/the-block/bursar/cmd/internal/service"
 	"github.com/the-block/bursar/cmd/internal/terminal"
 )
 
@@ -154,7 +155,29 @@ func runNode(ctx context.Context, std streams, cfg node.Config, effective *setti
 		go localcluster.Obey(std.in, member, cancel) // until the leash ends, or the process
 	}
 	defer reloadOnHangup(ctx, member)()
+	defer tellSupervisor(ctx, member, log)()
 	return member.Run(ctx)
+}
+
+// tellSupervisor tells systemd, if it started this process, how the node is: until ctx ends,
+// then that it stops. The node needs no supervisor, so what cannot be told is logged.
+func tellSupervisor(ctx context.Context, member *node.Node, log *slog.Logger) (stop func()) {
+	lost := func(err error) { log.WarnContext(ctx, "systemd does not hear how this node is", "err", err) }
+	supervisor, err := service.Environment()
+	if err != nil {
+		lost(err)
+		return func() {}
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	over := make(chan struct{})
+	go func() {
+		defer close(over)
+		supervisor.Watch(ctx, member, lost)
+	}()
+	return func() {
+		cancel()
+		<-over
+	}
 }
 
 // reloadOnHangup has a node take up renewed files at SIGHUP, until stop is called.

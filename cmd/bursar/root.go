@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"runtime"
+	"runtime/debug"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -116,7 +117,8 @@ New here? 'bursar dev' starts a treasury on this machine and pays a real DAO's g
 		newNode(std), newDev(std), newSubmit(std), newCall(std), newStatus(std), newHealth(std), newDrain(std),
 		newGraph(std), newTree(std), newTop(std),
 		newShow(std), newOracle(std),
-		newBench(std), newMetrics(std), newMonitoring(std), newJournal(std), newVerify(std), newBackup(std), newRestore(std), newRecover(std), newCert(std), newVersion(std),
+		newBench(std), newMetrics(std), newMonitoring(std), newJournal(std), newVerify(std), newBackup(std), newRestore(std), newRecover(std), newCert(std),
+		newService(std), newMan(), newVersion(std),
 	)
 	for _, command := range root.Commands() {
 		command.Args = asUsage(command.Args)
@@ -217,14 +219,42 @@ func asUsage(check cobra.PositionalArgs) cobra.PositionalArgs {
 	}
 }
 
+// builtFrom is the commit that this program was built from, and when that was made. Only a
+// build in a clone of the repository knows.
+func builtFrom() (commit, date string) {
+	commit, date = "unknown", "unknown"
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return commit, date
+	}
+	dirty := false
+	for _, s := range info.Settings {
+		switch s.Key {
+		case "vcs.revision":
+			commit = s.Value
+		case "vcs.time":
+			date = s.Value
+		case "vcs.modified":
+			dirty = s.Value == "true"
+		}
+	}
+	if dirty {
+		commit += " with changes"
+	}
+	return commit, date
+}
+
 func newVersion(std streams) *cobra.Command {
 	var form format
 	command := &cobra.Command{
 		Use:   "version",
-		Short: "Print the versions of the program and of its wire",
+		Short: "Print the versions of the program and of its wire, and the commit it was built from",
 		RunE: func(*cobra.Command, []string) error {
+			commit, date := builtFrom()
 			facts := []fact{
 				{"version", node.Version},
+				{"commit", commit},
+				{"date", date},
 				{"wire", messages.WireVersion},
 				{"go", runtime.Version()},
 				{"platform", runtime.GOOS + "/" + runtime.GOARCH},

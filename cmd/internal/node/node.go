@@ -71,6 +71,8 @@ type Node struct {
 	reown    chan struct{}
 	// forming says what a node without a cluster waits for; nil once it has one.
 	forming atomic.Pointer[string]
+	// heart is the actor that Moves asks; nil before.
+	heart *actors.Ref
 	// differing counts the nodes whose state is another at the same index.
 	differing atomic.Int64
 	// served says that the node has been ready; stopping that it is on its way down, and

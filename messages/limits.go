@@ -43,7 +43,9 @@ const (
 	ReceiptAccountMax = DestinationMax
 	// What comes later in a life, in bytes. VotesMax is how many votes, one for each
 	// house and voter, a record keeps: it is read and written whole.
+	// CastsMax is how many were cast at most, each that a later one replaced among them.
 	VotesMax       = 1_000
+	CastsMax       = 10_000
 	VoterMax       = 128
 	ReasonMax      = 1_024
 	AuditReasonMax = 255

@@ -4,6 +4,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -68,10 +69,56 @@ reader and submitter. To submit without a proposal takes an operator.
 		}
 		fmt.Fprintf(&w, "| %d | %s |\n", code, name)
 	}
+	limits(&w)
 	for _, m := range messages.Methods() {
 		method(&w, m)
 	}
 	return w.String()
+}
+
+// limits lists what a caller may write at most. The limits of the wire are in wire.md.
+func limits(w *strings.Builder) {
+	w.WriteString("\n## Limits\n\nWhat is longer or more is `validation_failed` unless the last column says otherwise. " +
+		"Those of messages and connections are [with the wire](wire.md#limits).\n\n| what | at most | |\n|---|---|---|\n")
+	for _, l := range []struct {
+		what string
+		most uint64
+		unit string
+		note string
+	}{
+		{"amount, and the sum of all accruals", uint64(messages.AmountMax), "", "2^63-1"},
+		{"request_id", messages.RequestIDMax, "bytes", ""},
+		{"deadline_ms", messages.DeadlineMSMax, "ms", "more is taken for that"},
+		{"destination", messages.DestinationMax, "bytes", "`tb1` and lower-case ASCII letters and digits"},
+		{"memo", messages.MemoMax, "bytes", "`memo_too_long`; the paying transaction carries the first 1,024"},
+		{"dependencies of a disbursement", messages.DependenciesMax, "", "`too_many_dependencies`"},
+		{"expected_receipts", messages.ReceiptsMax, "", ""},
+		{"account of a receipt", messages.ReceiptAccountMax, "bytes", ""},
+		{"title of a proposal", messages.TitleMax, "bytes", ""},
+		{"summary of a proposal", messages.SummaryMax, "bytes", ""},
+		{"attachments of a proposal", messages.AttachmentsMax, "", ""},
+		{"name of an attachment", messages.AttachmentNameMax, "bytes", ""},
+		{"uri of an attachment", messages.AttachmentURIMax, "bytes", ""},
+		{"quorums, and the weights of a house together", uint64(messages.PPMMax), "ppm", ""},
+		{"items of a plan", messages.PlanItemsMax, "", ""},
+		{"ref of an item", messages.RefMax, "bytes", ""},
+		{"votes on a disbursement that count", messages.VotesMax, "", ""},
+		{"votes on a disbursement, those that were replaced among them", messages.CastsMax, "", ""},
+		{"voter", messages.VoterMax, "bytes", ""},
+		{"reason of a rollback", messages.ReasonMax, "bytes", ""},
+		{"reason of a vote, and of what operators do", messages.AuditReasonMax, "bytes", ""},
+		{"reversing_tx", messages.ReversingTxMax, "bytes", ""},
+		{"ids that a question about the graph names", messages.IDsMax, "", ""},
+		{"rows on a page", messages.LimitMax, "", "more is taken for that"},
+		{"bare ids on a page", messages.IDsPerReply, "", "more is taken for that"},
+		{"readings in a call", messages.ReadingsMax, "", ""},
+	} {
+		number := strconv.FormatUint(l.most, 10)
+		for i := len(number) - 3; i > 0; i -= 3 {
+			number = number[:i] + "," + number[i:]
+		}
+		fmt.Fprintf(w, "| %s | %s | %s |\n", l.what, strings.TrimSpace(number+" "+l.unit), l.note)
+	}
 }
 
 func method(w *strings.Builder, m *messages.Method) {

@@ -37,7 +37,7 @@ type Options struct {
 func (o *Options) Shared() *Options { return o }
 
 func (o *Options) fields(f *fields) {
-	f.may("stamped at the ingress").text("request_id", &o.RequestID, "Makes a repeat harmless; not empty.").max(RequestIDMax)
+	f.may("stamped at the ingress").text("request_id", &o.RequestID, "Makes a repeat harmless; not empty. Callers without a name have theirs apart from all others.").max(RequestIDMax)
 	if f.got && f.judge && f.mode == decoding && o.RequestID == "" {
 		f.in.Refuse("empty; leave it out, or choose an id that no other request has")
 	}

@@ -484,7 +484,7 @@ func (p *VoteParams) fields(f *fields) {
 	f.must().text("voter", &p.Voter, "Who votes.").bound(VoterMax).identity(p.Voter)
 	f.must().uint("weight_ppm", (*uint64)(&p.WeightPPM), "The voter's weight in parts per million of the house; not 0.").bound(uint64(PPMMax))
 	f.must().bool("approve", &p.Approve, "For or against.")
-	f.may("").text("reason", &p.Reason, "Why; the statement shows it.").bound(AuditReasonMax)
+	f.may("").text("reason", &p.Reason, "Why; the statement shows it.").max(AuditReasonMax)
 }
 
 // VoteResult answers vote: what each house has approved now.

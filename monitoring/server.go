@@ -15,9 +15,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// scrapesMax is how many scrapes are answered at once; more get 503.
-const scrapesMax = 4
-
 // Server serves a node's pages. Build it with New, add what belongs beside the pages
 // with Handle, then Listen and Run.
 type Server struct {
@@ -46,13 +43,12 @@ func New(cfg Config, sources Sources, log *slog.Logger) (*Server, error) {
 	s.mux.Handle("GET /{$}", s.guarded(newPage(sources, log)))
 	s.mux.Handle("GET /healthz", http.HandlerFunc(serveHealth))
 	s.mux.Handle("GET /readyz", readiness(sources.Ready))
-	s.mux.Handle("GET /metrics", s.guarded(promhttp.HandlerFor(s.registry, promhttp.HandlerOpts{
+	s.mux.Handle("GET /metrics", s.guarded(newScrapes(promhttp.HandlerFor(s.registry, promhttp.HandlerOpts{
 		// One bad sample must not blind the operator to all others.
-		ErrorHandling:       promhttp.ContinueOnError,
-		ErrorLog:            scrapeLog{log},
-		MaxRequestsInFlight: scrapesMax,
-		EnableOpenMetrics:   true,
-	})))
+		ErrorHandling:     promhttp.ContinueOnError,
+		ErrorLog:          scrapeLog{log},
+		EnableOpenMetrics: true,
+	}))))
 	if cfg.Debug {
 		s.handleProfiles()
 	}

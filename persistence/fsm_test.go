@@ -347,3 +347,42 @@ func setsIn(t *testing.T, dir string) int {
 	}
 	return bytes.Count(data, []byte("*3\r\n$3\r\nset\r\n"))
 }
+
+// TestAFormerFenceChangesNothing: neither a change of a former owner's nor an assignment
+// that was decided under a former fence, nor one from a future that the log does not know.
+func TestAFormerFenceChangesNothing(t *testing.T) {
+	fsm := openFSM(t)
+	defer func() { _ = fsm.Store().Close() }()
+	index := uint64(0)
+	apply := func(x *persistence.Txn) persistence.Status {
+		t.Helper()
+		index++
+		results, err := fsm.Apply(index, entryOf(t, x))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return results[0].Status
+	}
+	assign := func(from messages.Fence) *persistence.Txn {
+		return &persistence.Txn{Assigns: []persistence.Assign{{Shard: 1, Owner: "n1", From: from}}}
+	}
+	under := func(fence messages.Fence) *persistence.Txn {
+		return &persistence.Txn{Fences: []persistence.ShardFence{{Shard: 1, Fence: fence}}, Adds: []persistence.Add{{Counter: "c", Delta: 1, Max: 100}}}
+	}
+	for from := range messages.Fence(3) {
+		if got := apply(assign(from)); got != persistence.Committed {
+			t.Fatalf("an assignment from %d is %s", from, got)
+		}
+	}
+	for _, fence := range []messages.Fence{1, 2, 4} {
+		if got := apply(under(fence)); got != persistence.Fenced {
+			t.Errorf("a change under fence %d, after 3, is %s", fence, got)
+		}
+		if got := apply(assign(fence)); got != persistence.Fenced {
+			t.Errorf("an assignment from fence %d, after 3, is %s", fence, got)
+		}
+	}
+	if got := apply(under(3)); got != persistence.Committed {
+		t.Errorf("a change under the newest fence is %s", got)
+	}
+}

@@ -494,7 +494,7 @@ type fenced struct {
 
 func (f fenced) Propose(p persistence.Proposal) error {
 	t := p.Txn
-	if changes := len(t.Writes) + len(t.Adds) + len(t.Appends) + len(t.Deletes); changes > 0 && len(t.Fences) == 0 {
+	if changes := len(t.Conditions) + len(t.Writes) + len(t.Adds) + len(t.Appends) + len(t.Deletes); changes > 0 && len(t.Fences) == 0 {
 		f.t.Errorf("a change of %d rows and %d counters is nobody's", len(t.Writes)+len(t.Appends)+len(t.Deletes), len(t.Adds))
 	}
 	return f.Journal.Propose(p)

@@ -264,3 +264,15 @@ func TestCheckTellsWhatPrometheusLacks(t *testing.T) {
 		}
 	}
 }
+
+func TestTargetsAreHostsWithPorts(t *testing.T) {
+	for target, fine := range map[string]bool{
+		"10.0.0.1:9003": true, "localhost:9003": true, "[::1]:9003": true, "n1.example-2.com:65535": true,
+		"9003": false, ":9003": false, "n1:": false, "n1:0": false, "n1:65536": false, "n1:http": false, "n1:0x10": false,
+		"http://n1:9003": false, "a b:9003": false, "n1/metrics:9003": false, "\"n1\":9003": false, "": false,
+	} {
+		if err := checkTargets([]string{target}); (err == nil) != fine {
+			t.Errorf("%q: %v", target, err)
+		}
+	}
+}

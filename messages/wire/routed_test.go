@@ -16,7 +16,18 @@ import (
 // arrived is a call as a node has it that a client has sent it to.
 func arrived(t *testing.T, h holder, method string, params messages.Params) *wire.Call {
 	t.Helper()
-	_, _, addr := serve(t, wire.DefaultConfig(), h)
+	return arrivesAt(t, wire.DefaultConfig(), h, method, params)
+}
+
+// arrivedAt is a submission as a node with these settings has it.
+func arrivedAt(t *testing.T, cfg wire.Config, params *messages.SubmitDisbursementParams) *wire.Call {
+	t.Helper()
+	return arrivesAt(t, cfg, newHolder(), messages.MethodSubmitDisbursement, params)
+}
+
+func arrivesAt(t *testing.T, cfg wire.Config, h holder, method string, params messages.Params) *wire.Call {
+	t.Helper()
+	_, _, addr := serve(t, cfg, h)
 	dial(t, addr).Go(method, params, func(wire.Reply) {})
 	c := <-h.calls
 	t.Cleanup(func() { c.Fail(messages.Errorf(messages.CodeUnavailable, "the test is over")) })

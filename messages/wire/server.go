@@ -2,7 +2,9 @@ package wire
 
 import (
 	"context"
+	"crypto/sha256"
 	"crypto/tls"
+	"encoding/base64"
 	"errors"
 	"net"
 	"slices"
@@ -235,6 +237,20 @@ func (s *Server) peerOf(addr string, state *tls.ConnectionState) Peer {
 	return p
 }
 
+// strangerIDs begins the request ids of strangers.
+const strangerIDs = "stranger:"
+
+// requestID is the id by which a call is remembered. Those of strangers are apart from all
+// others, so that none can take an id that somebody with a name is going to use, or has
+// used; a named caller keeps what he gives.
+func (s *Server) requestID(given string, peer *Peer) string {
+	if given == "" || s.greeter != nil || peer.Name != "" || peer.Roles == messages.RolesAll {
+		return given
+	}
+	sum := sha256.Sum256([]byte(given))
+	return strangerIDs + base64.RawURLEncoding.EncodeToString(sum[:])
+}
+
 // unknown tells of a method that is not in the table.
 func unknown(table *messages.Table, name []byte) *messages.Error {
 	if near, ok := table.Nearest(string(name)); ok {
@@ -258,7 +274,7 @@ func (s *Server) ingress(d *messages.Decoder, req request, form messages.Form, p
 	}
 	opts := params.Shared()
 	c := &Call{
-		Method: m, Params: params, RequestID: opts.RequestID,
+		Method: m, Params: params, RequestID: s.requestID(opts.RequestID, &peer),
 		Received: now, Deadline: now.Add(time.Duration(opts.DeadlineMS) * time.Millisecond),
 		Peer: peer, id: req.id, notify: req.notify, bytes: len(req.params), to: to,
 	}

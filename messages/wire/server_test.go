@@ -216,6 +216,32 @@ func TestWithoutTrustALoopbackPeerIsAStranger(t *testing.T) {
 	}
 }
 
+// TestAStrangerTakesNobodysRequestID: the ids of strangers are remembered apart, and a
+// stranger's repeat is one.
+func TestAStrangerTakesNobodysRequestID(t *testing.T) {
+	seen := func(trust bool, id string) string {
+		cfg := wire.DefaultConfig()
+		cfg.TrustLoopback = trust
+		c := arrivedAt(t, cfg, &messages.SubmitDisbursementParams{
+			Options: messages.Options{RequestID: id},
+			Payload: messages.Payload{Proposal: &messages.Proposal{Title: "t", Summary: "s", VoteWindowEpochs: 1, TimelockEpochs: 1},
+				Disbursement: messages.Disbursement{Destination: "tb1a", Amount: 1, ScheduledEpoch: 1}}})
+		if c.Stamped {
+			t.Error("an id that was given counts as made up")
+		}
+		return c.RequestID
+	}
+	known, stranger := seen(true, "rent-2026-12"), seen(false, "rent-2026-12")
+	switch {
+	case known != "rent-2026-12":
+		t.Errorf("a trusted caller's id became %q", known)
+	case stranger == known || len(stranger) > messages.RequestIDMax:
+		t.Errorf("a stranger's id is %q", stranger)
+	case seen(false, "rent-2026-12") != stranger || seen(false, "rent-2027-01") == stranger || seen(false, stranger) == stranger:
+		t.Error("strangers' ids are not told apart as they give them")
+	}
+}
+
 func TestAThousandConnections(t *testing.T) {
 	const many = 1_000
 	_, metrics, addr := serve(t, wire.DefaultConfig(), echo{})

@@ -19,7 +19,7 @@ type Cast struct {
 
 // CastsMax is how often a disbursement is written at most while it is voted on: votes that
 // replace each other have an end.
-const CastsMax = 10_000
+const CastsMax = messages.CastsMax
 
 // castVersion begins each encoding.
 const castVersion = 1

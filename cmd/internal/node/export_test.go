@@ -100,3 +100,6 @@ func Differing(found []Found, await bool) (which string, stop bool) {
 	}
 	return differing(list, await)
 }
+
+// CallersFor is callersFor.
+func CallersFor(files uint64, most int) int { return callersFor(files, most) }

@@ -229,6 +229,13 @@ func (n *Node) openActors(context.Context) error {
 func (n *Node) openWire(ctx context.Context) error {
 	cfg := wire.DefaultConfig()
 	cfg.TrustLoopback = n.identity == nil && n.cfg.TrustLoopback
+	if files, known := filesMax(); known {
+		if callers := callersFor(files, cfg.ConnectionsMax); callers < cfg.ConnectionsMax {
+			n.log.WarnContext(ctx, "few files may be open here, and so few callers are taken; raise ulimit -n (LimitNOFILE in systemd)",
+				"files", files, "connections", callers)
+			cfg.ConnectionsMax = callers
+		}
+	}
 	n.metrics = wire.NewMetrics()
 	var err error
 	if n.wire, err = wire.New(cfg, n.service, n.metrics); err != nil {

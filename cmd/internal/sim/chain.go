@@ -2,6 +2,9 @@ package sim
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
 	"time"
 
 	"github.com/the-block/bursar/actors/treasury/disbursement"
@@ -27,6 +30,8 @@ type chain struct {
 	replaces  bool // what waits makes room for another on its nonce
 	gapless   bool // refuses what does not follow on what it has
 	healed    bool // does all of a round, and answers it
+	// returned are transfers by which payees gave back what they were paid.
+	returned map[string]payout.Transfer
 }
 
 type transfer struct {
@@ -157,6 +162,40 @@ func (c *chain) paid() map[messages.DisbursementID][]transfer {
 		}
 	}
 	return paid
+}
+
+// giveBack has the payee of a disbursement return what it was paid, and names the transfer;
+// "" if the chain has confirmed no payment.
+func (c *chain) giveBack(id messages.DisbursementID) string {
+	for _, t := range c.confirmed {
+		if !t.Null() && t.ID == id {
+			hash := sha256.Sum256(fmt.Appendf(nil, "return %d", id))
+			name := hex.EncodeToString(hash[:])
+			c.returned[name] = payout.Transfer{Confirmed: true, Sender: t.Destination, Destination: c.signer.Account(),
+				Amount: t.Amount, Block: uint64(len(c.confirmed)) + 1}
+			return name
+		}
+	}
+	return ""
+}
+
+// Transfer implements executor.Chain. A payment's block has its nonce.
+func (c *chain) Transfer(_ context.Context, hash disbursement.Hash) (payout.Transfer, error) {
+	for i, t := range c.confirmed {
+		if t.hash == hash {
+			return payout.Transfer{Confirmed: true, Sender: c.signer.Account(), Destination: t.Destination,
+				Amount: t.Amount, Block: uint64(i) + 1}, nil
+		}
+	}
+	return c.returned[hex.EncodeToString(hash[:])], nil
+}
+
+// NextNonce implements executor.Chain.
+func (c *chain) NextNonce(context.Context) (uint64, error) { return uint64(len(c.confirmed)) + 1, nil }
+
+// Ask implements executor.Chain; nodes of the model ask by Start.
+func (c *chain) Ask(_ context.Context, questions []payout.Question) []payout.Answer {
+	return c.hear(questions)
 }
 
 // ask puts questions of the node's executor to the chain.

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"context"
 	"fmt"
 	"time"
 
@@ -232,6 +233,10 @@ func (n *node) accept(item any, request durable.Request) {
 		t.Command(&item)
 	case treasury.Rollback:
 		item.Request = request
+		if refusal := t.VerifyReversal(context.Background(), &item); refusal != nil {
+			item.Fail(refusal)
+			return
+		}
 		t.Command(&item)
 	case treasury.Queue:
 		item.Request = request
@@ -292,7 +297,11 @@ func (w *world) compose(k kind) *call {
 	case execute:
 		c.make = func() any { return executor.Execute{ID: c.about} }
 	case rollback:
-		c.make = func() any { return treasury.Rollback{ID: c.about, Reversal: disbursement.Reversal{Reason: c.id}} }
+		reversal := disbursement.Reversal{Reason: c.id}
+		if w.chain != nil && w.chance(0.8) {
+			reversal.ReversingTx = w.chain.giveBack(c.about)
+		}
+		c.make = func() any { return treasury.Rollback{ID: c.about, Reversal: reversal} }
 	case advance:
 		c.make = func() any { return treasury.Advance{} }
 	case decide:

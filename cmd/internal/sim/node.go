@@ -117,7 +117,7 @@ func (n *node) spawn() {
 	cfg := n.w.treasuryConfig()
 	cfg.Node = n.name
 	if n.w.chain != nil {
-		cfg.Outside = &executor.Outside{Signer: n.w.chain.signer, Start: n.ask}
+		cfg.Outside = &executor.Outside{Chain: n.w.chain, Signer: n.w.chain.signer, Start: n.ask}
 	}
 	r := &runtime{n: n, boot: n.boot}
 	n.host = durable.NewHost(cfg.Shards(), r, n.fsm.Store(), &n.journal, durable.Machine{

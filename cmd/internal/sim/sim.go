@@ -87,6 +87,7 @@ func newWorld(cfg Config) *world {
 		w.chain = &chain{
 			w: w, signer: signer, replaces: w.chance(0.5), gapless: w.chance(0.5),
 			pending: make(map[uint64]transfer), byHash: make(map[disbursement.Hash]bool),
+			returned: make(map[string]payout.Transfer),
 		}
 	}
 	return w

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/the-block/bursar/actors/treasury/disbursement"
+	"github.com/the-block/bursar/actors/treasury/payout"
 	"github.com/the-block/bursar/actors/treasury/rows"
 	"github.com/the-block/bursar/messages"
 	"github.com/the-block/bursar/persistence"
@@ -38,6 +39,7 @@ type Judge struct {
 	// chain took.
 	holds  map[uint64]messages.DisbursementID
 	taken  map[uint64]bool
+	skips  map[uint64]bool // nonces on which a null transaction stands against a payment
 	claims map[persistence.Key]bool
 }
 
@@ -52,7 +54,7 @@ func NewJudge(layout Layout) *Judge {
 	return &Judge{
 		layout: layout, counters: make(map[string]int64), owners: make(map[messages.ShardID]messages.Fence),
 		requests: make(map[string]uint64), lives: make(map[messages.DisbursementID]*life),
-		holds: make(map[uint64]messages.DisbursementID), taken: make(map[uint64]bool), claims: make(map[persistence.Key]bool),
+		holds: make(map[uint64]messages.DisbursementID), taken: make(map[uint64]bool), skips: make(map[uint64]bool), claims: make(map[persistence.Key]bool),
 	}
 }
 
@@ -133,10 +135,18 @@ func (d *deed) authority() {
 		}
 		d.fences[f.Shard] = true
 	}
+	for _, a := range d.Assigns {
+		if newest := d.owners[a.Shard]; a.From != newest {
+			d.fault("I4: shard %d is given away under fence %d, the newest is %d", a.Shard, a.From, newest)
+		}
+	}
 	for _, a := range d.Adds {
 		switch a.Counter {
 		case rows.CounterEpoch:
 			d.wants(d.layout.Clock, "an epoch begins")
+			if a.Delta != 1 {
+				d.fault("the epoch moves by %d", a.Delta)
+			}
 		case rows.CounterNonce, rows.CounterChainNonce, rows.CounterConfirmed, rows.CounterLine:
 			d.wants(d.layout.Executor, a.Counter+" moves")
 		case rows.CounterTreasury, rows.CounterAccruals, rows.CounterAccounts:
@@ -288,6 +298,9 @@ func (d *deed) move(id messages.DisbursementID, before, now *life) {
 		pay(disbursement.AccountInFlight, rows.CounterTreasury)
 		if d.holds[before.Nonce] == id {
 			delete(d.holds, before.Nonce)
+		}
+		if d.skips[before.Nonce] && !d.takes(before.Nonce) {
+			d.fault("I3: disbursement %d was skipped, and nonce %d is not noted as taken", id, before.Nonce)
 		}
 	case now.Staged && from == to && !before.Staged:
 		d.payable(id, before, early)
@@ -469,6 +482,7 @@ func (d *deed) nonces() {
 			if d.taken[number] {
 				d.fault("I3: an intent wants nonce %d, which the chain has taken", number)
 			}
+			d.skips[number] = payout.Kind(w.Tag) == payout.Skip
 		}
 	}
 }

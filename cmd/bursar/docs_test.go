@@ -16,7 +16,7 @@ import (
 
 // comingCommands are commands and methods that pages name already and that come with their
 // part: backups and operators.
-var comingCommands = []string{"drill", "operators.list"}
+var comingCommands = []string{"operators.list"}
 
 var (
 	// shellLine is a line of a code block that calls the program.

@@ -50,7 +50,7 @@ func start(t *testing.T, cfg node.Config) *lone {
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- n.Run(ctx) }()
-	l := &lone{t: t, cfg: cfg, Client: client.New(client.Follow(cfg.Address(node.PortRPC)))}
+	l := &lone{t: t, cfg: cfg, Client: client.New(client.Config{Addrs: []string{cfg.Address(node.PortRPC)}, Within: 30 * time.Second})}
 	var over bool
 	l.stop = func() {
 		if over {
@@ -173,6 +173,19 @@ func TestABackupBecomesANewClusterThatRests(t *testing.T) {
 	}
 	if _, err := os.Stat(fresh.DataDir); !os.IsNotExist(err) {
 		t.Errorf("a dry run makes a directory: %v", err)
+	}
+	base, err := localcluster.FreePorts(1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	drilled, err := (&recovery.Drill{Reader: reader, Plan: plan, Scratch: dir, BasePort: base}).Run(ctx)
+	if err != nil || drilled.Paid != later+1 || drilled.RTO < drilled.Took {
+		t.Errorf("the drill gave %+v, %v", drilled, err)
+	}
+	if left, err := filepath.Glob(filepath.Join(dir, "*")); err != nil || len(left) != 2 {
+		t.Errorf("the drill leaves %v, %v", left, err)
 	}
 	restore.DryRun = false
 	result, err := restore.Run(t.Context())

@@ -25,7 +25,10 @@ type counter struct {
 	// block is the history block that holds row number rows, once it was needed.
 	block  []byte
 	loaded bool
-	dirty  bool
+	// stamp is that of the newest row, once it was needed.
+	stamp   int64
+	stamped bool
+	dirty   bool
 }
 
 // overlay is the counters a batch touches, in the order of their first touch.
@@ -83,6 +86,7 @@ func (c *counter) record(tx *buntdb.Tx, r HistoryRow, put func(key, value string
 		}
 	}
 	c.rows++
+	c.stamp, c.stamped = r.StampedAt, true
 	b := c.block
 	b = binary.BigEndian.AppendUint64(b, uint64(r.Delta))
 	b = binary.BigEndian.AppendUint64(b, uint64(r.After))
@@ -95,6 +99,24 @@ func (c *counter) record(tx *buntdb.Tx, r HistoryRow, put func(key, value string
 	err := put(string(historyKey(c.name, c.rows)), string(c.block))
 	c.block = c.block[:0]
 	return err
+}
+
+// stampAt is where a row has its stamp.
+const stampAt = 16
+
+// lastStamp is when the newest row was stamped, of which there is one. A clock that was set
+// back must not make a history go back.
+func (c *counter) lastStamp(tx *buntdb.Tx) (int64, error) {
+	if c.stamped {
+		return c.stamp, nil
+	}
+	value, err := tx.Get(string(historyKey(c.name, c.rows)))
+	if err != nil || len(value) < historyRowBytes {
+		return 0, fmt.Errorf("history of %q at %d: %d bytes: %w", c.name, c.rows, len(value), err)
+	}
+	c.stamp = int64(binary.BigEndian.Uint64([]byte(value[len(value)-historyRowBytes+stampAt:])))
+	c.stamped = true
+	return c.stamp, nil
 }
 
 func (c *counter) load(tx *buntdb.Tx) error {

@@ -178,6 +178,13 @@ func (f *FSM) record(t *Txn, r *Result) error {
 			Event:     a.Row.Event,
 			Reference: reference,
 		}
+		if f.store.derived.level >= levelTimes && c.rows > 0 {
+			last, err := c.lastStamp(f.tx)
+			if err != nil {
+				return err
+			}
+			row.StampedAt = max(row.StampedAt, last)
+		}
 		if err := c.record(f.tx, row, f.set); err != nil {
 			return err
 		}

@@ -192,7 +192,7 @@ func drawTxn(t *rapid.T) *persistence.Txn {
 		x.PayloadHash[0] = rapid.SampledFrom([]byte{0, 0, 0, 1}).Draw(t, "hash")
 		x.Reply = rapid.SliceOfN(rapid.Byte(), 0, 5).Draw(t, "reply")
 	}
-	x.Level = uint16(rapid.IntRange(0, 1).Draw(t, "level"))
+	x.Level = uint16(rapid.IntRange(0, int(persistence.LevelMax)).Draw(t, "level"))
 	return x
 }
 
@@ -384,5 +384,43 @@ func TestAFormerFenceChangesNothing(t *testing.T) {
 	}
 	if got := apply(under(3)); got != persistence.Committed {
 		t.Errorf("a change under the newest fence is %s", got)
+	}
+}
+
+// TestAHistoryGoesForwardThoughAClockWasSetBack, from the level on that all nodes know, over
+// the borders of blocks and a restored snapshot too.
+func TestAHistoryGoesForwardThoughAClockWasSetBack(t *testing.T) {
+	fsm := openFSM(t)
+	defer func() { _ = fsm.Store().Close() }()
+	index := uint64(0)
+	book := func(stamp int64) int64 {
+		t.Helper()
+		index++
+		mustApply(t, fsm, index, entryOf(t, &persistence.Txn{StampedAt: stamp,
+			Adds: []persistence.Add{{Counter: "c", Delta: 1, Max: 1000, Row: &persistence.Row{}}}}))
+		rows, err := fsm.Store().History("c", 0, 1)
+		if err != nil || len(rows) != 1 {
+			t.Fatal(rows, err)
+		}
+		return rows[0].StampedAt
+	}
+	if book(500); book(400) != 400 {
+		t.Error("a program that does not know the level stamps otherwise")
+	}
+	index++
+	mustApply(t, fsm, index, entryOf(t, &persistence.Txn{Level: 2}))
+	for range 3 * persistence.HistoryBlock {
+		if got := book(300); got != 400 {
+			t.Fatalf("row %d is stamped %d, after 400", index, got)
+		}
+	}
+	if got := book(600); got != 600 {
+		t.Errorf("stamped %d, want 600", got)
+	}
+	if err := fsm.Restore(bytes.NewReader(snapshotOf(t, fsm))); err != nil {
+		t.Fatal(err)
+	}
+	if got := book(1); got != 600 {
+		t.Errorf("after a snapshot stamped %d, want 600", got)
 	}
 }

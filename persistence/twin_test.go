@@ -134,13 +134,13 @@ func (w *twin) one(t *persistence.Txn) persistence.Result {
 			tag: x.Tag, version: old.version + 1, data: w.fill(x.Value, x.Slots, assigned), origin: old.origin,
 		}
 	}
+	w.level = max(w.level, t.Level)
 	for i, a := range t.Adds {
 		if !w.add(a, t.StampedAt, assigned) {
 			return refusal(persistence.FailedAdd, i)
 		}
 		r.After = append(r.After, w.counters[a.Counter])
 	}
-	w.level = max(w.level, t.Level)
 	w.remember(t, r)
 	return r
 }
@@ -201,6 +201,9 @@ func (w *twin) add(a persistence.Add, stamp int64, assigned []uint64) bool {
 			if reference == persistence.SlotID(uint16(k)) {
 				reference = n
 			}
+		}
+		if rows := w.history[a.Counter]; w.level >= 2 && len(rows) > 0 {
+			stamp = max(stamp, rows[len(rows)-1].StampedAt)
 		}
 		w.history[a.Counter] = append(w.history[a.Counter], persistence.HistoryRow{
 			Seq: uint64(len(w.history[a.Counter]) + 1), Delta: a.Delta, After: after, StampedAt: stamp,

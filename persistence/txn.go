@@ -145,5 +145,8 @@ const (
 	// HistoryBlock is the number of history rows packed into one value.
 	HistoryBlock = 64
 	// LevelMax is the newest feature level this program knows.
-	LevelMax uint16 = 1
+	LevelMax uint16 = 2
+	// levelTimes is the level from which on no row of a history is stamped before the one
+	// that it follows.
+	levelTimes uint16 = 2
 )

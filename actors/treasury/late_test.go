@@ -55,6 +55,23 @@ func TestAPaymentKeepsItsRollbackWindowWhenTheClockTurnsBesideIt(t *testing.T) {
 	})
 }
 
+// The same beside a payment that an outside chain has taken: the clock turns between its
+// staging and its recording.
+func TestAnOutsidePaymentKeepsItsRollbackWindowWhenTheClockTurnsBesideIt(t *testing.T) {
+	liveAbroad(t, func(a *abroad) {
+		a.begin(1000)
+		a.quiet()
+		a.log.set(func(l *memoryLog) { l.delay = time.Second })
+		submission := a.submit(payment(10, 1)) // is there after one second, staged after two, recorded after three
+		time.Sleep(1500 * time.Millisecond)
+		a.advance()
+		time.Sleep(4 * time.Second)
+		a.log.set(func(l *memoryLog) { l.delay = 0 })
+		a.quiet()
+		a.is(result[*messages.SubmitDisbursementResult](submission).ID, messages.Executed)
+	})
+}
+
 // The same beside a vote that is opened on request.
 func TestAVoteKeepsItsWindowWhenTheClockTurnsBesideIt(t *testing.T) {
 	live(t, func(w *world) {

@@ -649,6 +649,33 @@ func TestAnOutsidePaymentIsRolledBackByThePayeesConfirmedTransferOnly(t *testing
 	})
 }
 
+// TestOneTransferReturnsOnePaymentThoughTwoAreTakenBackAtOnce: both decisions are made before
+// either is in the log.
+func TestOneTransferReturnsOnePaymentThoughTwoAreTakenBackAtOnce(t *testing.T) {
+	liveAbroad(t, func(a *abroad) {
+		a.begin(1000)
+		ids := a.payments(2)
+		a.quiet()
+		hash := a.node.Transfer(payment(10, 1).Disbursement.Destination, a.account, 10)
+		good := hex.EncodeToString(hash[:])
+		a.log.set(func(l *memoryLog) { l.delay = time.Second })
+		first, second := a.reverse(ids[0], good), a.reverse(ids[1], good)
+		time.Sleep(5 * time.Second)
+		a.log.set(func(l *memoryLog) { l.delay = 0 })
+		a.quiet()
+		taken := 0
+		for _, r := range []*reply{first, second} {
+			if _, err := r.wait(); err == nil {
+				taken++
+			}
+		}
+		if taken != 1 {
+			t.Errorf("one transfer has returned %d payments", taken)
+		}
+		a.holds(990)
+	})
+}
+
 // TestTheBreakerOfTheSubmitter counts the transitions that failing submissions cause
 // (F16), and what a half-open breaker lets through.
 func TestTheBreakerOfTheSubmitter(t *testing.T) {

@@ -100,6 +100,8 @@ func (m *mutant) find(t *testing.T) {
 		switch {
 		case bytes.Contains(out, []byte("[build failed]")):
 			t.Fatalf("it is no program:\n%s", out)
+		case bytes.Contains(out, []byte("panic: test timed out")) || ctx.Err() != nil:
+			t.Errorf("%s: go %s does not end", name, strings.Join(args[6:], " "))
 		case err == nil:
 			t.Errorf("%s: go %s does not find it in %s", name, strings.Join(args[6:], " "), time.Since(began).Round(time.Second))
 		default:
@@ -107,6 +109,11 @@ func (m *mutant) find(t *testing.T) {
 		}
 	}
 	suite("unit", m.unit)
+	examples := filepath.Join(root, m.unit, "testdata", "rapid") // of what only a mutant fails
+	if err := os.RemoveAll(examples); err != nil {
+		t.Error(err)
+	}
+	_ = os.Remove(filepath.Dir(examples)) // if nothing else is there
 	if m.model > 0 {
 		suite("model", "./cmd/internal/sim", "-run", "^TestModel$", "-seeds", fmt.Sprint(m.model))
 	}

@@ -103,3 +103,16 @@ func Differing(found []Found, await bool) (which string, stop bool) {
 
 // CallersFor is callersFor.
 func CallersFor(files uint64, most int) int { return callersFor(files, most) }
+
+// Seat is seat: what a node knows about who archives.
+type Seat struct {
+	Configured, Mine bool
+	Role, HolderRole Role
+	Vacant           time.Duration
+}
+
+// Decide says what the node does about it: away, claim, leave or keep.
+func (s Seat) Decide() string {
+	move := seat{configured: s.Configured, mine: s.Mine, role: s.Role, holderRole: s.HolderRole, vacant: s.Vacant}.decide()
+	return map[seatMove]string{stayAway: "away", claimSeat: "claim", leaveSeat: "leave", keepSeat: "keep"}[move]
+}

@@ -18,7 +18,7 @@ RACE = ./actors ./actors/treasury ./cluster ./persistence ./supervision/... ./me
 LINT = $(GO) tool -modfile=.tools/go.mod golangci-lint
 
 .DEFAULT_GOAL := help
-.PHONY: dead sim-model help run build test check fmt vet lint cross arm64 docs race fuzz bench bench-three soak sim sim-nodes chaos chaos-short drill newest-prometheus bench-metrics
+.PHONY: dist dead sim-model help run build test check fmt vet lint cross arm64 docs race fuzz bench bench-three soak sim sim-nodes chaos chaos-short drill newest-prometheus bench-metrics
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -28,6 +28,9 @@ run: build ## start a treasury of three nodes here and pay a real DAO's grants; 
 
 build: ## build ./bin/bursar
 	@$(GO) build -o bin/bursar ./cmd/bursar
+
+dist: ## make ./dist of what is committed: archives, .debs, SBOMs and checksums, the same bytes each time
+	@.tools/dist/build dist
 
 test: ## run the tests (below five minutes on two cores)
 	$(GO) test -timeout 5m ./...

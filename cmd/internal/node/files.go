@@ -24,5 +24,5 @@ func callersFor(files uint64, most int) int {
 func filesMax() (uint64, bool) {
 	var limit syscall.Rlimit
 	err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit)
-	return uint64(limit.Cur), err == nil
+	return limit.Cur, err == nil
 }

@@ -72,8 +72,28 @@ func assignAll(t testing.TB, fsm *persistence.FSM) {
 
 // TestGoldenEntry keeps old logs readable: the file never changes, only new ones come.
 func TestGoldenEntry(t *testing.T) {
-	path := filepath.Join("testdata", "entry-1.hex")
-	data := entryOf(t, everyTxn()...)
+	testGolden(t, "entry-1.hex", everyTxn())
+	testGolden(t, "entry-2.hex", []*persistence.Txn{
+		{
+			Writes: []persistence.Write{{Key: persistence.RecordKey(1, 7), Tag: 1, Value: []byte("who may")}},
+			Notes: []persistence.Append{
+				{Table: 9, Tag: 1, Value: []byte("at index ........"), Slots: []persistence.Slot{{Offset: 9, Number: persistence.SlotIndex}}},
+				{Table: 9, Tag: 2},
+			},
+			RequestID: "req-1", Reply: []byte("reply"), Level: persistence.LevelNotes,
+		},
+		{
+			Conditions: []persistence.Condition{persistence.Unchanged(persistence.RecordKey(1, 7), 1)},
+			Appends:    []persistence.Append{{Table: 3}},
+			Notes:      []persistence.Append{{Table: 9, Value: []byte("........"), Slots: []persistence.Slot{{Number: 0}}}},
+		},
+	})
+}
+
+func testGolden(t *testing.T, name string, txns []*persistence.Txn) {
+	t.Helper()
+	path := filepath.Join("testdata", name)
+	data := entryOf(t, txns...)
 	if *update {
 		writeGolden(t, path, data)
 	}
@@ -85,7 +105,7 @@ func TestGoldenEntry(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for i, want := range everyTxn() {
+	for i, want := range txns {
 		got, err := persistence.DecodeTxn(encoded[i])
 		if err != nil {
 			t.Fatal(err)

@@ -6,7 +6,7 @@ import (
 )
 
 // Condition must hold at the commit, or the Txn is Refused. Make one with Exists,
-// Absent, VersionIs, TagIn, TagNotIn, CounterBelow or CounterAtLeast.
+// Absent, VersionIs, TagIn, TagNotIn, CounterBelow, CounterAtLeast or Unchanged.
 type Condition struct {
 	kind conditionKind
 	key  Key    // a row's key, or a counter's name
@@ -24,6 +24,7 @@ const (
 	conditionTagNotIn
 	conditionCounterBelow
 	conditionCounterAtLeast
+	conditionUnchanged
 )
 
 // Exists holds if there is a row under key.
@@ -36,6 +37,13 @@ func Absent(key Key) Condition { return Condition{kind: conditionAbsent, key: ke
 // row that is not there has no version, and VersionIs(key, 0) never holds.
 func VersionIs(key Key, n uint64) Condition {
 	return Condition{kind: conditionVersionIs, key: key, n: n}
+}
+
+// Unchanged is VersionIs for what gives the proposer the right to propose: if it does not
+// hold the Txn has FailedRight, which no proposer can mistake for a condition of its own.
+// From feature level LevelNotes on.
+func Unchanged(key Key, n uint64) Condition {
+	return Condition{kind: conditionUnchanged, key: key, n: n}
 }
 
 // TagIn holds if there is a row under key and its tag is one of tags.
@@ -58,6 +66,14 @@ func CounterAtLeast(counter string, n int64) Condition {
 	return Condition{kind: conditionCounterAtLeast, key: Key(counter), n: uint64(n)}
 }
 
+// failure says what it is that does not hold.
+func (c *Condition) failure() FailedKind {
+	if c.kind == conditionUnchanged {
+		return FailedRight
+	}
+	return FailedCondition
+}
+
 // String tells the condition with keys and tags as bytes.
 func (c Condition) String() string {
 	return c.Text(
@@ -76,6 +92,8 @@ func (c Condition) Text(key func(Key) string, tag func(Table, byte) string) stri
 		return key(c.key) + " is absent"
 	case conditionVersionIs:
 		return fmt.Sprintf("%s has version %d", key(c.key), c.n)
+	case conditionUnchanged:
+		return fmt.Sprintf("%s is unchanged at version %d", key(c.key), c.n)
 	case conditionTagIn, conditionTagNotIn:
 		names := make([]string, 0, len(c.tags))
 		for _, b := range []byte(c.tags) {

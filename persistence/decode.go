@@ -99,7 +99,8 @@ type decoder struct {
 func (d *decoder) txn(t *Txn, data []byte, text string) error {
 	d.what, d.data, d.text, d.at, d.err = "transaction", data, text, 0, nil
 	d.slots, d.rows = d.slots[:0], d.rows[:0]
-	if kind := d.byte(); kind != txnKind && d.err == nil {
+	kind := d.byte()
+	if kind != txnKind && kind != txnNotedKind && d.err == nil {
 		return fmt.Errorf("%w: transaction kind %#x", ErrUnsupported, kind)
 	}
 	t.Keep = Keep(d.byte())
@@ -115,7 +116,13 @@ func (d *decoder) txn(t *Txn, data []byte, text string) error {
 		t.Deletes = append(t.Deletes, Key(d.string()))
 	}
 	d.writes(t)
-	d.appends(t)
+	t.Appends = d.appends(t.Appends[:0], AppendsMax)
+	t.Notes = t.Notes[:0]
+	if kind == txnNotedKind {
+		if t.Notes = d.appends(t.Notes, NotesMax); len(t.Notes) == 0 {
+			d.fail("no notes")
+		}
+	}
 	if d.err == nil && d.at != len(d.data) {
 		d.fail("bytes after the end")
 	}
@@ -157,7 +164,7 @@ func (d *decoder) conditions(t *Txn) {
 		c := Condition{kind: conditionKind(d.byte()), key: Key(d.string())}
 		switch c.kind {
 		case conditionExists, conditionAbsent:
-		case conditionVersionIs, conditionCounterBelow, conditionCounterAtLeast:
+		case conditionVersionIs, conditionUnchanged, conditionCounterBelow, conditionCounterAtLeast:
 			c.n = d.uint64()
 		case conditionTagIn, conditionTagNotIn:
 			c.tags = d.string()
@@ -193,12 +200,12 @@ func (d *decoder) writes(t *Txn) {
 	}
 }
 
-func (d *decoder) appends(t *Txn) {
-	t.Appends = t.Appends[:0]
-	for range d.count(AppendsMax) {
+func (d *decoder) appends(list []Append, most int) []Append {
+	for range d.count(most) {
 		a := Append{Table: Table(d.byte()), Tag: d.byte(), Value: d.bytes(), Slots: d.slotList()}
-		t.Appends = append(t.Appends, a)
+		list = append(list, a)
 	}
+	return list
 }
 
 func (d *decoder) slotList() []Slot {

@@ -12,12 +12,12 @@ import (
 )
 
 // carryOut puts a Txn that holds into effect: assigns, feature level, deletes, appends,
-// writes, history rows, the request id. Its adds are in effect already. An error is one of the
+// writes, history rows, the request id, notes. Its adds are in effect already. An error is one of the
 // database and stops the node.
 func (f *FSM) carryOut(t *Txn, r *Result) error {
 	f.assignNumbers(t, r)
 	for _, step := range [...]func(*Txn, *Result) error{
-		f.assign, f.raise, f.delete, f.append, f.write, f.record, f.remember,
+		f.assign, f.raise, f.delete, f.append, f.write, f.record, f.remember, f.note,
 	} {
 		if err := step(t, r); err != nil {
 			return err
@@ -220,5 +220,16 @@ func (f *FSM) remember(t *Txn, r *Result) error {
 		requests.remove(o.id, requestPlace(table, place))
 	}
 	requests.add(t.RequestID, requestPlace(table, place))
+	return nil
+}
+
+func (f *FSM) note(t *Txn, _ *Result) error {
+	for i := range t.Notes {
+		n := &t.Notes[i]
+		f.scratch = appendRowHeader(f.scratch[:0], n.Tag, 1, "")
+		if err := f.put(string(RecordKey(n.Table, f.number(n.Table))), n.Tag, n.Value, n.Slots); err != nil {
+			return err
+		}
+	}
 	return nil
 }

@@ -11,6 +11,8 @@ import (
 const (
 	batchFormat byte = 0xb1
 	txnKind     byte = 0x01
+	// txnNotedKind is a txnKind with the list of its Notes at the end; there is one or more.
+	txnNotedKind byte = 0x02
 )
 
 // Limits of a batch, the payload of one log entry. A Txn over BatchBytesMax is a
@@ -32,7 +34,11 @@ func AppendTxn(dst []byte, t *Txn) ([]byte, error) {
 		return nil, err
 	}
 	start := len(dst)
-	dst = append(dst, txnKind, byte(t.Keep))
+	kind := txnKind
+	if len(t.Notes) > 0 {
+		kind = txnNotedKind
+	}
+	dst = append(dst, kind, byte(t.Keep))
 	dst = binary.AppendVarint(dst, t.StampedAt)
 	dst = binary.AppendUvarint(dst, uint64(t.Level))
 	dst = appendRequest(dst, t)
@@ -46,6 +52,9 @@ func AppendTxn(dst []byte, t *Txn) ([]byte, error) {
 	}
 	dst = appendWrites(dst, t.Writes)
 	dst = appendAppends(dst, t.Appends)
+	if len(t.Notes) > 0 {
+		dst = appendAppends(dst, t.Notes)
+	}
 	if n := len(dst) - start; n > TxnBytesMax {
 		return nil, fmt.Errorf("%w: %d of at most %d bytes", ErrTooLarge, n, TxnBytesMax)
 	}
@@ -87,7 +96,7 @@ func appendConditions(dst []byte, conditions []Condition) []byte {
 		dst = appendString(dst, string(c.key))
 		switch c.kind {
 		case conditionExists, conditionAbsent:
-		case conditionVersionIs, conditionCounterBelow, conditionCounterAtLeast:
+		case conditionVersionIs, conditionUnchanged, conditionCounterBelow, conditionCounterAtLeast:
 			dst = binary.BigEndian.AppendUint64(dst, c.n)
 		case conditionTagIn, conditionTagNotIn:
 			dst = appendString(dst, c.tags)

@@ -8,6 +8,7 @@ func (c Condition) Parts() (kind string, key Key, n int64, tags string) {
 		conditionExists: "exists", conditionAbsent: "absent", conditionVersionIs: "version",
 		conditionTagIn: "in", conditionTagNotIn: "not in",
 		conditionCounterBelow: "below", conditionCounterAtLeast: "at least",
+		conditionUnchanged: "unchanged",
 	}
 	return kinds[c.kind], c.key, int64(c.n), c.tags
 }

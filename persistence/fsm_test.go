@@ -119,6 +119,7 @@ func drawCondition(t *rapid.T) persistence.Condition {
 		persistence.Exists(key), persistence.Absent(key), persistence.VersionIs(key, uint64(n)),
 		persistence.TagIn(key, tags...), persistence.TagNotIn(key, tags...),
 		persistence.CounterBelow(counter, n*10), persistence.CounterAtLeast(counter, n*10),
+		persistence.Unchanged(key, uint64(n)),
 	}).Draw(t, "condition")
 }
 
@@ -164,6 +165,13 @@ func drawTxn(t *rapid.T) *persistence.Txn {
 	for i := range x.Appends {
 		x.Appends[i].Slots = drawSlots(t, len(x.Appends[i].Value), 0, len(x.Appends))
 	}
+	few("notes", 4, func() {
+		value := rapid.SliceOfN(rapid.Byte(), 0, 20).Draw(t, "value")
+		x.Notes = append(x.Notes, persistence.Append{
+			Table: rapid.SampledFrom(someTables).Draw(t, "table"), Tag: rapid.SampledFrom(someTags).Draw(t, "tag"),
+			Value: value, Slots: drawSlots(t, len(value), 0, len(x.Appends)),
+		})
+	})
 	few("conditions", 2, func() { x.Conditions = append(x.Conditions, drawCondition(t)) })
 	few("deletes", 5, func() { x.Deletes = append(x.Deletes, drawKey(t)) })
 	few("writes", 2, func() {

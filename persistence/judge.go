@@ -21,7 +21,7 @@ func (f *FSM) judge(t *Txn) (Result, error) {
 			return Result{}, err
 		}
 		if !holds {
-			return refused(FailedCondition, i), nil
+			return refused(t.Conditions[i].failure(), i), nil
 		}
 	}
 	for i, key := range t.Deletes {
@@ -83,7 +83,7 @@ func (f *FSM) holds(c *Condition) (bool, error) {
 		}
 		below := n.value < int64(c.n)
 		return below == (c.kind == conditionCounterBelow), nil
-	case conditionExists, conditionAbsent, conditionVersionIs, conditionTagIn, conditionTagNotIn:
+	case conditionExists, conditionAbsent, conditionVersionIs, conditionUnchanged, conditionTagIn, conditionTagNotIn:
 		r, exists, err := f.get(c.key)
 		return c.holdsFor(&r, exists), err
 	}
@@ -96,7 +96,7 @@ func (c *Condition) holdsFor(r *row, exists bool) bool {
 		return exists
 	case conditionAbsent:
 		return !exists
-	case conditionVersionIs:
+	case conditionVersionIs, conditionUnchanged:
 		return exists && r.version == c.n
 	case conditionTagIn, conditionTagNotIn:
 		return exists && slices.Contains([]byte(c.tags), r.tag) == (c.kind == conditionTagIn)

@@ -70,6 +70,7 @@ const (
 	FailedCondition FailedKind = iota + 1
 	FailedAdd
 	FailedDelete // the record keeps a request id
+	FailedRight  // a condition of Unchanged: whoever proposed it may do so no more
 )
 
 // String names the list.
@@ -81,6 +82,8 @@ func (k FailedKind) String() string {
 		return "add"
 	case FailedDelete:
 		return "delete"
+	case FailedRight:
+		return "right"
 	}
 	return fmt.Sprintf("failed(%d)", byte(k))
 }

@@ -41,7 +41,7 @@ func drawResult(t *rapid.T) persistence.Result {
 		Shard:  messages.ShardID(rapid.Uint16().Draw(t, "shard")),
 		Newest: messages.Fence(rapid.Uint64().Draw(t, "newest")),
 		Failed: persistence.Failed{
-			Kind:     persistence.FailedKind(rapid.ByteRange(0, 3).Draw(t, "kind")),
+			Kind:     persistence.FailedKind(rapid.ByteRange(0, 4).Draw(t, "kind")),
 			Position: rapid.IntRange(0, 1<<17).Draw(t, "position"),
 		},
 		Reply: rapid.SliceOfN(rapid.Byte(), 0, 3).Draw(t, "reply"),

@@ -98,6 +98,10 @@ func (w *twin) one(t *persistence.Txn) persistence.Result {
 	}
 	for i, c := range t.Conditions {
 		if !w.holds(c) {
+			kind, _, _, _ := c.Parts()
+			if kind == "unchanged" {
+				return refusal(persistence.FailedRight, i)
+			}
 			return refusal(persistence.FailedCondition, i)
 		}
 	}
@@ -142,6 +146,10 @@ func (w *twin) one(t *persistence.Txn) persistence.Result {
 		r.After = append(r.After, w.counters[a.Counter])
 	}
 	w.remember(t, r)
+	for _, n := range t.Notes {
+		w.last[n.Table]++
+		w.rows[persistence.RecordKey(n.Table, w.last[n.Table])] = twinRow{tag: n.Tag, version: 1, data: w.fill(n.Value, n.Slots, assigned)}
+	}
 	return r
 }
 
@@ -160,7 +168,7 @@ func (w *twin) holds(c persistence.Condition) bool {
 		return exists
 	case "absent":
 		return !exists
-	case "version":
+	case "version", "unchanged":
 		return exists && row.version == uint64(n)
 	case "in":
 		return exists && strings.Contains(tags, string([]byte{row.tag}))

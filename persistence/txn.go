@@ -18,6 +18,10 @@ type Txn struct {
 	Adds    []Add
 	// Appends create rows numbered 1, 2, 3 ... per table, without gaps.
 	Appends []Append
+	// Notes create rows as Appends do, of tables of their own, but are nothing that the
+	// request is about: they are numbered last, and what is remembered of the request does
+	// not depend on them. From feature level LevelNotes on.
+	Notes []Append
 	// Assigns give shards to owners. Each is conditional on the shard's present fence.
 	Assigns []Assign
 	// Level, if not 0, raises the feature level that keys the FSM's behaviour.
@@ -131,6 +135,7 @@ const (
 	DeletesMax        = 1 << 14
 	AddsMax           = 1 << 12
 	AppendsMax        = 1 << 12
+	NotesMax          = 1 << 12
 	AssignsMax        = 1 << 10
 	SlotsMax          = 1 << 12 // per row
 	TagsMax           = 1 << 5  // per condition
@@ -144,8 +149,11 @@ const (
 	RequestsRecentMax = 1_000_000
 	// HistoryBlock is the number of history rows packed into one value.
 	HistoryBlock = 64
+	// LevelNotes is the feature level from which on Txns may have Notes, and conditions of
+	// Unchanged.
+	LevelNotes uint16 = 3
 	// LevelMax is the newest feature level this program knows.
-	LevelMax uint16 = 2
+	LevelMax = LevelNotes
 	// levelTimes is the level from which on no row of a history is stamped before the one
 	// that it follows.
 	levelTimes uint16 = 2

@@ -19,6 +19,7 @@ func (t *Txn) validate() error {
 		{"deletes", len(t.Deletes), DeletesMax},
 		{"adds", len(t.Adds), AddsMax},
 		{"appends", len(t.Appends), AppendsMax},
+		{"notes", len(t.Notes), NotesMax},
 		{"assigns", len(t.Assigns), AssignsMax},
 		{"request id bytes", len(t.RequestID), RequestIDBytesMax},
 		{"reply bytes", len(t.Reply), ReplyBytesMax},
@@ -93,13 +94,20 @@ func (t *Txn) validateRows() error {
 			return invalid("write %d: %w", i, err)
 		}
 	}
-	for i := range t.Appends {
-		a := &t.Appends[i]
+	if err := validAppends("append", t.Appends, len(t.Appends)); err != nil {
+		return err
+	}
+	return validAppends("note", t.Notes, len(t.Appends))
+}
+
+func validAppends(what string, list []Append, appends int) error {
+	for i := range list {
+		a := &list[i]
 		if a.Table == 0 || a.Table >= tableReserved {
-			return invalid("append %d: table %#x", i, byte(a.Table))
+			return invalid("%s %d: table %#x", what, i, byte(a.Table))
 		}
-		if err := validSlots(a.Slots, len(a.Value), len(t.Appends)); err != nil {
-			return invalid("append %d: %w", i, err)
+		if err := validSlots(a.Slots, len(a.Value), appends); err != nil {
+			return invalid("%s %d: %w", what, i, err)
 		}
 	}
 	return nil
@@ -107,7 +115,7 @@ func (t *Txn) validateRows() error {
 
 func (c *Condition) validate() error {
 	switch c.kind {
-	case conditionExists, conditionAbsent, conditionVersionIs:
+	case conditionExists, conditionAbsent, conditionVersionIs, conditionUnchanged:
 		return validKey(c.key)
 	case conditionTagIn, conditionTagNotIn:
 		if len(c.tags) == 0 || len(c.tags) > TagsMax {

@@ -89,6 +89,10 @@ func logTxn(t *persistence.Txn) loggedTxn {
 		a := &t.Appends[i]
 		logged.Appends = append(logged.Appends, logRow("new "+tableName(a.Table), a.Table, a.Tag, a.Value))
 	}
+	for i := range t.Notes {
+		a := &t.Notes[i]
+		logged.Appends = append(logged.Appends, logRow("note "+tableName(a.Table), a.Table, a.Tag, a.Value))
+	}
 	for i := range t.Writes {
 		w := &t.Writes[i]
 		logged.Writes = append(logged.Writes, logRow(keyName(w.Key), w.Key.Table(), w.Tag, w.Value))

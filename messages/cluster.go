@@ -41,6 +41,7 @@ func (r *EpochResult) fields(f *fields) {
 
 // ClusterStatusResult answers cluster.status, as the answering node sees it.
 type ClusterStatusResult struct {
+	Cluster      string
 	Node         string
 	Leader       string // a node's name; empty while there is none
 	Term         uint64
@@ -62,6 +63,7 @@ type ClusterStatusResult struct {
 }
 
 func (r *ClusterStatusResult) fields(f *fields) {
+	f.text("cluster", &r.Cluster, "The cluster's id; empty before there is one.")
 	f.text("node", &r.Node, "The answering node.")
 	f.text("leader", &r.Leader, "The leader's name; empty while there is none.")
 	f.uint("term", &r.Term, "Raft's term.")

@@ -38,7 +38,7 @@ var (
 	breakerForces = []string{"forced_open", "forced_closed"}
 	breakerKinds  = []string{"own", "cell"}
 	injectModes   = []string{"panic", "error", "stall", "slow"}
-	auditActions  = []string{"force_open", "force_close", "reset", "inject", "trip", "recover", "skip_entry"}
+	auditActions  = []string{"force_open", "force_close", "reset", "inject", "trip", "recover", "skip_entry", "call"}
 )
 
 // answeredBy names the answering node.
@@ -347,6 +347,12 @@ type AuditRow struct {
 	Path   string
 	Node   string // that took the call
 	Detail string
+	// Of a signed call: the key and what it has signed; and who has approved it, if more had to.
+	KeyID      string
+	RequestID  string
+	ApprovedBy []string
+	Envelope   []byte
+	Signature  []byte
 }
 
 func (r *AuditRow) fields(f *fields) {
@@ -357,6 +363,11 @@ func (r *AuditRow) fields(f *fields) {
 	f.text("path", &r.Path, "The actor; for inject perhaps `kind:` and a kind.")
 	f.text("node", &r.Node, "The node that took the call, or on which the breaker is.")
 	f.may("").text("detail", &r.Detail, "Of a force: the reason given. Of inject: mode, times and delay. Of trip and recover: which breaker, why, and what was left out.")
+	f.may("").text("key_id", &r.KeyID, "Of a signed call: the key, by the first 8 bytes of its SHA-256.")
+	f.may("").text("request_id", &r.RequestID, "Of a signed call.")
+	f.may("").texts("approved_by", &r.ApprovedBy, 0, "Of a call that needed approvals: whose it had.")
+	f.may("").binary("envelope", &r.Envelope, "Of a signed call: the exact bytes that were signed.")
+	f.may("").binary("signature", &r.Signature, "Of a signed call: Ed25519 over `bursar-call-1`, a line feed, and the envelope.")
 }
 
 // AuditResult answers admin.audit.

@@ -155,6 +155,8 @@ type NodeCallParams struct {
 	Roles Role
 	Addr  string
 	Name  string
+	// Signed is the operator's signature, nil where there is none.
+	Signed *Signed
 }
 
 func (p *NodeCallParams) fields(f *fields) {
@@ -162,10 +164,11 @@ func (p *NodeCallParams) fields(f *fields) {
 	f.must().binary("params", &p.Params, "Its parameters, a map, without request_id and deadline_ms.")
 	f.may("false").bool("stamped", &p.Stamped, "The request_id was made up where the call arrived.")
 	roles := uint64(p.Roles)
-	f.may("0").uint("roles", &roles, "What the caller may do: 1 reader, 2 submitter, 4 voter, 8 operator, added up.").max(uint64(RolesAll))
+	f.may("0").uint("roles", &roles, "What the caller may do: 1 reader, 2 submitter, 4 voter, 8 operator, 16 admin, added up.").max(uint64(RolesAll))
 	p.Roles = Role(roles)
 	f.may("").text("addr", &p.Addr, "The caller's address, host:port.")
 	f.may("").text("name", &p.Name, "The name in the caller's certificate.")
+	optional(f.may("none"), "signed", &p.Signed, func() *Signed { return new(Signed) }, "The operator's signature under the call.")
 }
 
 // changes reports whether the call that is carried changes something; one that is not

@@ -36,9 +36,17 @@ func RefusalOf(o persistence.Outcome) *messages.Error {
 	case o.Result.Status == persistence.Fenced:
 		return messages.Errorf(messages.CodeUnavailable, "shard %d has moved to another owner; try again", o.Result.Shard).
 			With(dataMoved, true)
+	case o.Result.Status == persistence.Refused && o.Result.Failed.Kind == persistence.FailedRight:
+		return RightLost()
 	default:
 		return nil
 	}
+}
+
+// RightLost tells a caller that who signed its call was changed before the commit.
+func RightLost() *messages.Error {
+	return messages.Errorf(messages.CodeUnauthorized, "not done: an operator who signed or approved this was changed, or the approval "+
+		"was given or withdrawn, before the commit; look at operators.list, and sign anew")
 }
 
 // ErrorOf turns an error of the journal, the Store or the runtime into what a caller is

@@ -24,6 +24,8 @@ type Request struct {
 	Who string
 	// By is what the caller may do, and the name in its certificate.
 	By messages.Caller
+	// Right is what its caller needs at the commit. It goes into the Txn with the identity.
+	Right Right
 	// ID makes a repeat harmless; at most 64 bytes.
 	ID string
 	// Stamped says that the ingress chose ID because the caller gave none: nothing
@@ -96,8 +98,9 @@ func (r *Request) Requeue() { r.waiting().phase.CompareAndSwap(proposed, queued)
 // Expired reports whether the caller has stopped waiting.
 func (r *Request) Expired(now time.Time) bool { return !r.Deadline.IsZero() && !now.Before(r.Deadline) }
 
-// Identify puts the request's identity into a Txn.
+// Identify puts the request's identity into a Txn, and its right. It comes last.
 func (r *Request) Identify(txn *persistence.Txn, keep persistence.Keep) {
+	r.Right.Join(txn)
 	if !r.Stamped {
 		txn.RequestID, txn.PayloadHash, txn.Keep = r.ID, r.Hash, keep
 	}

@@ -39,5 +39,5 @@ func callerFor(r *durable.Request, reason string) Caller {
 
 // CallerOf is who made a request.
 func CallerOf(r *durable.Request) Caller {
-	return Caller{Who: r.Who, RequestID: r.ID, Stamped: r.Stamped, Hash: r.Hash}
+	return Caller{Who: r.Who, Right: r.Right, RequestID: r.ID, Stamped: r.Stamped, Hash: r.Hash}
 }

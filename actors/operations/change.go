@@ -17,6 +17,8 @@ type Caller struct {
 	// Who and Reason stand in the audit log; at most 255 bytes of each.
 	Who    string
 	Reason string
+	// Right is what the caller needs at the commit.
+	Right durable.Right
 	// RequestID makes a repeat harmless; at most 64 bytes.
 	RequestID string
 	// Stamped says that the ingress chose RequestID because the caller gave none:
@@ -167,6 +169,9 @@ func (o *Operations) commit(ctx context.Context, c Caller, ch change) (done, *me
 		case persistence.Conflict:
 			return done{}, durable.RequestIDConflict()
 		case persistence.Refused, persistence.Fenced:
+			if result.Failed.Kind == persistence.FailedRight {
+				return done{}, durable.RightLost()
+			}
 			if err := o.store.Wait(ctx, f.index+1); err != nil { // somebody was faster
 				return done{}, durable.ErrorOf(err)
 			}
@@ -198,6 +203,7 @@ func (o *Operations) txn(c Caller, ch change, f facts, d done) *persistence.Txn 
 	if !c.Stamped {
 		txn.RequestID, txn.PayloadHash, txn.Reply = c.RequestID, c.Hash, operationReply.Encode(&messages.ForceResult{Path: ch.path, AuditID: d.id})
 	}
+	defer c.Right.Join(txn)
 	if ch.action == inject {
 		return txn
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/the-block/bursar/actors/authority"
 	"github.com/the-block/bursar/actors/durable"
 	"github.com/the-block/bursar/actors/treasury/disbursement"
 	"github.com/the-block/bursar/actors/treasury/executor"
@@ -30,6 +31,8 @@ type decision struct {
 	// before, if not 0, is an epoch that the treasury's clock must not have reached
 	// at the commit: a vote's deadline, the end of a rollback window.
 	before messages.Epoch
+	// also must hold at the commit.
+	also []persistence.Condition
 	// due says that the move is one that epochs bring about.
 	due bool
 	// claim, if not empty, is a row that must not exist, and exists from then on.
@@ -113,6 +116,7 @@ func (d *decision) txn(r *rows.Stored) *persistence.Txn {
 	if d.before != 0 {
 		txn.Conditions = append(txn.Conditions, rows.EpochBefore(d.before))
 	}
+	txn.Conditions = append(txn.Conditions, d.also...)
 	if d.claim != "" {
 		txn.Conditions = append(txn.Conditions, persistence.Absent(d.claim))
 		txn.Writes = append(txn.Writes, persistence.Write{Key: d.claim})
@@ -150,7 +154,10 @@ func (c *Vote) target() messages.DisbursementID { return c.ID }
 // Recall implements durable.Command.
 func (c *Vote) Recall(reply []byte) (any, bool) { return recallVote(c.ID, reply) }
 
-func (c *Vote) decide(_ *entity, r rows.Stored, facts disbursement.Facts) (decision, *messages.Error) {
+func (c *Vote) decide(e *entity, r rows.Stored, facts disbursement.Facts) (decision, *messages.Error) {
+	if refusal := e.electorate(c, &r.Record); refusal != nil {
+		return decision{}, refusal
+	}
 	record, refusal := disbursement.CastVote(r.Record, c.Vote, facts)
 	if refusal != nil {
 		return decision{}, refusal
@@ -167,8 +174,27 @@ func (c *Vote) decide(_ *entity, r rows.Stored, facts disbursement.Facts) (decis
 		move:   disbursement.Move{Record: record, From: record.State, To: record.State},
 		before: record.VoteDeadlineEpoch,
 		beside: []persistence.Write{{Key: rows.CastKey(r.ID, r.Version), Value: disbursement.AppendCast(nil, &cast)}},
+		also:   c.entitled(),
 		result: result, reply: voteReply.Encode(result),
 	}, nil
+}
+
+// electorate judges whether the caller may vote so.
+func (e *entity) electorate(c *Vote, r *disbursement.Record) *messages.Error {
+	if e.cfg.Electorate == nil {
+		return nil
+	}
+	began, _ := r.Entered(messages.Voting)
+	return e.cfg.Electorate(c.By.Signed, c.Vote.House, c.Vote.Voter, c.Vote.WeightPPM, began.Index)
+}
+
+// entitled must hold of a vote that nobody has signed: no votes are registered. One that is
+// signed carries the right of its operator.
+func (c *Vote) entitled() []persistence.Condition {
+	if c.By.Signed != nil {
+		return nil
+	}
+	return []persistence.Condition{persistence.CounterBelow(authority.CounterElectorate, 1)}
 }
 
 // Rollback cancels a disbursement, or takes an executed one back.

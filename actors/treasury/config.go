@@ -23,6 +23,9 @@ type Config struct {
 	// Outside, if not nil, pays on an outside chain instead of in the cluster's own
 	// accounts.
 	Outside *executor.Outside
+	// Electorate judges who votes: a signed call's operator, and the vote as it is given;
+	// began is the entry of the log with which the vote began. If nil, anybody may.
+	Electorate func(by *messages.Signed, house messages.House, voter string, weight messages.PPM, began uint64) *messages.Error
 	// MailboxLimit is how many bursts of requests wait for one shard before it
 	// answers overloaded.
 	MailboxLimit int

@@ -17,7 +17,7 @@ func (c *Call) Forward(now time.Time) *messages.NodeCallParams {
 			DeadlineMS: uint64(max(c.Deadline.Sub(now).Milliseconds(), 1)),
 		},
 		Method: c.Method.Name, Params: messages.AppendParamsWith(nil, c.Params, rest),
-		Stamped: c.Stamped, Roles: c.Peer.Roles, Addr: c.Peer.Addr, Name: c.Peer.Name,
+		Stamped: c.Stamped, Roles: c.Peer.Roles, Addr: c.Peer.Addr, Name: c.Peer.Name, Signed: c.Peer.Signed,
 	}
 }
 
@@ -47,7 +47,7 @@ func Inner(p *messages.NodeCallParams, received time.Time, trusted bool, done fu
 	if err != nil {
 		return nil, err
 	}
-	caller := messages.Caller{Roles: p.Roles, Name: p.Name}
+	caller := messages.Caller{Roles: p.Roles, Name: p.Name, Signed: p.Signed}
 	if !trusted {
 		caller = messages.Caller{Roles: p.Roles & stranger}
 	}
@@ -75,6 +75,13 @@ func Inner(p *messages.NodeCallParams, received time.Time, trusted bool, done fu
 func Own(m *messages.Method, params messages.Params, deadline time.Time, done func(messages.Result, *messages.Error)) *Call {
 	return &Call{Method: m, Params: params, Stamped: true, Received: time.Now(), Deadline: deadline,
 		Peer: Peer{Caller: messages.Caller{Roles: messages.RolesAll}}, to: own(done)}
+}
+
+// OwnAs is Own for a call in somebody's name, who can repeat it by its request id.
+func OwnAs(as messages.Caller, requestID string, m *messages.Method, params messages.Params, deadline time.Time, done func(messages.Result, *messages.Error)) *Call {
+	c := Own(m, params, deadline, done)
+	c.RequestID, c.Stamped, c.Peer.Caller = requestID, false, as
+	return c
 }
 
 // own takes answers as results; one that another node gave is decoded first.

@@ -278,6 +278,12 @@ func (s *Server) ingress(d *messages.Decoder, req request, form messages.Form, p
 		Received: now, Deadline: now.Add(time.Duration(opts.DeadlineMS) * time.Millisecond),
 		Peer: peer, id: req.id, notify: req.notify, bytes: len(req.params), to: to,
 	}
+	if p, signed := params.(*messages.AuthCallParams); signed {
+		if err := c.open(p); err != nil {
+			return c, err
+		}
+		m, params = c.Method, c.Params
+	}
 	if m.Mutates && c.RequestID == "" && s.greeter == nil {
 		c.RequestID, c.Stamped = stamp(), true
 	}

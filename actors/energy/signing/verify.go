@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/oasisprotocol/curve25519-voi/curve"
 	"github.com/oasisprotocol/curve25519-voi/primitives/ed25519"
 
 	"github.com/the-block/bursar/messages"
@@ -81,4 +82,21 @@ func (b *Batch) verifyPart(ok []bool, part []Claim, random io.Reader) []bool {
 	_, valid := b.inner.Verify(random)
 	b.inner.Reset()
 	return append(ok, valid...)
+}
+
+// CheckKey refuses bytes that are no point of the curve, and the points of small order:
+// for those a signature can be made by anybody.
+func CheckKey(public messages.PublicKey) error {
+	var packed curve.CompressedEdwardsY
+	var point curve.EdwardsPoint
+	if _, err := packed.SetBytes(public[:]); err != nil {
+		return err
+	}
+	if _, err := point.SetCompressedY(&packed); err != nil {
+		return fmt.Errorf("public key %x is not a point of Ed25519's curve", public[:4])
+	}
+	if point.IsSmallOrder() {
+		return fmt.Errorf("public key %x is of small order: anybody could sign under it", public[:4])
+	}
+	return nil
 }

@@ -108,6 +108,7 @@ func (c *callers) requeued(id messages.DisbursementID) {
 
 // execute lets a caller wait for a payment, if it can be made now.
 func (x *executor) execute(ctx durable.Context, c *Execute) error {
+	c.Right = c.Right.Noted() // a payment that is due needs nobody's right
 	if !x.Active() {
 		c.Fail(durable.NotOwner(x.Shard))
 		return nil

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/the-block/bursar/actors/authority"
 	"github.com/the-block/bursar/actors/durable"
 	"github.com/the-block/bursar/actors/treasury/disbursement"
 	"github.com/the-block/bursar/actors/treasury/readmodel"
@@ -269,6 +270,10 @@ func (x *executor) pay(ctx durable.Context) error {
 			return err
 		}
 	}
+	if paused, err := x.paused(); paused || err != nil {
+		x.rest.Begin(ctx, holdMax)
+		return err
+	}
 	begun := x.Steady()
 	defer func() { x.stats.Executor().Tick.ObserveTime(x.Since(begun)) }()
 	if err := x.releaseFunded(); err != nil {
@@ -289,6 +294,20 @@ func (x *executor) pay(ctx durable.Context) error {
 	}
 	return nil
 }
+
+// paused reports whether an operator has stopped new payments.
+func (x *executor) paused() (bool, error) {
+	for _, scope := range pauses {
+		n, err := x.Store.Counter(authority.CounterPaused(scope))
+		if n > 0 || err != nil {
+			return true, err
+		}
+	}
+	return false, nil
+}
+
+// pauses are the scopes of which none may be paused at the commit of a payment.
+var pauses = []string{authority.ScopeExecutor, authority.ScopeTreasury}
 
 // room is how many more payments may be on their way.
 func (x *executor) room() int {
@@ -359,6 +378,9 @@ func (x *executor) moveTxn(writes ...rows.Write) *persistence.Txn {
 	txn := rows.MoveTxn(writes...)
 	if x.binding.version != 0 {
 		txn.Conditions = append(txn.Conditions, persistence.VersionIs(rows.BindingKey, x.binding.version))
+	}
+	for _, scope := range pauses {
+		txn.Conditions = append(txn.Conditions, authority.Unpaused(scope))
 	}
 	txn.Fences = []persistence.ShardFence{x.Held()}
 	return txn

@@ -42,8 +42,9 @@ func (s *service) attempt(c *wire.Call) *attempt { return &attempt{call: c, serv
 func (a *attempt) request() durable.Request {
 	c := a.call
 	return durable.Request{
-		To: a, Who: c.Peer.Addr, By: c.Peer.Caller, ID: c.RequestID, Stamped: c.Stamped,
-		Hash: c.Method.PayloadHash(c.Params), Confirmed: a.confirmed, Deadline: c.Deadline,
+		To: a, Who: c.Peer.By(c.Peer.Addr), By: c.Peer.Caller, ID: c.RequestID, Stamped: c.Stamped,
+		Right: a.service.node.authority.Right(c.Peer.Signed, c.Method.Name, c.RequestID, messages.ReasonOf(c.Params)),
+		Hash:  c.Method.PayloadHash(c.Params), Confirmed: a.confirmed, Deadline: c.Deadline,
 	}
 }
 

@@ -55,6 +55,7 @@ func (n *Node) setDrained(ctx context.Context, c operations.Caller, node message
 		case !c.Stamped:
 			txn.RequestID, txn.PayloadHash, txn.Keep = c.RequestID, c.Hash, persistence.KeepRecent
 		}
+		c.Right.Join(txn)
 		result, err := persistence.Commit(ctx, n.journal, persistence.Proposal{Txn: txn})
 		refusal := durable.RefusalOf(persistence.Outcome{Result: result, Err: err})
 		switch {

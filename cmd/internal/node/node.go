@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/the-block/bursar/actors"
+	"github.com/the-block/bursar/actors/authority"
 	"github.com/the-block/bursar/actors/durable"
 	"github.com/the-block/bursar/actors/energy"
 	"github.com/the-block/bursar/actors/kinds"
@@ -46,6 +47,7 @@ type Node struct {
 	treasury   *treasury.Treasury
 	energy     *energy.Energy
 	operations *operations.Operations
+	authority  *authority.Authority
 	wire       *wire.Server
 	metrics    *wire.Metrics
 	listener   net.Listener
@@ -204,6 +206,9 @@ func (n *Node) openActors(context.Context) error {
 	cfg.Node = n.cfg.Name
 	cfg.EpochInterval = n.cfg.EpochInterval
 	cfg.Outside = outside
+	cfg.Electorate = func(by *messages.Signed, house messages.House, voter string, weight messages.PPM, began uint64) *messages.Error {
+		return n.authority.Vote(by, house, voter, weight, began)
+	}
 	cfg = n.around.treasury(cfg)
 	n.host = durable.NewHost(cfg.Shards(), durable.On(n.system), n.store, n.journal, durable.ThisMachine())
 	n.host.Confirm = func(deadline time.Time, then func(*messages.Error)) { n.service.confirm(deadline, then) }
@@ -221,6 +226,7 @@ func (n *Node) openActors(context.Context) error {
 	if err = n.openOperations(); err != nil {
 		return err
 	}
+	n.openAuthority()
 	n.keeper = ownership.New(ownership.DefaultConfig(n.layout()), n.store, n.journal, n.log)
 	n.service, err = newService(n)
 	return err
@@ -336,6 +342,7 @@ func (n *Node) runParts() {
 	n.parts.run("roster", n.whileLeading(n.keep))
 	n.parts.run("skipped entry", n.whileLeading(n.auditSkip))
 	n.parts.run("feature level", n.whileLeading(n.raiseLevel))
+	n.parts.run("pauses", n.whileLeading(n.endPauses))
 	n.parts.run("clock watch", n.watchClock)
 	n.parts.run("disks of the others", n.watchDisks)
 	n.parts.run("file watch", n.watchFiles)

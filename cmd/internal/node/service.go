@@ -64,6 +64,9 @@ func (s *service) take(calls []*wire.Call, routed bool) {
 		return
 	}
 	defer s.running.Done()
+	if !routed {
+		calls = s.entitled(calls)
+	}
 	var atOnce, reads []*wire.Call
 	var attempts []*attempt
 	for _, c := range calls {

@@ -55,7 +55,7 @@ func (n *Node) unavailable() *messages.Error {
 func (n *Node) status() *messages.ClusterStatusResult {
 	state, voters := n.consensus.State(), n.voters()
 	result := &messages.ClusterStatusResult{
-		Node: string(n.cfg.Name), Leader: string(state.Leader), Term: state.Term,
+		Cluster: n.consensus.ClusterID(), Node: string(n.cfg.Name), Leader: string(state.Leader), Term: state.Term,
 		AppliedIndex: n.store.Applied(), CommitIndex: n.consensus.CommitIndex(), Quorum: state.Ready,
 		Voters: voters.all, VotersUp: voters.up, MayFail: voters.mayFail(), Epoch: n.treasury.Model().Epoch(),
 		FeatureLevel: uint64(n.store.Level()), Ready: true, Version: Version, Exposed: n.exposed(),

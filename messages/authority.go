@@ -29,7 +29,7 @@ const (
 )
 
 var authorityMethods = []*Method{
-	changes[AuthCallParams, AuthCallResult](Reader, MethodAuthCall,
+	changes[AuthCallParams, AuthCallResult](Submitter, MethodAuthCall,
 		"Makes the call that an operator has signed, and answers what that call answers; where more than one approval "+
 			"is needed, `{pending, have, need}`."),
 	reads[PageParams, OperatorsResult](MethodOperatorsList, "The operators by name, those who were revoked too."),
@@ -411,6 +411,7 @@ func (i *PendingInfo) fields(f *fields) {
 	f.text("action", &i.Action, "What approvals are needed for.").oneOf(PolicyActions)
 	f.may("").uint("amount", (*uint64)(&i.Amount), "What it moves.")
 	f.text("operator", &i.Operator, "Its author, who is the first to approve.")
+	f.may("").text("reason", &i.Reason, "The reason that the call gives.")
 	f.binary("request_hash", &i.RequestHash, "SHA-256 of the envelope.")
 	f.texts("approved", &i.Approved, 0, "Who has approved.")
 	f.uint("need", &i.Need, "How many approvals are needed.")

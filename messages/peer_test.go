@@ -25,7 +25,9 @@ func peerParams() map[string]messages.Params {
 		messages.MethodNodePropose:   &messages.NodeProposeParams{Options: opts, Entry: []byte("entry")},
 		messages.MethodNodeReadIndex: &messages.NoParams{Options: opts},
 		messages.MethodNodeCall: &messages.NodeCallParams{Options: opts, Method: messages.MethodAccrue, Params: []byte{0x80},
-			Stamped: true, Roles: messages.Operator | messages.Reader, Addr: "10.0.0.1:5000", Name: "ann"},
+			Stamped: true, Roles: messages.Operator | messages.Reader, Addr: "10.0.0.1:5000", Name: "ann",
+			Signed: &messages.Signed{Operator: "ann", Envelope: []byte{1}, Signature: []byte{2}, Version: 3, KeyID: "k", Granted: 4, GrantedVersion: 5,
+				GrantedRow: []byte{6}, By: []messages.Approver{{Operator: "bob", Version: 7}}}},
 		messages.MethodNodeForm: &messages.NodeFormParams{Options: opts, Cluster: "c", Initiator: "n1",
 			Voters: []messages.FormVoter{{Node: "n1", Addr: "a:1"}, {Node: "n2", Addr: "b:2"}}},
 		messages.MethodActorsSend: &messages.SendParams{Options: opts, Kind: "counter", Key: "ada", Tell: true,
@@ -163,7 +165,7 @@ func TestWhatNodesMayNotSay(t *testing.T) {
 		code   messages.Code
 	}{
 		"too many voters":     {messages.MethodNodeForm, messages.AppendParams(nil, form), messages.CodeValidationFailed},
-		"a role of no use":    {messages.MethodNodeCall, []byte("\x83\xa6method\xa1m\xa6params\xc4\x00\xa5roles\x10"), messages.CodeValidationFailed},
+		"a role of no use":    {messages.MethodNodeCall, []byte("\x83\xa6method\xa1m\xa6params\xc4\x00\xa5roles\x20"), messages.CodeValidationFailed},
 		"a string for binary": {messages.MethodNodePropose, []byte("\x81\xa5entry\xa1x"), messages.CodeInvalidParams},
 		"binary that is cut":  {messages.MethodNodePropose, []byte("\x81\xa5entry\xc6\x00\x01\x00\x00xx"), messages.CodeInvalidParams},
 	} {

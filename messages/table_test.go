@@ -76,6 +76,16 @@ func chooseWords(v reflect.Value) {
 		p.Given, p.Settings.Mode = 1<<11-1, messages.ModeBatch
 	case *messages.FlagDisputeParams:
 		p.Type = "low_reading"
+	case *messages.AddOperatorParams:
+		p.Roles = []string{"admin"}
+	case *messages.SetPolicyParams:
+		p.Action, p.Role, p.K = "accrue", "admin", 2
+	case *messages.SettingsParams:
+		p.Signatures = "required"
+	case *messages.PauseParams:
+		p.Scope = "executor"
+	case *messages.UnpauseParams:
+		p.Scope = "executor"
 	case *messages.ResolveDisputeParams:
 		p.Outcome = "slashed"
 	}

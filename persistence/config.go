@@ -10,6 +10,10 @@ type StoreConfig struct {
 	// Columns are the fields kept per record of a numbered table, so that Select can
 	// filter without reading rows. Each costs 9 B a record.
 	Columns map[Table]Columns
+	// Audited are the beginnings of the keys whose rows are leaves of the audit tree, as
+	// they are written: a table, or a part of one. All nodes must have the same: another
+	// list needs another feature level.
+	Audited []Key
 	// RecentChanges and RecentBytes bound the changes kept for consumers that follow
 	// the Store. Raised: a slower consumer need not rebuild. Lowered: less memory.
 	RecentChanges int
@@ -31,6 +35,11 @@ func (c *StoreConfig) validate() error {
 	}
 	if c.CompactBytes < 1 {
 		return fmt.Errorf("store: compact bytes %d must be positive", c.CompactBytes)
+	}
+	for _, key := range c.Audited {
+		if table := key.Table(); table == 0 || table >= tableReserved {
+			return fmt.Errorf("store: audited keys %x", string(key))
+		}
 	}
 	for table, columns := range c.Columns {
 		if table == 0 || table >= tableReserved {

@@ -87,12 +87,7 @@ func (c *counter) record(tx *buntdb.Tx, r HistoryRow, put func(key, value string
 	}
 	c.rows++
 	c.stamp, c.stamped = r.StampedAt, true
-	b := c.block
-	b = binary.BigEndian.AppendUint64(b, uint64(r.Delta))
-	b = binary.BigEndian.AppendUint64(b, uint64(r.After))
-	b = binary.BigEndian.AppendUint64(b, uint64(r.StampedAt))
-	b = append(b, r.Event)
-	c.block = binary.BigEndian.AppendUint64(b, r.Reference)
+	c.block = appendHistoryRow(c.block, &r)
 	if c.rows%HistoryBlock != 0 {
 		return nil
 	}
@@ -117,6 +112,14 @@ func (c *counter) lastStamp(tx *buntdb.Tx) (int64, error) {
 	c.stamp = int64(binary.BigEndian.Uint64([]byte(value[len(value)-historyRowBytes+stampAt:])))
 	c.stamped = true
 	return c.stamp, nil
+}
+
+func appendHistoryRow(b []byte, r *HistoryRow) []byte {
+	b = binary.BigEndian.AppendUint64(b, uint64(r.Delta))
+	b = binary.BigEndian.AppendUint64(b, uint64(r.After))
+	b = binary.BigEndian.AppendUint64(b, uint64(r.StampedAt))
+	b = append(b, r.Event)
+	return binary.BigEndian.AppendUint64(b, r.Reference)
 }
 
 func (c *counter) load(tx *buntdb.Tx) error {

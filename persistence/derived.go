@@ -17,18 +17,24 @@ type derived struct {
 	last     [256]uint64 // last assigned number of each table
 	requests requestIndex
 	columns  map[Table]*columnTable
+	audited  map[Table][]string // the beginnings of keys whose rows are leaves of the audit tree
+	tree     tree
 	checksum checksum
 	bytes    int64 // keys and values, to tell how much of the file is garbage
 }
 
-func newDerived(columns map[Table]Columns) *derived {
+func newDerived(cfg *StoreConfig) *derived {
 	d := &derived{
 		owners:   make(map[messages.ShardID]Ownership),
 		requests: newRequestIndex(),
-		columns:  make(map[Table]*columnTable, len(columns)),
+		columns:  make(map[Table]*columnTable, len(cfg.Columns)),
 	}
-	for table, c := range columns {
+	for table, c := range cfg.Columns {
 		d.columns[table] = newColumnTable(c)
+	}
+	d.audited = make(map[Table][]string)
+	for _, key := range cfg.Audited {
+		d.audited[key.Table()] = append(d.audited[key.Table()], string(key))
 	}
 	return d
 }
@@ -80,6 +86,8 @@ func (d *derived) add(key, value string) error {
 		}
 		d.level = uint16(value[0])<<8 | uint16(value[1])
 		return nil
+	case tableTree:
+		return d.tree.load(key, value, d.last[tableTree])
 	case tableOwner:
 		shard, owner, err := parseOwner(key, value)
 		d.owners[shard] = owner

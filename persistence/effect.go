@@ -61,7 +61,13 @@ func (f *FSM) raise(t *Txn, _ *Result) error {
 	if t.Level > LevelMax {
 		return fmt.Errorf("%w: feature level %d, this program knows up to %d", ErrUnsupported, t.Level, LevelMax)
 	}
+	covered := d.level >= LevelAudit
 	d.level = t.Level
+	if d.level >= LevelAudit && !covered {
+		if err := f.coverOldRows(); err != nil {
+			return err
+		}
+	}
 	return f.set(string([]byte{byte(tableLevel)}), string([]byte{byte(t.Level >> 8), byte(t.Level)}))
 }
 
@@ -95,9 +101,8 @@ func (f *FSM) append(t *Txn, r *Result) error {
 			origin = string(f.origin)
 			f.store.derived.requests.add(t.RequestID, requestPlace(a.Table, f.assigned[0]))
 		}
-		f.scratch = appendRowHeader(f.scratch[:0], a.Tag, 1, origin)
 		key := RecordKey(a.Table, f.assigned[i])
-		if err := f.put(string(key), a.Tag, a.Value, a.Slots); err != nil {
+		if err := f.put(string(key), row{tag: a.Tag, version: 1, origin: origin}, a.Value, a.Slots); err != nil {
 			return err
 		}
 	}
@@ -113,20 +118,27 @@ func (f *FSM) write(t *Txn, _ *Result) error {
 			f.fill(b, w.KeySlots)
 			key = Key(b)
 		}
-		previous, _, err := f.get(key)
+		r, _, err := f.get(key)
 		if err != nil {
 			return err
 		}
-		f.scratch = appendRowHeader(f.scratch[:0], w.Tag, previous.version+1, previous.origin)
-		if err := f.put(keep(key), w.Tag, w.Value, w.Slots); err != nil {
+		r.tag, r.version = w.Tag, r.version+1
+		if err := f.put(keep(key), r, w.Value, w.Slots); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// put writes a record: the header in scratch, then value with its slots filled.
-func (f *FSM) put(key string, tag byte, value []byte, slots []Slot) error {
+// put writes a record: r, with value as its data, its slots filled. r has the leaf of the row
+// before it, if there was one.
+func (f *FSM) put(key string, r row, value []byte, slots []Slot) error {
+	table := Table(key[0])
+	previous, audited := r.leaf, f.audits(key)
+	if audited {
+		r.leaf = f.number(tableTree)
+	}
+	f.scratch = r.appendHeader(f.scratch[:0])
 	header := len(f.scratch)
 	f.scratch = append(f.scratch, value...)
 	data := f.scratch[header:]
@@ -134,14 +146,16 @@ func (f *FSM) put(key string, tag byte, value []byte, slots []Slot) error {
 	if err := f.setAnnounced(key, string(f.scratch)); err != nil {
 		return err
 	}
-	table := Table(key[0])
 	d := f.store.derived
 	if c := d.columns[table]; c != nil {
 		if n, ok := Key(key).Number(); ok && n > 0 && n <= d.last[table] {
-			c.set(n, tag, data)
+			c.set(n, r.tag, data)
 		}
 	}
-	return nil
+	if !audited {
+		return nil
+	}
+	return f.leaf(&Leaf{Number: r.leaf, Index: f.index, Key: Key(key), Tag: r.tag, Version: r.version, Data: data}, previous)
 }
 
 // fill writes the assigned numbers and the log index into their places.
@@ -188,6 +202,9 @@ func (f *FSM) record(t *Txn, r *Result) error {
 		if err := c.record(f.tx, row, f.set); err != nil {
 			return err
 		}
+		if err := f.historyLeaf(c, &row); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -226,8 +243,7 @@ func (f *FSM) remember(t *Txn, r *Result) error {
 func (f *FSM) note(t *Txn, _ *Result) error {
 	for i := range t.Notes {
 		n := &t.Notes[i]
-		f.scratch = appendRowHeader(f.scratch[:0], n.Tag, 1, "")
-		if err := f.put(string(RecordKey(n.Table, f.number(n.Table))), n.Tag, n.Value, n.Slots); err != nil {
+		if err := f.put(string(RecordKey(n.Table, f.number(n.Table))), row{tag: n.Tag, version: 1}, n.Value, n.Slots); err != nil {
 			return err
 		}
 	}

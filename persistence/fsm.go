@@ -19,17 +19,18 @@ type FSM struct {
 	requestsRecentMax uint64
 
 	// What follows belongs to the entry being applied and is used again for the next.
-	tx       *buntdb.Tx
-	index    uint64
-	decoder  decoder
-	txn      Txn
-	counters overlay
-	changes  []change
-	scratch  []byte
-	origin   []byte
-	assigned []uint64
-	dirty    [256]bool // tables that numbered rows
-	assigns  bool      // some shard got a new owner
+	tx        *buntdb.Tx
+	index     uint64
+	decoder   decoder
+	txn       Txn
+	counters  overlay
+	changes   []change
+	scratch   []byte
+	origin    []byte
+	leafBytes []byte
+	assigned  []uint64
+	dirty     [256]bool // tables that numbered rows
+	assigns   bool      // some shard got a new owner
 }
 
 // NewFSM gives the machine that writes store. A Store has one.
@@ -138,6 +139,9 @@ func (f *FSM) flush() error {
 		if err := c.write(f.set, f.setAnnounced); err != nil {
 			return err
 		}
+	}
+	if err := f.store.derived.tree.flush(f.store.derived.last[tableTree], f.set); err != nil {
+		return err
 	}
 	for t := range f.dirty {
 		if !f.dirty[t] {

@@ -21,6 +21,7 @@ const (
 	tableOwner    Table = 0xf4 // shard -> fence, node
 	tableSequence Table = 0xf5 // table -> last assigned number
 	tableLevel    Table = 0xf6 // nothing -> feature level
+	tableTree     Table = 0xf7 // level, block number -> up to 32 leaves, or roots, of the audit tree
 )
 
 // Key names one row of the Store: a table byte, then an identifier. Keys are

@@ -7,17 +7,21 @@ import (
 
 // row is a stored value taken apart:
 //
-//	tag 1 | flags 1 | version uvarint | [origin] | data
+//	tag 1 | flags 1 | version uvarint | [leaf uvarint] | [origin] | data
 //
 // Its parts share the stored string.
 type row struct {
 	tag     byte
 	version uint64
+	leaf    uint64 // number of its leaf of the audit tree, 0 if it is none
 	origin  string // the encoded origin, "" if the row keeps no request id
 	data    string
 }
 
-const rowHasOrigin byte = 1
+const (
+	rowHasOrigin byte = 1 << iota
+	rowHasLeaf
+)
 
 func parseRow(value string) (row, error) {
 	if len(value) < 3 {
@@ -29,7 +33,12 @@ func parseRow(value string) (row, error) {
 	if r.version, n = stringUvarint(rest); n == 0 {
 		return row{}, fmt.Errorf("%w: row version", ErrCorrupt)
 	}
-	r.data = rest[n:]
+	if r.data = rest[n:]; value[1]&rowHasLeaf != 0 {
+		if r.leaf, n = stringUvarint(r.data); n == 0 || r.leaf == 0 {
+			return row{}, fmt.Errorf("%w: leaf of a row", ErrCorrupt)
+		}
+		r.data = r.data[n:]
+	}
 	if value[1]&rowHasOrigin == 0 {
 		return r, nil
 	}
@@ -41,14 +50,21 @@ func parseRow(value string) (row, error) {
 	return r, nil
 }
 
-func appendRowHeader(dst []byte, tag byte, version uint64, origin string) []byte {
+// appendHeader appends everything of the row but its data.
+func (r *row) appendHeader(dst []byte) []byte {
 	var flags byte
-	if origin != "" {
+	if r.origin != "" {
 		flags = rowHasOrigin
 	}
-	dst = append(dst, tag, flags)
-	dst = binary.AppendUvarint(dst, version)
-	return append(dst, origin...)
+	if r.leaf != 0 {
+		flags |= rowHasLeaf
+	}
+	dst = append(dst, r.tag, flags)
+	dst = binary.AppendUvarint(dst, r.version)
+	if r.leaf != 0 {
+		dst = binary.AppendUvarint(dst, r.leaf)
+	}
+	return append(dst, r.origin...)
 }
 
 // origin is what a record remembers of the request that created it:

@@ -200,7 +200,7 @@ func (s *Store) load(path string, h snapshotHeader) (*buntdb.DB, *derived, error
 	if err != nil {
 		return nil, nil, err
 	}
-	d := newDerived(s.cfg.Columns)
+	d := newDerived(&s.cfg)
 	err = db.View(func(tx *buntdb.Tx) error {
 		n, err := tx.Len()
 		if err != nil {

@@ -61,7 +61,7 @@ func Open(dir string, cfg StoreConfig) (*Store, error) {
 	s := &Store{
 		cfg:     cfg,
 		dir:     dir,
-		derived: newDerived(cfg.Columns),
+		derived: newDerived(&cfg),
 		recent:  newRecent(cfg.RecentChanges, cfg.RecentBytes),
 	}
 	s.announce.init()

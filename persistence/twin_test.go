@@ -1,6 +1,8 @@
 package persistence_test
 
 import (
+	"crypto/sha256"
+	"encoding/binary"
 	"fmt"
 	"maps"
 	"slices"
@@ -27,6 +29,7 @@ type twinState struct {
 	level    uint16
 	requests map[string]twinRequest
 	recent   []string // oldest first
+	leaves   [][]byte // of the audit tree
 }
 
 type twinRow struct {
@@ -56,6 +59,7 @@ func (s twinState) copy() twinState {
 	s.rows, s.counters, s.owners = maps.Clone(s.rows), maps.Clone(s.counters), maps.Clone(s.owners)
 	s.last, s.requests, s.recent = maps.Clone(s.last), maps.Clone(s.requests), slices.Clone(s.recent)
 	s.history = maps.Clone(s.history)
+	s.leaves = slices.Clone(s.leaves)
 	for name, rows := range s.history {
 		s.history[name] = slices.Clone(rows)
 	}
@@ -110,6 +114,15 @@ func (w *twin) one(t *persistence.Txn) persistence.Result {
 			return refusal(persistence.FailedDelete, i)
 		}
 	}
+	if w.level < persistence.LevelAudit && t.Level >= persistence.LevelAudit {
+		w.level = t.Level
+		for _, key := range slices.Sorted(maps.Keys(w.rows)) {
+			if r := w.rows[key]; key.Table() == audited {
+				w.leaf(string(key), r.tag, r.version, r.data)
+			}
+		}
+	}
+	w.level = max(w.level, t.Level)
 	for _, key := range t.Deletes {
 		delete(w.rows, key)
 	}
@@ -126,19 +139,18 @@ func (w *twin) one(t *persistence.Txn) persistence.Result {
 		r.First = assigned[0]
 	}
 	for i, a := range t.Appends {
-		w.rows[persistence.RecordKey(a.Table, assigned[i])] = twinRow{
+		w.set(persistence.RecordKey(a.Table, assigned[i]), twinRow{
 			tag: a.Tag, version: 1, data: w.fill(a.Value, a.Slots, assigned),
 			origin: i == 0 && t.RequestID != "",
-		}
+		})
 	}
 	for _, x := range t.Writes {
 		key := persistence.Key(w.fill([]byte(x.Key), x.KeySlots, assigned))
 		old := w.rows[key]
-		w.rows[key] = twinRow{
+		w.set(key, twinRow{
 			tag: x.Tag, version: old.version + 1, data: w.fill(x.Value, x.Slots, assigned), origin: old.origin,
-		}
+		})
 	}
-	w.level = max(w.level, t.Level)
 	for i, a := range t.Adds {
 		if !w.add(a, t.StampedAt, assigned) {
 			return refusal(persistence.FailedAdd, i)
@@ -148,7 +160,7 @@ func (w *twin) one(t *persistence.Txn) persistence.Result {
 	w.remember(t, r)
 	for _, n := range t.Notes {
 		w.last[n.Table]++
-		w.rows[persistence.RecordKey(n.Table, w.last[n.Table])] = twinRow{tag: n.Tag, version: 1, data: w.fill(n.Value, n.Slots, assigned)}
+		w.set(persistence.RecordKey(n.Table, w.last[n.Table]), twinRow{tag: n.Tag, version: 1, data: w.fill(n.Value, n.Slots, assigned)})
 	}
 	return r
 }
@@ -158,6 +170,41 @@ func refusal(kind persistence.FailedKind, position int) persistence.Result {
 		Status: persistence.Refused,
 		Failed: persistence.Failed{Kind: kind, Position: position},
 	}
+}
+
+// audited is the one table of the tests whose rows are leaves.
+const audited persistence.Table = 1
+
+func (w *twin) set(key persistence.Key, r twinRow) {
+	w.rows[key] = r
+	if w.level >= persistence.LevelAudit && key.Table() == audited {
+		w.leaf(string(key), r.tag, r.version, r.data)
+	}
+}
+
+func (w *twin) leaf(key string, tag byte, version uint64, data string) {
+	b := []byte{1}
+	for _, n := range []uint64{uint64(len(w.leaves) + 1), w.index, version} {
+		b = binary.BigEndian.AppendUint64(b, n)
+	}
+	b = append(b, tag, 0, byte(len(key)))
+	w.leaves = append(w.leaves, append(append(b, key...), data...))
+}
+
+// naiveRoot is RFC 6962, section 2.1, word for word.
+func naiveRoot(leaves [][]byte) [32]byte {
+	switch len(leaves) {
+	case 0:
+		return sha256.Sum256(nil)
+	case 1:
+		return sha256.Sum256(append([]byte{0}, leaves[0]...))
+	}
+	k := 1
+	for 2*k < len(leaves) {
+		k *= 2
+	}
+	left, right := naiveRoot(leaves[:k]), naiveRoot(leaves[k:])
+	return sha256.Sum256(slices.Concat([]byte{1}, left[:], right[:]))
 }
 
 func (w *twin) holds(c persistence.Condition) bool {
@@ -213,8 +260,17 @@ func (w *twin) add(a persistence.Add, stamp int64, assigned []uint64) bool {
 		if rows := w.history[a.Counter]; w.level >= 2 && len(rows) > 0 {
 			stamp = max(stamp, rows[len(rows)-1].StampedAt)
 		}
+		seq := uint64(len(w.history[a.Counter]) + 1)
+		if w.level >= persistence.LevelAudit && reference == 0 {
+			var row []byte
+			for _, n := range []uint64{uint64(a.Delta), uint64(after), uint64(stamp)} {
+				row = binary.BigEndian.AppendUint64(row, n)
+			}
+			row = binary.BigEndian.AppendUint64(append(row, a.Row.Event), 0)
+			w.leaf(string(binary.BigEndian.AppendUint64([]byte("\xf1"+a.Counter), seq)), a.Row.Event, 0, string(row))
+		}
 		w.history[a.Counter] = append(w.history[a.Counter], persistence.HistoryRow{
-			Seq: uint64(len(w.history[a.Counter]) + 1), Delta: a.Delta, After: after, StampedAt: stamp,
+			Seq: seq, Delta: a.Delta, After: after, StampedAt: stamp,
 			Event: a.Row.Event, Reference: reference,
 		})
 	}
@@ -266,5 +322,6 @@ func (w *twin) describe(names []string, ids []string, shards []messages.ShardID)
 	for _, table := range []persistence.Table{1, 2} {
 		fmt.Fprintln(&b, "last", table, w.last[table])
 	}
+	fmt.Fprintf(&b, "tree of %d: %x\n", len(w.leaves), naiveRoot(w.leaves))
 	return b.String()
 }

@@ -152,8 +152,11 @@ const (
 	// LevelNotes is the feature level from which on Txns may have Notes, and conditions of
 	// Unchanged.
 	LevelNotes uint16 = 3
+	// LevelAudit is the feature level from which on what is written in audited tables is a
+	// leaf of the audit tree.
+	LevelAudit uint16 = 4
 	// LevelMax is the newest feature level this program knows.
-	LevelMax = LevelNotes
+	LevelMax = LevelAudit
 	// levelTimes is the level from which on no row of a history is stamped before the one
 	// that it follows.
 	levelTimes uint16 = 2

@@ -239,6 +239,17 @@ func (f *fields) texts(name string, v *[]string, most int, text string) *fields 
 	})
 }
 
+// binaries is a list of raw bytes, such as hashes.
+func (f *fields) binaries(name string, v *[][]byte, text string) *fields {
+	return listOf(f, name, v, 0, "binary", text, func(b *[]byte) {
+		if f.mode == decoding {
+			*b = f.in.Binary()
+		} else {
+			f.b = pack.AppendBinary(f.b, *b)
+		}
+	})
+}
+
 // nextCursor is where the next page begins, nil on the wire where there is none.
 func (f *fields) nextCursor(c *Cursor) {
 	if f.mode == appending && *c == 0 {

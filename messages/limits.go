@@ -49,7 +49,9 @@ const (
 	VoterMax       = 128
 	ReasonMax      = 1_024
 	AuditReasonMax = 255
-	ReversingTxMax = 128
+	// PathBeginningMax is the longest beginning of a path that the audit is searched for.
+	PathBeginningMax = 255
+	ReversingTxMax   = 128
 	// DefaultLimit is a page's length where the call does not say, LimitMax the
 	// longest; a higher limit is taken for that.
 	DefaultLimit = 100

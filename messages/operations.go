@@ -12,7 +12,6 @@ const (
 	MethodActorsTree          = "actors.tree"
 	MethodActorsTop           = "actors.top"
 	MethodActorsGet           = "actors.get"
-	MethodAudit               = "admin.audit"
 )
 
 var operationMethods = []*Method{
@@ -29,8 +28,6 @@ var operationMethods = []*Method{
 		"The answering node's actors, parents before children.", CodeNotFound),
 	reads[TopParams, ActorsTopResult](MethodActorsTop, "The answering node's busiest actors within the last seconds."),
 	reads[PathParams, ActorResult](MethodActorsGet, "One actor of the answering node.", CodeNotFound),
-	reads[PageParams, AuditResult](MethodAudit, "What operators did to breakers, and what breakers did by themselves, "+
-		"newest first; the newest 100,000 rows are kept."),
 }
 
 var (
@@ -38,7 +35,6 @@ var (
 	breakerForces = []string{"forced_open", "forced_closed"}
 	breakerKinds  = []string{"own", "cell"}
 	injectModes   = []string{"panic", "error", "stall", "slow"}
-	auditActions  = []string{"force_open", "force_close", "reset", "inject", "trip", "recover", "skip_entry", "call"}
 )
 
 // answeredBy names the answering node.
@@ -336,49 +332,4 @@ func (r *ActorResult) fields(f *fields) {
 	objects(f, "breakers", &r.Breakers, 0, "Its own and its cell, where they are not closed.")
 	objects(f, "failures", &r.Failures, 0, "Its last failures, newest first: at most 5, as far as the node remembers them.")
 	f.answeredBy(&r.Node)
-}
-
-// AuditRow is one thing an operator did, or a breaker by itself.
-type AuditRow struct {
-	ID     uint64
-	At     uint64 // Unix seconds
-	Who    string
-	What   string
-	Path   string
-	Node   string // that took the call
-	Detail string
-	// Of a signed call: the key and what it has signed; and who has approved it, if more had to.
-	KeyID      string
-	RequestID  string
-	ApprovedBy []string
-	Envelope   []byte
-	Signature  []byte
-}
-
-func (r *AuditRow) fields(f *fields) {
-	f.uint("id", &r.ID, "1, 2, 3 ... without gaps.")
-	f.uint("at", &r.At, "Unix seconds.")
-	f.text("who", &r.Who, "The caller's address; itself, of a breaker that no operator moved.")
-	f.text("what", &r.What, "`trip` or `recover` of a breaker that opened or closed by itself; `skip_entry` of an entry of the log that all nodes were told to pass over.").oneOf(auditActions)
-	f.text("path", &r.Path, "The actor; for inject perhaps `kind:` and a kind.")
-	f.text("node", &r.Node, "The node that took the call, or on which the breaker is.")
-	f.may("").text("detail", &r.Detail, "Of a force: the reason given. Of inject: mode, times and delay. Of trip and recover: which breaker, why, and what was left out.")
-	f.may("").text("key_id", &r.KeyID, "Of a signed call: the key, by the first 8 bytes of its SHA-256.")
-	f.may("").text("request_id", &r.RequestID, "Of a signed call.")
-	f.may("").texts("approved_by", &r.ApprovedBy, 0, "Of a call that needed approvals: whose it had.")
-	f.may("").binary("envelope", &r.Envelope, "Of a signed call: the exact bytes that were signed.")
-	f.may("").binary("signature", &r.Signature, "Of a signed call: Ed25519 over `bursar-call-1`, a line feed, and the envelope.")
-}
-
-// AuditResult answers admin.audit.
-type AuditResult struct {
-	Rows         []AuditRow
-	NextCursor   Cursor
-	AppliedIndex uint64
-}
-
-func (r *AuditResult) fields(f *fields) {
-	objects(f, "rows", &r.Rows, 0, "The rows.")
-	f.nextCursor(&r.NextCursor)
-	f.applied(&r.AppliedIndex)
 }

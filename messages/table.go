@@ -8,7 +8,7 @@ type Table struct {
 }
 
 // methods is the table of callers. Its order is the order of docs/api.md.
-var methods = register(treasuryMethods, graphMethods, energyMethods, clusterMethods, operationMethods, backupMethods, authorityMethods)
+var methods = register(treasuryMethods, graphMethods, energyMethods, clusterMethods, operationMethods, auditMethods, backupMethods, authorityMethods)
 
 func register(parts ...[]*Method) *Table {
 	t := &Table{byName: make(map[string]*Method)}

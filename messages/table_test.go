@@ -21,6 +21,9 @@ func fill(v reflect.Value) {
 	case messages.Consistency:
 		v.SetUint(uint64(messages.Local))
 		return
+	case messages.AuditOrder:
+		v.SetUint(uint64(messages.OldestFirst))
+		return
 	case messages.StatusFilter:
 		v.SetString("scheduled")
 		return

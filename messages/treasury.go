@@ -550,6 +550,21 @@ func (r *TransitionResult) fields(f *fields) {
 	f.duplicate(&r.Duplicate)
 }
 
+// DisbursementOf gives the one disbursement that a call is about, if it names one.
+func DisbursementOf(p Params) (DisbursementID, bool) {
+	switch p := p.(type) {
+	case *IDParams:
+		return p.ID, true
+	case *VoteParams:
+		return p.ID, true
+	case *RollbackParams:
+		return p.ID, true
+	case *SkipIntentParams:
+		return p.ID, true
+	}
+	return 0, false
+}
+
 // AccrueParams are the parameters of accrue.
 type AccrueParams struct {
 	Options

@@ -170,8 +170,22 @@ func (a *Authority) Right(c *messages.Signed, method, requestID string, reason s
 		}
 		a.grant(c, &right)
 	}
-	right.Notes = []persistence.Append{{Table: TableCalls, Tag: 1, Value: encode(0, &row), Slots: indexSlot}}
+	right.Notes = noteOf(&row)
 	return right
+}
+
+// Note is what is kept of a change that an operator makes without signing it: who it was, as
+// far as the node knows. It needs nothing at its commit.
+func (a *Authority) Note(who, method, requestID, reason string) durable.Right {
+	if a.store.Level() < persistence.LevelNotes {
+		return durable.Right{}
+	}
+	row := messages.AuditRow{At: a.now(), Who: who, What: "call", Path: method, Node: string(a.cfg.Node), Detail: reason, RequestID: requestID}
+	return durable.Right{Notes: noteOf(&row)}
+}
+
+func noteOf(row *messages.AuditRow) []persistence.Append {
+	return []persistence.Append{{Table: TableCalls, Tag: 1, Value: encode(0, row), Slots: indexSlot}}
 }
 
 // change is what shall be done to the authority.

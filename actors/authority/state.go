@@ -148,3 +148,11 @@ func (s *State) registered(house messages.House) (sum messages.PPM) {
 	}
 	return sum
 }
+
+// DescribeCall completes a row of the audit by the row of TableCalls that it stands for.
+func DescribeCall(data []byte, into *messages.AuditRow) error {
+	id, index := into.ID, into.Index
+	_, err := decode(data, into)
+	into.ID, into.Index = id, index
+	return err
+}

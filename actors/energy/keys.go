@@ -37,7 +37,8 @@ func TableName(t persistence.Table) string {
 
 // The rows of TableMarket.
 var (
-	settingsKey  = persistence.NameKey(TableMarket, "settings")
+	// SettingsKey names the market's settings.
+	SettingsKey  = persistence.NameKey(TableMarket, "settings")
 	publishedKey = persistence.NameKey(TableMarket, "published")
 )
 
@@ -149,9 +150,9 @@ type terms struct {
 
 func readTerms(v *persistence.View) (t terms, err error) {
 	t.settings = market.DefaultSettings()
-	t.same, t.since = persistence.Absent(settingsKey), persistence.Absent(publishedKey)
-	if row, ok := v.Get(settingsKey); ok {
-		t.same = persistence.VersionIs(settingsKey, row.Version)
+	t.same, t.since = persistence.Absent(SettingsKey), persistence.Absent(publishedKey)
+	if row, ok := v.Get(SettingsKey); ok {
+		t.same = persistence.VersionIs(SettingsKey, row.Version)
 		if t.settings, err = market.DecodeSettings(row.Data); err != nil {
 			return t, err
 		}

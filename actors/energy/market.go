@@ -151,7 +151,7 @@ func (m *marketActor) set(c *SetSettings) error {
 	txn := &persistence.Txn{
 		Fences:     []persistence.ShardFence{m.Held()},
 		Conditions: []persistence.Condition{t.same},
-		Writes:     []persistence.Write{{Key: settingsKey, Value: value}},
+		Writes:     []persistence.Write{{Key: SettingsKey, Value: value}},
 	}
 	c.Remember(txn, append([]byte(settingsMark), value...))
 	m.ProposeFor(&c.Request, persistence.Proposal{Txn: txn}, &edict{c})

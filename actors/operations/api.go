@@ -18,9 +18,6 @@ func (o *Operations) API() []durable.Binding {
 		durable.Works(messages.MethodInject, func(ctx context.Context, r *durable.Request, p *messages.InjectParams) (*messages.InjectResult, *messages.Error) {
 			return o.Inject(ctx, CallerOf(r), p)
 		}),
-		durable.Reads(messages.MethodAudit, func(p *messages.PageParams) (*messages.AuditResult, *messages.Error) {
-			return o.Audit(p.Page)
-		}),
 	}
 }
 

@@ -13,7 +13,8 @@ const auditPage = persistence.ViewRowsMax - 1
 // rowOverhead is about what a row takes in a reply beside its texts.
 const rowOverhead = 96
 
-// Audit answers one page of the audit log, newest first. Its cursor is the number of
+// Audit answers one page of the rows that this package wrote, newest first, for as long as
+// the log has no audit tree. Its cursor is the number of
 // the row above the page.
 func (o *Operations) Audit(p messages.Page) (*messages.AuditResult, *messages.Error) {
 	result := &messages.AuditResult{}
@@ -43,10 +44,9 @@ func (o *Operations) Audit(p messages.Page) (*messages.AuditResult, *messages.Er
 					return false
 				}
 				id, _ := key.Number()
-				result.Rows = append(result.Rows, messages.AuditRow{
-					ID: id, At: uint64(r.at.Unix()), Who: r.who, What: r.action.String(),
-					Path: r.path, Node: r.node, Detail: r.detail,
-				})
+				shown := messages.AuditRow{ID: id}
+				r.describe(&shown)
+				result.Rows = append(result.Rows, shown)
 				return true
 			})
 		if n := len(result.Rows); n > 0 && result.Rows[n-1].ID > oldest {
@@ -61,4 +61,32 @@ func (o *Operations) Audit(p messages.Page) (*messages.AuditResult, *messages.Er
 		return nil, durable.ErrorOf(err)
 	}
 	return result, nil
+}
+
+// Describe completes a row of the audit by the row of TableAudit that it stands for.
+func Describe(tag byte, data []byte, into *messages.AuditRow) error {
+	r, err := decodeRow(tag, data)
+	if err == nil {
+		r.describe(into)
+	}
+	return err
+}
+
+func (r *row) describe(into *messages.AuditRow) {
+	into.At, into.Who, into.What = uint64(r.at.Unix()), r.who, r.action.String()
+	into.Path, into.Node, into.Detail = r.path, r.node, r.detail
+}
+
+// auditID is the number by which admin.audit lists a row of TableAudit: that of its leaf,
+// once there are leaves.
+func (o *Operations) auditID(id uint64) uint64 {
+	leaf := uint64(0)
+	err := o.store.View(func(v *persistence.View) error {
+		leaf = v.LeafOf(auditKey(id))
+		return nil
+	})
+	if err != nil || leaf == 0 {
+		return id
+	}
+	return leaf
 }

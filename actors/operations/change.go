@@ -59,7 +59,7 @@ func (o *Operations) force(ctx context.Context, c Caller, ch change, state break
 	if refusal != nil {
 		return nil, refusal
 	}
-	return &messages.ForceResult{Path: ch.path, State: state.String(), AuditID: done.id, Duplicate: done.duplicate}, nil
+	return &messages.ForceResult{Path: ch.path, State: state.String(), AuditID: o.auditID(done.id), Duplicate: done.duplicate}, nil
 }
 
 // checkPath refuses what is no actor's path below the root.

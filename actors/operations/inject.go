@@ -42,7 +42,7 @@ func (o *Operations) Inject(ctx context.Context, c Caller, p *messages.InjectPar
 			return nil, messages.Errorf(messages.CodeInternal, "%v", err)
 		}
 	}
-	return &messages.InjectResult{Node: string(o.cfg.Node), AuditID: done.id, Duplicate: done.duplicate}, nil
+	return &messages.InjectResult{Node: string(o.cfg.Node), AuditID: o.auditID(done.id), Duplicate: done.duplicate}, nil
 }
 
 // findTarget refuses a fault that would wait for ever for somebody to happen to.

@@ -47,3 +47,16 @@ func DecodeCast(data []byte) (c Cast, err error) {
 	}
 	return c, r.err
 }
+
+// String tells the vote in words.
+func (c *Cast) String() string {
+	word := "against"
+	if c.Approve {
+		word = "for"
+	}
+	text := fmt.Sprintf("%s of %s, %d ppm, %s", c.Voter, c.House, c.WeightPPM, word)
+	if c.Reason != "" {
+		text += ": " + c.Reason
+	}
+	return text
+}

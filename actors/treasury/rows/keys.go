@@ -109,6 +109,14 @@ func CastKey(id messages.DisbursementID, version uint64) persistence.Key {
 	return persistence.NameKey(TableCasts, string(binary.BigEndian.AppendUint64(number, version)))
 }
 
+// CastOf is the disbursement in a key of CastKey; ok is false for other keys.
+func CastOf(key persistence.Key) (id messages.DisbursementID, ok bool) {
+	if name := key.Name(); key.Table() == TableCasts && len(name) == 16 {
+		return messages.DisbursementID(binary.BigEndian.Uint64([]byte(name[:8]))), true
+	}
+	return 0, false
+}
+
 // CastVersion is the version in a key of CastKey.
 func CastVersion(key persistence.Key) uint64 {
 	return binary.BigEndian.Uint64([]byte(key[len(key)-8:]))

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 
+	trail "github.com/the-block/bursar/actors/audit"
 	"github.com/the-block/bursar/actors/energy"
 	"github.com/the-block/bursar/actors/treasury/audit"
 	"github.com/the-block/bursar/actors/treasury/rows"
@@ -42,6 +43,7 @@ func InScratch(dir string, do func(*persistence.FSM) error) (err error) {
 	defer func() { err = errors.Join(err, os.RemoveAll(scratch)) }()
 	cfg := persistence.DefaultStoreConfig()
 	cfg.Columns = rows.Columns()
+	cfg.Audited = trail.Keys()
 	store, err := persistence.Open(scratch, cfg)
 	if err != nil {
 		return err

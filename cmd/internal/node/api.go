@@ -21,7 +21,7 @@ type answer struct {
 // bind gives each method its answer, in the order of the methods.
 func bind(n *Node) ([]answer, error) {
 	byName := make(map[string]answer)
-	for _, b := range slices.Concat(n.treasury.API(), n.energy.API(), n.operations.API(), n.authority.API(), n.api()) {
+	for _, b := range slices.Concat(n.treasury.API(), n.energy.API(), n.operations.API(), n.authority.API(), n.audit.API(), n.api()) {
 		byName[b.Method] = answer{Binding: b}
 	}
 	byName[messages.MethodActorsSend] = answer{deliver: n.deliver, Binding: durable.Binding{

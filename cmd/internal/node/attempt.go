@@ -41,9 +41,14 @@ func (s *service) attempt(c *wire.Call) *attempt { return &attempt{call: c, serv
 // request is the treasury's view of the attempt.
 func (a *attempt) request() durable.Request {
 	c := a.call
+	who, reason := c.Peer.By(c.Peer.Addr), messages.ReasonOf(c.Params)
+	right := a.service.node.authority.Right(c.Peer.Signed, c.Method.Name, c.RequestID, reason)
+	if c.Peer.Signed == nil && c.Method.Who >= messages.Operator {
+		right = a.service.node.authority.Note(who, c.Method.Name, c.RequestID, reason)
+	}
 	return durable.Request{
-		To: a, Who: c.Peer.By(c.Peer.Addr), By: c.Peer.Caller, ID: c.RequestID, Stamped: c.Stamped,
-		Right: a.service.node.authority.Right(c.Peer.Signed, c.Method.Name, c.RequestID, messages.ReasonOf(c.Params)),
+		To: a, Who: who, By: c.Peer.Caller, ID: c.RequestID, Stamped: c.Stamped,
+		Right: right,
 		Hash:  c.Method.PayloadHash(c.Params), Confirmed: a.confirmed, Deadline: c.Deadline,
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/the-block/bursar/actors"
+	"github.com/the-block/bursar/actors/audit"
 	"github.com/the-block/bursar/actors/authority"
 	"github.com/the-block/bursar/actors/durable"
 	"github.com/the-block/bursar/actors/energy"
@@ -48,6 +49,7 @@ type Node struct {
 	energy     *energy.Energy
 	operations *operations.Operations
 	authority  *authority.Authority
+	audit      *audit.Audit
 	wire       *wire.Server
 	metrics    *wire.Metrics
 	listener   net.Listener
@@ -152,6 +154,7 @@ func (n *Node) openStore(context.Context) error {
 	cfg := persistence.DefaultStoreConfig()
 	cfg.Columns = rows.Columns()
 	maps.Copy(cfg.Columns, energy.Columns())
+	cfg.Audited = audit.Keys()
 	store, err := persistence.Open(filepath.Join(n.cfg.DataDir, "store"), cfg)
 	if err != nil {
 		return err
@@ -227,6 +230,9 @@ func (n *Node) openActors(context.Context) error {
 		return err
 	}
 	n.openAuthority()
+	if err = n.openAudit(); err != nil {
+		return err
+	}
 	n.keeper = ownership.New(ownership.DefaultConfig(n.layout()), n.store, n.journal, n.log)
 	n.service, err = newService(n)
 	return err

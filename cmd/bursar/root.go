@@ -117,7 +117,7 @@ New here? 'bursar dev' starts a treasury on this machine and pays a real DAO's g
 		newNode(std), newDev(std), newSubmit(std), newCall(std), newStatus(std), newHealth(std), newDrain(std),
 		newGraph(std), newTree(std), newTop(std),
 		newShow(std), newOracle(std),
-		newBench(std), newMetrics(std), newMonitoring(std), newJournal(std), newVerify(std), newBackup(std), newRestore(std), newRecover(std), newDrill(std), newCert(std),
+		newBench(std), newMetrics(std), newMonitoring(std), newJournal(std), newVerify(std), newReceipt(std), newAudit(std), newBackup(std), newRestore(std), newRecover(std), newDrill(std), newCert(std),
 		newService(std), newMan(), newVersion(std),
 	)
 	for _, command := range root.Commands() {

@@ -28,7 +28,8 @@ dependencies that were final, and each disbursement took only steps that there a
 
 Nothing is changed, and the node may run meanwhile. The first fault is named and the exit code is 1;
 --all names the first hundred. The checksum of the rows is the same on every node at the same index:
---to stops at an index that two nodes have reached, to compare them.
+--to stops at an index that two nodes have reached, to compare them. audit_rows and audit_root are what a checkpoint
+of the same number of rows must say (see 'bursar audit').
 
 It needs the memory that the node needs, and in the temporary directory the size of the Raft snapshot.`,
 		Example: `  bursar verify --data /var/lib/bursar
@@ -56,7 +57,11 @@ It needs the memory that the node needs, and in the temporary directory the size
 			if books, err = audit.Books(cmd.Context(), store); err != nil {
 				return err
 			}
-			facts = verifyFacts(&r, &books, store)
+			var tree auditTree
+			if tree, err = auditTreeOf(store); err != nil {
+				return err
+			}
+			facts = verifyFacts(&r, &books, store, tree)
 			market, err = energy.Audit(cmd.Context(), store)
 			return err
 		})
@@ -77,14 +82,30 @@ It needs the memory that the node needs, and in the temporary directory the size
 	return command
 }
 
-func verifyFacts(r *check.Rebuilt, b *audit.Report, store *persistence.Store) []fact {
+// auditTree is what the audit adds up to, to be held against a checkpoint.
+type auditTree struct {
+	size uint64
+	root persistence.TreeHash
+}
+
+func auditTreeOf(store *persistence.Store) (t auditTree, err error) {
+	err = store.View(func(v *persistence.View) (err error) {
+		tree := v.Tree()
+		t.size = tree.Size()
+		t.root, err = tree.Root(t.size)
+		return err
+	})
+	return t, err
+}
+
+func verifyFacts(r *check.Rebuilt, b *audit.Report, store *persistence.Store, t auditTree) []fact {
 	sum, applied := store.Checksum()
 	return []fact{
 		{"index", applied}, {"rows", uint64(store.Stats().Rows.Load())}, {"checksum", fmt.Sprintf("%016x", sum)},
 		{"raft_snapshot", r.Snapshot.Index}, {"entries", r.Entries}, {"transactions", r.Txns},
 		{"disbursements", b.Disbursements}, {"payments", b.Payments}, {"history_rows", b.Rows},
 		{"treasury", uint64(b.Treasury)}, {"accounts", uint64(b.Accounts)}, {"accruals", uint64(b.Accruals)},
-		{"unfinished", b.Unfinished}, {"faults", b.FaultCount},
+		{"unfinished", b.Unfinished}, {"audit_rows", t.size}, {"audit_root", t.root.String()}, {"faults", b.FaultCount},
 	}
 }
 

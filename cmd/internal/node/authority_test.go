@@ -93,7 +93,7 @@ func TestOperatorsDecideTogether(t *testing.T) {
 
 func operatorsDecide(t *testing.T, c caller) {
 	eventually(t, "the feature level is up", func() bool {
-		return integer(must(t, c, "cluster.status", object{})["feature_level"]) >= 2
+		return integer(must(t, c, "cluster.status", object{})["feature_level"]) >= 3
 	})
 	ann, bob, carol := newPerson("ann"), newPerson("bob"), newPerson("carol")
 	add := func(p *person, roles []string, votes []object) object {
@@ -189,7 +189,7 @@ func TestEnvelopesThatAreNotGood(t *testing.T) {
 	m := start(t)
 	c := dial(t, m)
 	eventually(t, "the feature level is up", func() bool {
-		return integer(must(t, c, "cluster.status", object{})["feature_level"]) >= 2
+		return integer(must(t, c, "cluster.status", object{})["feature_level"]) >= 3
 	})
 	ann := newPerson("ann")
 	must(t, c, "operators.add", object{"name": "ann", "key": ann.public(c), "roles": []string{"operator", "admin"}, "not_after": inAYear()})

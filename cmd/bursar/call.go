@@ -19,6 +19,7 @@ import (
 
 func newCall(std streams) *cobra.Command {
 	var to target
+	var by signer
 	command := &cobra.Command{
 		Use:   "call METHOD [JSON]",
 		Short: "Call any method of a node with parameters as JSON",
@@ -26,11 +27,15 @@ func newCall(std streams) *cobra.Command {
 it from standard input. They are checked before they are sent: a name that is not known, there twice or missing is told.
 'bursar call rpc.discover' lists the methods with their parameters.
 
+With --sign-with an operator signs the call (auth.call). One that needs more approvals answers the number it waits under, {pending,
+have, need}; others approve it with approvals.approve.
+
 An error is printed as {code, name, message, data} and the exit code is 1.`,
 		Example: `  bursar call gov.treasury.balance
   bursar call gov.treasury.get_disbursement '{"id": 1}'
   bursar call gov.treasury.disbursements '{"status": "scheduled", "limit": 5}'
   bursar call gov.treasury.accrue '{"amount": 1000, "request_id": "march"}'
+  bursar call gov.treasury.accrue '{"amount": 1000}' --sign-with ann.key --operator ann
   bursar call rpc.discover`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
@@ -43,10 +48,11 @@ An error is printed as {code, name, message, data} and the exit code is 1.`,
 			if err != nil {
 				return err
 			}
-			return call(cmd.Context(), std, to, args[0], params)
+			return call(cmd.Context(), std, to, by, args[0], params)
 		},
 	}
 	to.flags(command)
+	by.flags(command)
 	return command
 }
 
@@ -73,7 +79,7 @@ func callParams(in io.Reader, args []string) ([]byte, error) {
 	return params, nil
 }
 
-func call(ctx context.Context, std streams, to target, method string, params []byte) error {
+func call(ctx context.Context, std streams, to target, by signer, method string, params []byte) error {
 	if messages.MethodByName(method) == nil {
 		if near, ok := messages.PublicTable().Nearest(method); ok {
 			return usagef("no method %q; did you mean %s?", method, near)
@@ -85,6 +91,13 @@ func call(ctx context.Context, std streams, to target, method string, params []b
 	defer cancel()
 	link := to.connect()
 	defer link.Close()
+	if by.key != "" {
+		sealed, err := by.seal(ctx, link, method, params)
+		if err != nil {
+			return err
+		}
+		method, params = messages.MethodAuthCall, sealed
+	}
 	result, err := link.CallJSON(ctx, method, params)
 	var refusal *messages.Error
 	if errors.As(err, &refusal) {

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -29,36 +28,7 @@ which only its owner can read; it is never sent and never logged.`,
   bursar oracle register --key roof.key --owner tb1roof --meter-address DE0001 --capacity-kwh 50000 --price-per-kwh 30 --jurisdiction DE
   bursar oracle run --key roof.key --provider energy-0x00000000 --meter-address DE0001 --from readings.csv`,
 	}
-	command.AddCommand(newOracleKeygen(std), newOracleRegister(std), newOracleRun(std))
-	return command
-}
-
-func newOracleKeygen(std streams) *cobra.Command {
-	var form format
-	command := &cobra.Command{
-		Use:     "keygen FILE",
-		Short:   "Make a key and write it to a new file (0600)",
-		Long:    "Makes an Ed25519 key, writes its secret to a file that is not there yet, readable by its owner alone, and prints the\npublic key.",
-		Example: "  bursar oracle keygen roof.key",
-		Args:    exactlyOneFile,
-		RunE: func(_ *cobra.Command, args []string) error {
-			var seed [32]byte
-			if _, err := rand.Read(seed[:]); err != nil {
-				return err
-			}
-			file, err := os.OpenFile(args[0], os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-			if err != nil {
-				return err
-			}
-			_, err = fmt.Fprintln(file, hex.EncodeToString(seed[:]))
-			if err := errors.Join(err, file.Sync(), file.Close()); err != nil {
-				return err
-			}
-			public := oracle.NewSigner(seed).Public()
-			return printFacts(std.out, form, "the key is in "+args[0], []fact{{"public_key", hex.EncodeToString(public[:])}})
-		},
-	}
-	form.flag(command)
+	command.AddCommand(newKeygen(std, "  bursar oracle keygen roof.key", ""), newOracleRegister(std), newOracleRun(std))
 	return command
 }
 
@@ -74,22 +44,11 @@ func readKey(name string) (signer oracle.Signer, err error) {
 	if name == "" {
 		return signer, usagef("--key: name the key's file; 'bursar oracle keygen' makes one")
 	}
-	info, err := os.Stat(name)
+	seed, err := readSeed(name)
 	if err != nil {
 		return signer, err
 	}
-	if info.Mode().Perm()&0o077 != 0 {
-		return signer, fmt.Errorf("%s can be read by others; chmod 600 it", name)
-	}
-	text, err := os.ReadFile(name)
-	if err != nil {
-		return signer, err
-	}
-	seed, err := hex.DecodeString(strings.TrimSpace(string(text)))
-	if err != nil || len(seed) != 32 {
-		return signer, fmt.Errorf("%s is not a key of 'bursar oracle keygen'", name)
-	}
-	return oracle.NewSigner([32]byte(seed)), nil
+	return oracle.NewSigner(seed), nil
 }
 
 func newOracleRegister(std streams) *cobra.Command {

@@ -117,6 +117,7 @@ New here? 'bursar dev' starts a treasury on this machine and pays a real DAO's g
 		newNode(std), newDev(std), newSubmit(std), newCall(std), newStatus(std), newHealth(std), newDrain(std),
 		newGraph(std), newTree(std), newTop(std),
 		newShow(std), newOracle(std),
+		newKeygen(std, "  bursar keygen ann.key", " An operator signs with it: bursar call --sign-with."),
 		newBench(std), newMetrics(std), newMonitoring(std), newJournal(std), newVerify(std), newReceipt(std), newAudit(std), newBackup(std), newRestore(std), newRecover(std), newDrill(std), newCert(std),
 		newService(std), newMan(), newVersion(std),
 	)

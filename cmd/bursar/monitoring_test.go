@@ -21,10 +21,9 @@ import (
 )
 
 // coming are families that rules name already and nodes export once their part is there:
-// drills, pauses and operators' keys.
+// drills.
 var coming = map[string][]string{
 	"backup_drill_last_success_timestamp_seconds": nil,
-	"bursar_treasury_paused":                      {"scope"}, "bursar_operator_key_expiry_timestamp_seconds": nil,
 }
 
 // prometheusOwn are what Prometheus itself and Go's library add.

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/the-block/bursar/actors"
+	"github.com/the-block/bursar/actors/authority"
 	"github.com/the-block/bursar/actors/energy"
 	"github.com/the-block/bursar/actors/treasury"
 	"github.com/the-block/bursar/cluster"
@@ -26,6 +27,7 @@ func (n *Node) figures() []metrics.Source {
 		metrics.From(n.ownFigures),
 		metrics.From(func() *treasury.Figures { return n.treasury.Figures() }),
 		metrics.From(func() *energy.Figures { return n.energy.Figures() }),
+		metrics.From(func() *authority.Figures { return n.authority.Figures() }),
 		metrics.From(func() *persistence.JournalStats { return n.journal.Stats() }),
 		metrics.From(func() *persistence.StoreStats { return n.store.Stats() }),
 		metrics.From(func() *cluster.Figures { return n.consensus.Figures() }),

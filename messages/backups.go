@@ -8,7 +8,7 @@ const (
 
 var backupMethods = []*Method{
 	changes[BackupParams, BackupResult](Operator, MethodBackup,
-		"Has the archiver make a base now, and answers when it was read back. Give it a long deadline_ms."),
+		"Has the archiver make a base now, and answers when it was read back. Give it a long deadline_ms.", CodeInvalidTransition),
 	reads[NoParams, BackupsResult](MethodBackups, "The newest bases of the backup, and when all of it was last verified."),
 }
 

@@ -17,7 +17,7 @@ func (n *Node) backup(ctx context.Context, c operations.Caller, _ *messages.Back
 		return nil, messages.Errorf(messages.CodeInternal, "%v", err)
 	}
 	if !ok || len(row.Data) == 0 {
-		return nil, messages.Errorf(messages.CodeUnavailable, "not done: no node archives; start one, or more, with --backup-to URL")
+		return nil, messages.Errorf(messages.CodeInvalidTransition, "no node archives; start one, or more, with --backup-to URL")
 	}
 	txn := &persistence.Txn{Writes: []persistence.Write{{Key: wantedKey}}}
 	if !c.Stamped {

@@ -1,6 +1,7 @@
 package authority
 
 import (
+	"math"
 	"slices"
 	"time"
 )
@@ -8,8 +9,8 @@ import (
 // Figures are what a scrape is told.
 type Figures struct {
 	Scopes []ScopeFigures `max:"3"`
-	// Expiry is nil without an operator whose key is good.
-	Expiry *time.Time `metric:"bursar_operator_key_expiry_timestamp_seconds" help:"When the first ends of the operators' keys that are good; absent without operators."`
+	// Expiry is nil without operators; keys that have ended count until they are replaced or revoked.
+	Expiry *time.Time `metric:"bursar_operator_key_expiry_timestamp_seconds" help:"When the first operator's key ends or ended, of those that are not revoked; absent without operators."`
 }
 
 // ScopeFigures are about one thing that can be paused.
@@ -30,17 +31,18 @@ func (a *Authority) Figures() *Figures {
 func (s *State) figures(now uint64) *Figures {
 	f := &Figures{}
 	for _, scope := range []string{ScopeExecutor, ScopeTreasury, ScopeMarket} {
-		_, paused := s.Pauses[scope]
+		pause, paused := s.Pauses[scope]
+		paused = paused && (pause.Until == 0 || pause.Until > now)
 		f.Scopes = append(f.Scopes, ScopeFigures{Scope: scope, Paused: paused})
 	}
 	var ends []uint64
 	for _, o := range s.Operators {
-		if o.active(now) {
+		if !o.Revoked {
 			ends = append(ends, o.NotAfter)
 		}
 	}
 	if len(ends) > 0 {
-		first := time.Unix(int64(slices.Min(ends)), 0)
+		first := time.Unix(int64(min(slices.Min(ends), math.MaxInt64)), 0)
 		f.Expiry = &first
 	}
 	return f

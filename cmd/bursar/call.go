@@ -48,7 +48,14 @@ An error is printed as {code, name, message, data} and the exit code is 1.`,
 			if err != nil {
 				return err
 			}
-			return call(cmd.Context(), std, to, by, args[0], params)
+			signed, err := by.wanted(cmd)
+			if err != nil {
+				return err
+			}
+			if !signed {
+				return call(cmd.Context(), std, to, nil, args[0], params)
+			}
+			return call(cmd.Context(), std, to, &by, args[0], params)
 		},
 	}
 	to.flags(command)
@@ -79,7 +86,7 @@ func callParams(in io.Reader, args []string) ([]byte, error) {
 	return params, nil
 }
 
-func call(ctx context.Context, std streams, to target, by signer, method string, params []byte) error {
+func call(ctx context.Context, std streams, to target, by *signer, method string, params []byte) error {
 	if messages.MethodByName(method) == nil {
 		if near, ok := messages.PublicTable().Nearest(method); ok {
 			return usagef("no method %q; did you mean %s?", method, near)
@@ -91,12 +98,14 @@ func call(ctx context.Context, std streams, to target, by signer, method string,
 	defer cancel()
 	link := to.connect()
 	defer link.Close()
-	if by.key != "" {
-		sealed, err := by.seal(ctx, link, method, params)
+	again := ""
+	if by != nil {
+		sealed, id, err := by.seal(ctx, link, method, params)
 		if err != nil {
 			return err
 		}
 		method, params = messages.MethodAuthCall, sealed
+		again = fmt.Sprintf("; to make the same call again give \"request_id\": %q", id)
 	}
 	result, err := link.CallJSON(ctx, method, params)
 	var refusal *messages.Error
@@ -104,10 +113,10 @@ func call(ctx context.Context, std streams, to target, by signer, method string,
 		if err := printJSON(std.err, errorFacts(refusal)); err != nil {
 			return err
 		}
-		return fmt.Errorf("%s was answered with %s", method, refusal.Code)
+		return fmt.Errorf("%s was answered with %s%s", method, refusal.Code, again)
 	}
 	if err != nil {
-		return err
+		return fmt.Errorf("%w%s", err, again)
 	}
 	return printAnswer(std.out, result)
 }

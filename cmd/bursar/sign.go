@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 	"time"
@@ -50,14 +51,19 @@ func newKeygen(std streams, example, what string) *cobra.Command {
 
 // readSeed reads what keygen wrote. A file that others can read is refused.
 func readSeed(name string) (seed [ed25519.SeedSize]byte, err error) {
-	info, err := os.Stat(name)
+	file, err := os.Open(name)
+	if err != nil {
+		return seed, err
+	}
+	defer file.Close()
+	info, err := file.Stat()
 	if err != nil {
 		return seed, err
 	}
 	if info.Mode().Perm()&0o077 != 0 {
 		return seed, fmt.Errorf("%s can be read by others; chmod 600 it", name)
 	}
-	text, err := os.ReadFile(name)
+	text, err := io.ReadAll(io.LimitReader(file, 1024))
 	if err != nil {
 		return seed, err
 	}
@@ -81,28 +87,40 @@ func (s *signer) flags(command *cobra.Command) {
 	flags.DurationVar(&s.expires, "expires", 5*time.Minute, "how long a signed call may be made")
 }
 
-// seal makes the parameters of auth.call of a call, as JSON. The cluster is asked for its id.
-func (s *signer) seal(ctx context.Context, link *client.Client, method string, params []byte) ([]byte, error) {
-	if s.operator == "" {
-		return nil, usagef("--sign-with: name the --operator whose key it is")
+// wanted reports whether the call is to be signed. A flag of signing alone is a slip: the
+// call would go unsigned, past what needs approvals.
+func (s *signer) wanted(command *cobra.Command) (bool, error) {
+	switch flags := command.Flags(); {
+	case s.key != "" && s.operator != "":
+		return true, nil
+	case s.key != "":
+		return false, usagef("--sign-with: name the --operator whose key it is")
+	case flags.Changed("sign-with") || flags.Changed("operator") || flags.Changed("expires"):
+		return false, usagef("--sign-with: name the file of the key that signs the call; 'bursar keygen' makes one")
 	}
+	return false, nil
+}
+
+// seal makes the parameters of auth.call of a call, as JSON, and names its request id. The
+// cluster is asked for its id.
+func (s *signer) seal(ctx context.Context, link *client.Client, method string, params []byte) (sealed []byte, requestID string, err error) {
 	seed, err := readSeed(s.key)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	answer, err := link.CallJSON(ctx, messages.MethodClusterStatus, []byte("{}"))
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	var status struct{ Cluster string }
 	if err := json.Unmarshal(answer, &status); err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	var own struct {
 		RequestID string `json:"request_id"`
 	}
 	if err := json.Unmarshal(params, &own); err != nil {
-		return nil, usagef("the parameters: %v", err)
+		return nil, "", usagef("the parameters: %v", err)
 	}
 	if own.RequestID == "" {
 		own.RequestID = rand.Text()
@@ -112,10 +130,11 @@ func (s *signer) seal(ctx context.Context, link *client.Client, method string, p
 		"expires_at": time.Now().Add(s.expires).Unix(), "params": json.RawMessage(params),
 	})
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	signature := authority.Sign(ed25519.NewKeyFromSeed(seed[:]), envelope)
-	return json.Marshal(map[string]string{
+	sealed, err = json.Marshal(map[string]string{
 		"envelope": string(envelope), "operator": s.operator, "signature": hex.EncodeToString(signature[:]),
 	})
+	return sealed, own.RequestID, err
 }

@@ -40,6 +40,7 @@ func (a *Authority) action(m *messages.Method, params messages.Params) (action s
 var actions = map[string]string{
 	messages.MethodSkipIntent:      "skip_intent",
 	messages.MethodUnpause:         "resume",
+	messages.MethodResume:          "resume",
 	messages.MethodForceOpen:       "force_breaker",
 	messages.MethodForceClose:      "force_breaker",
 	messages.MethodReset:           "force_breaker",

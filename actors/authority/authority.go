@@ -92,8 +92,9 @@ func (a *Authority) Verify(c *messages.Signed) (messages.Caller, *messages.Error
 
 // Guard is what the calls of one burst are judged by, as long as they are not signed.
 type Guard struct {
-	state *State
-	now   uint64
+	authority *Authority
+	state     *State
+	now       uint64
 }
 
 // Guard gives the state that holds now.
@@ -102,7 +103,7 @@ func (a *Authority) Guard() (Guard, *messages.Error) {
 	if err != nil {
 		return Guard{}, durable.ErrorOf(err)
 	}
-	return Guard{state: s, now: a.now()}, nil
+	return Guard{authority: a, state: s, now: a.now()}, nil
 }
 
 // Admit judges a call that changes something: one that nobody has signed, and one whose
@@ -111,6 +112,12 @@ func (g Guard) Admit(m *messages.Method, p messages.Params, c messages.Caller) *
 	if c.Signed == nil && g.state.Signatures == "required" {
 		if refusal := g.state.Admit(m.Name, messages.Needed(m, p, c)); refusal != nil {
 			return refusal
+		}
+	}
+	if c.Signed == nil && len(g.state.Policies) > 0 { // else whoever does not sign needs nobody's approval
+		action, amount := g.authority.action(m, p)
+		if k, _ := g.state.Need(action, amount); k > 1 {
+			return unauthorized("%s needs %d approvals here (%s), so it must be signed by an operator; see bursar keygen and --sign-with", m.Name, k, action)
 		}
 	}
 	if len(g.state.Pauses) == 0 {

@@ -131,6 +131,7 @@ func operatorsDecide(t *testing.T, c caller) {
 	if got := ann.does(t, c, "gov.treasury.accrue", object{"amount": 99}); integer(got["balance"]) != 99 {
 		t.Errorf("accrue below the policy: %v", got)
 	}
+	refused(t, c, unauthorized, "unauthorized", "gov.treasury.accrue", object{"amount": 1000}, "2 approvals")
 	held := ann.does(t, c, "gov.treasury.accrue", object{"amount": 1000})
 	if integer(held["have"]) != 1 || integer(held["need"]) != 2 {
 		t.Fatalf("held: %v", held)

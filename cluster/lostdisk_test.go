@@ -29,6 +29,9 @@ func (tr *trio) forget(t *testing.T, h *history) (leader, lost, lacking *node) {
 			lacking = n
 		}
 	}
+	for len(lacking.Configuration()) < len(tr.nodes) { // else it knows nobody whom it could ask for a vote
+		time.Sleep(time.Millisecond)
+	}
 	tr.fabric.isolate(lacking.RaftAddr(), true)
 	if err := h.propose(leader); err != nil {
 		t.Fatal(err)

@@ -110,7 +110,9 @@ func TestAHangingTillIsSeen(t *testing.T) {
 }
 
 func TestTooMuchTroubleIsTheShops(t *testing.T) {
-	supervisiontest.Run(t, func(t *testing.T, tree *supervisiontest.Tree) {
+	cfg := actors.DefaultConfig()
+	cfg.Workers = 1 // the tills restart at the same instant
+	supervisiontest.RunWith(t, cfg, func(t *testing.T, tree *supervisiontest.Tree) {
 		spec := shop(supervision.AllForOne)
 		spec.Supervision.Intensity = supervision.Intensity{Restarts: 1, Period: time.Minute}
 		tree.Spawn(spec)

@@ -35,11 +35,10 @@ dist: ## make ./dist of what is committed: archives, .debs, SBOMs and checksums,
 test: ## run the tests (below five minutes on two cores)
 	$(GO) test -timeout 5m ./...
 
-check: fmt vet lint dead cross arm64 docs ## everything CI runs, `make test`, `make race`, `make sim`, `make mutants` in short and `make chaos-short` included
+check: fmt vet lint dead cross arm64 docs ## everything CI runs, `make test`, `make race`, `make sim` and `make chaos-short` included
 	REQUIRE_PYTHON=1 REQUIRE_CLIENTS=1 REQUIRE_PROMTOOL=1 $(MAKE) --no-print-directory test
 	$(MAKE) --no-print-directory race
 	$(MAKE) --no-print-directory sim
-	$(MAKE) --no-print-directory mutants MUTANTS=short
 	$(MAKE) --no-print-directory chaos-short
 	$(MAKE) --no-print-directory drill DRILL=short
 
@@ -92,7 +91,7 @@ sim-nodes: ## simulate whole nodes: SIM_NODES=1000, or SEED=42 COUNT=200 to repe
 	$(GO) test ./cmd/internal/node -run '^TestSimulation$$' -timeout 60m -failfast \
 		$(if $(SEED),-count=$(COUNT) -seed $(SEED),-count=1 -seeds $(SIM_NODES)) $(ARGS)
 
-mutants: ## take out one defence at a time and see that the checks miss it (half an hour); MUTANTS=short is what CI runs, or a part of a name
+mutants: ## take out one defence at a time and see that the checks miss it (half an hour); MUTANTS=short is six minutes, or a part of a name
 	$(GO) test ./cmd/internal/mutants -count=1 -v -timeout 240m -mutants '$(or $(MUTANTS),all)' $(ARGS)
 
 chaos: ## do to real nodes what happens to machines (half an hour; root for the cables): make chaos RUN=Kill

@@ -159,7 +159,7 @@ func TestAnAdmissionKeepsTheStart(t *testing.T) {
 	w := newWorld(t, t.TempDir())
 	defer w.store.Close()
 	w.settle([]ownership.Live{live("n1", 7, placement.Primary)}, start)
-	txn, ok := w.state().Admit("n1", "disk-1")
+	txn, ok := w.state().Admit("n1", "disk-1", 7)
 	if !ok {
 		t.Fatal("n1 cannot be admitted")
 	}
@@ -167,8 +167,30 @@ func TestAnAdmissionKeepsTheStart(t *testing.T) {
 	if got := w.state().Nodes["n1"]; got.Life != "disk-1" || got.Boot != 7 {
 		t.Errorf("record = %+v", got)
 	}
-	if _, again := w.state().Admit("n1", "disk-1"); again {
+	if _, again := w.state().Admit("n1", "disk-1", 7); again {
 		t.Error("it can be admitted again")
+	}
+}
+
+// A directory made in the second in which the one before it started twice, or while the clock
+// is slow, begins with a smaller start. Admitted before anybody decided about its shards it
+// must not pass for an old copy of itself.
+func TestADiskAdmittedBeforeItsStartIsSeenIsNoOldCopy(t *testing.T) {
+	w := newWorld(t, t.TempDir())
+	defer w.store.Close()
+	boot := func(count uint64) uint64 { return count<<32 | 1 }
+	nodes := []ownership.Live{live("n1", boot(801), placement.Primary)}
+	nodes[0].Life = "a"
+	w.settle(nodes, start)
+	nodes[0].Life, nodes[0].Boot = "b", boot(800)
+	txn, ok := w.state().Admit("n1", "b", nodes[0].Boot)
+	if !ok {
+		t.Fatal("n1 cannot be admitted")
+	}
+	w.commit(txn)
+	w.settle(nodes, start.Add(time.Minute))
+	if got := w.state(); got.Nodes["n1"].Life != "b" || got.Nodes["n1"].Boot != boot(800) || got.Count("n1") == 0 {
+		t.Errorf("record %+v, %d shards", got.Nodes["n1"], got.Count("n1"))
 	}
 }
 

@@ -81,13 +81,20 @@ func (s *State) Drain(node messages.NodeID, on bool) (txn *persistence.Txn, chan
 	return s.change(node, func(r *Record) { r.Drained = on }), true
 }
 
-// Admit is the change that lets a node vote with the disk of that life. ok is false if
-// nothing is to change.
-func (s *State) Admit(node messages.NodeID, life string) (txn *persistence.Txn, ok bool) {
+// Admit is the change that lets a node vote with the disk of that life, whose newest start is
+// boot, 0 if that is not known. A start of the disk before says nothing of this one: it may
+// have the greater count, and would make an old copy of whatever the new disk presents. ok is
+// false if nothing is to change.
+func (s *State) Admit(node messages.NodeID, life string, boot uint64) (txn *persistence.Txn, ok bool) {
 	if s.Nodes[node].Life == life || len(life) > lifeBytesMax {
 		return nil, false
 	}
-	return s.change(node, func(r *Record) { r.Life = life }), true
+	return s.change(node, func(r *Record) {
+		r.Life = life
+		if r.Boot != boot {
+			r.Boot = 0 // whoever decides about shards next sees a start
+		}
+	}), true
 }
 
 // change writes a node's record anew, provided it is still the one that was read.

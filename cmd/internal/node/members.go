@@ -381,13 +381,24 @@ func (n *Node) candidates() []cluster.Candidate {
 	return list
 }
 
+// bootOf is the newest start of a node's disk as far as this node hears, 0 if it does not.
+func (n *Node) bootOf(node messages.NodeID, life string) uint64 {
+	if node == n.cfg.Name {
+		return n.boot
+	}
+	if s, _ := n.peers.Status(node); s.Life == life {
+		return s.Boot
+	}
+	return 0
+}
+
 // admitLife has the log say that a node may vote with the disk of that life.
 func (n *Node) admitLife(ctx context.Context, node messages.NodeID, life string) error {
 	state, err := n.ownership()
 	if err != nil {
 		return err
 	}
-	txn, ok := state.Admit(node, life)
+	txn, ok := state.Admit(node, life, n.bootOf(node, life))
 	if !ok {
 		return nil
 	}

@@ -9,7 +9,7 @@ BENCH    ?= .
 BENCHTIME ?= 1s
 PKG      ?= ./...
 SIM_SEEDS ?= 4000
-SIM_NODES ?= 500
+SIM_NODES ?= 300
 
 # Packages whose own goroutines share memory: the race detector runs on these.
 RACE = ./actors ./actors/treasury ./cluster ./persistence ./supervision/... ./messages/wire ./monitoring ./cmd/internal/node

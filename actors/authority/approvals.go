@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"math"
 	"slices"
 
 	"github.com/the-block/bursar/actors/durable"
@@ -156,8 +157,15 @@ func (p *pending) state(now uint64) string {
 // stands is how it stands.
 func (p *pending) stands(s *State, now uint64) *messages.ApproveResult {
 	return &messages.ApproveResult{
-		Pending: p.ID, Have: uint64(len(s.Approvals(p.Approved, p.Role, now))), Need: p.Need, State: p.state(now),
+		Pending: p.ID, Have: uint64(len(s.Approvals(p.Approved, p.Role, now))), Need: p.needs(s), State: p.state(now),
 	}
+}
+
+// needs is how many approvals it needs: as many as when it was asked for, and more if the
+// policy asks for more by now.
+func (p *pending) needs(s *State) uint64 {
+	k, _ := s.Need(p.Action, p.Amount)
+	return max(p.Need, k)
 }
 
 // waits refuses what is not waiting any more.
@@ -214,6 +222,10 @@ func (a *Authority) Approve(ctx context.Context, r *durable.Request, p *messages
 	})
 }
 
+// neverVersion is that of no row: a call with it is answered if it is remembered, and cannot be
+// carried out.
+const neverVersion = math.MaxUint64
+
 // complete judges an approval. With it the call is complete if as is not nil: that is in
 // whose name it is carried out. So it is for one that was carried out with it.
 func (a *Authority) complete(s *State, v *persistence.View, by *messages.Signed, p *messages.ApproveParams) (*pending, *messages.Signed, *messages.Error) {
@@ -227,7 +239,7 @@ func (a *Authority) complete(s *State, v *persistence.View, by *messages.Signed,
 	case string(p.RequestHash[:]) != string(call.RequestHash):
 		return nil, nil, invalid("params.request_hash: call %d is another: its envelope's SHA-256 is %x", p.ID, call.RequestHash)
 	case mine && call.tag == tagDone:
-		return &call, &messages.Signed{Operator: call.Operator, Envelope: call.Envelope, Version: 1}, nil
+		return &call, &messages.Signed{Operator: call.Operator, Envelope: call.Envelope, Version: neverVersion}, nil
 	case mine:
 		return nil, nil, illegal("%s has approved call %d already; each operator counts once", by.Operator, p.ID)
 	}
@@ -242,7 +254,7 @@ func (a *Authority) complete(s *State, v *persistence.View, by *messages.Signed,
 		return nil, nil, unauthorized("approving %s needs the role %s, which %s does not have", call.Action, call.Role, by.Operator)
 	case author == nil || !author.active(now):
 		return nil, nil, illegal("%s, who asked for call %d, is an active operator no more", call.Operator, p.ID)
-	case uint64(len(counting)) < call.Need:
+	case uint64(len(counting)) < call.needs(s):
 		return &call, nil, nil
 	}
 	as := &messages.Signed{
@@ -286,7 +298,8 @@ func (a *Authority) carryOut(ctx context.Context, call *pending, as *messages.Si
 	if refusal != nil {
 		return nil, refusal
 	}
-	return &messages.ApproveResult{Pending: call.ID, Have: call.Need, Need: call.Need, State: "done", Result: result, Duplicate: call.tag == tagDone}, nil
+	need := call.needs(s)
+	return &messages.ApproveResult{Pending: call.ID, Have: need, Need: need, State: "done", Result: result, Duplicate: call.tag == tagDone}, nil
 }
 
 // rewritten is the change by which the row of a call becomes what it says now.

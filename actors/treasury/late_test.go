@@ -55,6 +55,23 @@ func TestAPaymentKeepsItsRollbackWindowWhenTheClockTurnsBesideIt(t *testing.T) {
 	})
 }
 
+// Whoever has read that a payment is made asks for it too late, though the executor has not
+// heard of it yet.
+func TestAPaymentThatIsMadeIsNotExecutedOnRequest(t *testing.T) {
+	live(t, func(w *world) {
+		w.accrue(100)
+		id := w.submitted(payment(100, 1))
+		w.quiet()
+		w.log.set(func(l *memoryLog) { l.tell = time.Second })
+		w.advance()
+		synctest.Wait()
+		w.is(id, messages.Executed)
+		if _, err := w.execute(id).wait(); err == nil || err.Code != messages.CodeInvalidTransition {
+			t.Errorf("it is executed on request: %v", err)
+		}
+	})
+}
+
 // The same beside a payment that an outside chain has taken: the clock turns between its
 // staging and its recording.
 func TestAnOutsidePaymentKeepsItsRollbackWindowWhenTheClockTurnsBesideIt(t *testing.T) {

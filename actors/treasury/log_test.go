@@ -32,6 +32,7 @@ type memoryLog struct {
 	late    [][]byte // dawdled: to be committed with the next
 	next    func() fate
 	delay   time.Duration
+	tell    time.Duration // after which the proposer hears of a commit
 	held    bool
 	queue   []*pending
 	fsm     *persistence.FSM // nil while the node is down
@@ -146,7 +147,7 @@ func (l *memoryLog) step() bool {
 	}
 	p := l.queue[0]
 	l.queue = l.queue[1:]
-	defer close(p.done)
+	defer time.AfterFunc(l.tell, func() { close(p.done) })
 	switch p.fate {
 	case commits:
 		p.results, p.err = l.commit(p.entry)

@@ -124,7 +124,12 @@ func (x *executor) execute(ctx durable.Context, c *Execute) error {
 		c.Fail(x.mismatched())
 		return nil
 	}
-	if !x.under(c.ID) {
+	under := x.under(c.ID)
+	made, err := x.made(c.ID)
+	if err != nil {
+		return err
+	}
+	if !under || made {
 		refusal, err := x.refusal(c.ID)
 		if err != nil {
 			return err
@@ -141,10 +146,16 @@ func (x *executor) execute(ctx durable.Context, c *Execute) error {
 		return nil
 	}
 	x.callers.add(c)
-	if x.under(c.ID) {
+	if under {
 		c.Propose()
 	}
 	return x.pay(ctx)
+}
+
+// made reports whether a payment is committed. The executor may hear of it later than others.
+func (x *executor) made(id messages.DisbursementID) (bool, error) {
+	r, ok, err := rows.Load(x.Store, id)
+	return ok && !r.Record.Staged && !r.Record.AwaitsExecution(), err
 }
 
 // refusal says why a disbursement cannot be paid now, nil if it can.

@@ -3,10 +3,7 @@ package messages
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"slices"
 	"strings"
-
-	"github.com/the-block/bursar/messages/internal/pack"
 )
 
 // The methods about who may do what.
@@ -112,41 +109,6 @@ func (f *fields) reason(v *string, required bool) {
 		f.may("none")
 	}
 	f.text("reason", v, "Why; it is kept with who did it.").bound(AuditReasonMax)
-}
-
-// verbatim is one value as it came.
-func (f *fields) verbatim(name string, v *[]byte, text string) *fields {
-	switch f.mode {
-	case decoding:
-		if f.here(name) {
-			*v = slices.Clone(f.in.Raw())
-		}
-	case appending:
-		if f.writes(name, len(*v) == 0) {
-			f.b = append(f.b, *v...)
-		}
-	case describing:
-		f.describe(name, "object", text)
-	}
-	return f
-}
-
-// bytesOrText is binary, or text that stands for its bytes.
-func (f *fields) bytesOrText(name string, v *[]byte, text string) *fields {
-	switch f.mode {
-	case decoding:
-		if f.here(name) {
-			*v = slices.Clone(f.in.Bytes())
-			f.measure, f.long = uint64(len(*v)), true
-		}
-	case appending:
-		if f.writes(name, len(*v) == 0) {
-			f.b = pack.AppendBinary(f.b, *v)
-		}
-	case describing:
-		f.describe(name, "binary", text)
-	}
-	return f
 }
 
 // AuthCallParams are the parameters of auth.call.

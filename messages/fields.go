@@ -207,10 +207,19 @@ func (f *fields) bool(name string, v *bool, text string) *fields {
 
 // binary is raw bytes; over JSON they are written in hex.
 func (f *fields) binary(name string, v *[]byte, text string) *fields {
+	return f.octets(name, v, text, func(in *input) []byte { return in.Binary() })
+}
+
+// bytesOrText is binary, or text that stands for its bytes.
+func (f *fields) bytesOrText(name string, v *[]byte, text string) *fields {
+	return f.octets(name, v, text, func(in *input) []byte { return slices.Clone(in.Bytes()) })
+}
+
+func (f *fields) octets(name string, v *[]byte, text string, read func(*input) []byte) *fields {
 	switch f.mode {
 	case decoding:
 		if f.here(name) {
-			*v = f.in.Binary()
+			*v = read(f.in)
 			f.measure, f.long = uint64(len(*v)), true
 		}
 	case appending:
@@ -219,6 +228,23 @@ func (f *fields) binary(name string, v *[]byte, text string) *fields {
 		}
 	case describing:
 		f.describe(name, "binary", text)
+	}
+	return f
+}
+
+// verbatim is one value as it came.
+func (f *fields) verbatim(name string, v *[]byte, text string) *fields {
+	switch f.mode {
+	case decoding:
+		if f.here(name) {
+			*v = slices.Clone(f.in.Raw())
+		}
+	case appending:
+		if f.writes(name, len(*v) == 0) {
+			f.b = append(f.b, *v...)
+		}
+	case describing:
+		f.describe(name, "object", text)
 	}
 	return f
 }

@@ -253,8 +253,11 @@ func (e *entity) try(a *attempt) error {
 		e.ProposeFor(first, proposal, a)
 		return nil
 	}
-	for _, c := range a.commands {
+	for _, c := range a.commands { // none of them has an id, but there may be a note to be kept
 		c.Base().Propose()
+		if !change.Refused {
+			c.Base().Right.Join(txn)
+		}
 	}
 	if err := e.Propose(proposal, a); err != nil {
 		failAll(a.commands, ErrorOf(err))

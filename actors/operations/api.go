@@ -13,10 +13,10 @@ func (o *Operations) API() []durable.Binding {
 		forces(messages.MethodForceOpen, o.ForceOpen),
 		forces(messages.MethodForceClose, o.ForceClosed),
 		durable.Works(messages.MethodReset, func(ctx context.Context, r *durable.Request, p *messages.ResetParams) (*messages.ForceResult, *messages.Error) {
-			return o.Reset(ctx, callerFor(r, p.Reason), p.Path)
+			return o.Reset(ctx, Caller{r, p.Reason}, p.Path)
 		}),
 		durable.Works(messages.MethodInject, func(ctx context.Context, r *durable.Request, p *messages.InjectParams) (*messages.InjectResult, *messages.Error) {
-			return o.Inject(ctx, CallerOf(r), p)
+			return o.Inject(ctx, Caller{Request: r}, p)
 		}),
 	}
 }
@@ -24,17 +24,6 @@ func (o *Operations) API() []durable.Binding {
 // forces binds a method that puts an actor under a force.
 func forces(method string, do func(context.Context, Caller, string) (*messages.ForceResult, *messages.Error)) durable.Binding {
 	return durable.Works(method, func(ctx context.Context, r *durable.Request, p *messages.ForceParams) (*messages.ForceResult, *messages.Error) {
-		return do(ctx, callerFor(r, p.Reason), p.Path)
+		return do(ctx, Caller{r, p.Reason}, p.Path)
 	})
-}
-
-func callerFor(r *durable.Request, reason string) Caller {
-	c := CallerOf(r)
-	c.Reason = reason
-	return c
-}
-
-// CallerOf is who made a request.
-func CallerOf(r *durable.Request) Caller {
-	return Caller{Who: r.Who, Right: r.Right, RequestID: r.ID, Stamped: r.Stamped, Hash: r.Hash}
 }

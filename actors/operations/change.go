@@ -12,20 +12,11 @@ import (
 	"github.com/the-block/bursar/supervision/breaker"
 )
 
-// Caller is who wants something done, and how a repeat of it is recognised.
+// Caller is who wants something done, and why.
 type Caller struct {
-	// Who and Reason stand in the audit log; at most 255 bytes of each.
-	Who    string
+	*durable.Request
+	// Reason stands in the audit log; at most 255 bytes.
 	Reason string
-	// Right is what the caller needs at the commit.
-	Right durable.Right
-	// RequestID makes a repeat harmless; at most 64 bytes.
-	RequestID string
-	// Stamped says that the ingress chose RequestID because the caller gave none:
-	// nothing needs to remember it.
-	Stamped bool
-	// Hash covers the decoded parameters; a repeat with another is a conflict.
-	Hash [16]byte
 }
 
 // ForceOpen holds the breakers of the actor at path open until Reset: calls to it and
@@ -130,7 +121,7 @@ func (o *Operations) facts(c Caller, ch change) (f facts, err error) {
 		f.audit, f.forces = uint64(v.Counter(CounterAudit)), v.Counter(CounterForces)
 		_, f.forced = v.Get(forceKey(ch.path))
 		if !c.Stamped {
-			f.first, f.repeated = v.Request(c.RequestID)
+			f.first, f.repeated = v.Request(c.ID)
 		}
 		return nil
 	})
@@ -200,10 +191,7 @@ func (o *Operations) txn(c Caller, ch change, f facts, d done) *persistence.Txn 
 	r := row{action: ch.action, at: now, who: c.Who, node: string(o.cfg.Node), path: ch.path, detail: ch.detail}
 	txn := &persistence.Txn{Adds: []persistence.Add{countAudit(d.id, 1)}, StampedAt: now.UnixMilli()}
 	txn.Writes, txn.Deletes = appendRow(nil, nil, d.id, &r)
-	if !c.Stamped {
-		txn.RequestID, txn.PayloadHash, txn.Reply = c.RequestID, c.Hash, operationReply.Encode(&messages.ForceResult{Path: ch.path, AuditID: d.id})
-	}
-	defer c.Right.Join(txn)
+	defer c.Remember(txn, operationReply.Encode(&messages.ForceResult{Path: ch.path, AuditID: d.id}))
 	if ch.action == inject {
 		return txn
 	}

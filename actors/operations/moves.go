@@ -191,7 +191,7 @@ func (o *Operations) enter(ctx context.Context, requestID string, rows []row) *m
 	ctx, cancel := context.WithTimeout(ctx, moveDeadline)
 	defer cancel()
 	for {
-		f, err := o.facts(Caller{Stamped: true}, change{})
+		f, err := o.facts(Caller{Request: &durable.Request{Stamped: true}}, change{})
 		if err != nil {
 			return durable.ErrorOf(err)
 		}

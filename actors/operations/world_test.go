@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/the-block/bursar/actors"
+	"github.com/the-block/bursar/actors/durable"
 	"github.com/the-block/bursar/actors/operations"
 	"github.com/the-block/bursar/messages"
 	"github.com/the-block/bursar/persistence"
@@ -212,7 +213,7 @@ func (n *node) ok(err error) {
 func (n *node) caller() operations.Caller {
 	n.asked++
 	id := fmt.Sprintf("request-%p-%d", n, n.asked)
-	return operations.Caller{Who: "ada", Reason: "a test", RequestID: id, Hash: [16]byte{byte(n.asked)}}
+	return operations.Caller{Request: &durable.Request{Who: "ada", ID: id, Hash: [16]byte{byte(n.asked)}}, Reason: "a test"}
 }
 
 // within is how long a call waits.

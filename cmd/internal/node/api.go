@@ -6,7 +6,6 @@ import (
 	"slices"
 
 	"github.com/the-block/bursar/actors/durable"
-	"github.com/the-block/bursar/actors/operations"
 	"github.com/the-block/bursar/messages"
 )
 
@@ -47,7 +46,7 @@ func bind(n *Node) ([]answer, error) {
 func (n *Node) api() []durable.Binding {
 	transfer := durable.Works(messages.MethodTransferLeader,
 		func(ctx context.Context, r *durable.Request, p *messages.TransferParams) (*messages.TransferResult, *messages.Error) {
-			return n.transferLeader(ctx, operations.CallerOf(r), p)
+			return n.transferLeader(ctx, p)
 		})
 	transfer.Leader = true
 	return []durable.Binding{
@@ -61,11 +60,11 @@ func (n *Node) api() []durable.Binding {
 			return n.placementOf()
 		}),
 		durable.Works(messages.MethodClusterDrain, func(ctx context.Context, r *durable.Request, p *messages.DrainParams) (*messages.DrainResult, *messages.Error) {
-			return n.drain(ctx, operations.CallerOf(r), p)
+			return n.drain(ctx, r, p)
 		}),
 		transfer,
 		durable.Works(messages.MethodBackup, func(ctx context.Context, r *durable.Request, p *messages.BackupParams) (*messages.BackupResult, *messages.Error) {
-			return n.backup(ctx, operations.CallerOf(r), p)
+			return n.backup(ctx, r, p)
 		}),
 		durable.Reads(messages.MethodBackups, n.backups),
 		durable.Tells(messages.MethodSupervisionBreakers, n.breakers),

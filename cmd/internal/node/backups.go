@@ -4,14 +4,13 @@ import (
 	"context"
 
 	"github.com/the-block/bursar/actors/durable"
-	"github.com/the-block/bursar/actors/operations"
 	"github.com/the-block/bursar/messages"
 	"github.com/the-block/bursar/persistence"
 )
 
 // backup answers admin.backup: the log says that a base is wanted, and the answer comes when
 // the archiver has read it back.
-func (n *Node) backup(ctx context.Context, c operations.Caller, _ *messages.BackupParams) (*messages.BackupResult, *messages.Error) {
+func (n *Node) backup(ctx context.Context, r *durable.Request, _ *messages.BackupParams) (*messages.BackupResult, *messages.Error) {
 	row, ok, err := n.store.Get(archiverKey)
 	if err != nil {
 		return nil, messages.Errorf(messages.CodeInternal, "%v", err)
@@ -20,9 +19,7 @@ func (n *Node) backup(ctx context.Context, c operations.Caller, _ *messages.Back
 		return nil, messages.Errorf(messages.CodeInvalidTransition, "no node archives; start one, or more, with --backup-to URL")
 	}
 	txn := &persistence.Txn{Writes: []persistence.Write{{Key: wantedKey}}}
-	if !c.Stamped {
-		txn.RequestID, txn.PayloadHash, txn.Keep = c.RequestID, c.Hash, persistence.KeepRecent
-	}
+	r.Identify(txn, persistence.KeepRecent)
 	result, err := persistence.Commit(ctx, n.journal, persistence.Proposal{Txn: txn})
 	if refusal := durable.RefusalOf(persistence.Outcome{Result: result, Err: err}); refusal != nil {
 		return nil, refusal

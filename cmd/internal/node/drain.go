@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/the-block/bursar/actors/durable"
-	"github.com/the-block/bursar/actors/operations"
 	"github.com/the-block/bursar/cluster"
 	"github.com/the-block/bursar/cluster/membership"
 	"github.com/the-block/bursar/cluster/ownership"
@@ -20,9 +19,9 @@ const drainPoll = 5 * time.Millisecond
 
 // drain answers cluster.drain: the log says so, the leader moves the shards, and the
 // answer comes when they are gone, or at the deadline with what is left.
-func (n *Node) drain(ctx context.Context, c operations.Caller, p *messages.DrainParams) (*messages.DrainResult, *messages.Error) {
+func (n *Node) drain(ctx context.Context, r *durable.Request, p *messages.DrainParams) (*messages.DrainResult, *messages.Error) {
 	node := messages.NodeID(p.Node)
-	duplicate, refusal := n.setDrained(ctx, c, node, !p.Off)
+	duplicate, refusal := n.setDrained(ctx, r, node, !p.Off)
 	if refusal != nil {
 		return nil, refusal
 	}
@@ -37,7 +36,7 @@ func (n *Node) drain(ctx context.Context, c operations.Caller, p *messages.Drain
 
 // setDrained has the log say whether a node is drained. A repeat changes nothing, and
 // what is so already is only remembered, so that a repeat does not either.
-func (n *Node) setDrained(ctx context.Context, c operations.Caller, node messages.NodeID, on bool) (duplicate bool, refusal *messages.Error) {
+func (n *Node) setDrained(ctx context.Context, r *durable.Request, node messages.NodeID, on bool) (duplicate bool, refusal *messages.Error) {
 	for {
 		if err := n.service.reach(ctx); err != nil {
 			return false, n.unavailable()
@@ -50,12 +49,10 @@ func (n *Node) setDrained(ctx context.Context, c operations.Caller, node message
 		switch {
 		case txn == nil:
 			return false, messages.Errorf(messages.CodeNotFound, "there is no node %q; cluster.members lists those there are", string(node))
-		case c.Stamped && !changes:
+		case r.Stamped && !changes:
 			return false, nil
-		case !c.Stamped:
-			txn.RequestID, txn.PayloadHash, txn.Keep = c.RequestID, c.Hash, persistence.KeepRecent
 		}
-		c.Right.Join(txn)
+		r.Identify(txn, persistence.KeepRecent)
 		result, err := persistence.Commit(ctx, n.journal, persistence.Proposal{Txn: txn})
 		refusal := durable.RefusalOf(persistence.Outcome{Result: result, Err: err})
 		switch {
@@ -113,7 +110,7 @@ func (n *Node) leave() {
 	defer cancel()
 	_ = n.membership.Update(func(m *membership.Meta) { m.Draining = true }) // a hint only
 	if state.Count(n.cfg.Name) > 0 {
-		if _, refusal := n.setDrained(ctx, operations.Caller{Stamped: true}, n.cfg.Name, true); refusal != nil {
+		if _, refusal := n.setDrained(ctx, &durable.Request{Stamped: true}, n.cfg.Name, true); refusal != nil {
 			n.log.Warn("shards are not handed over", "component", "leave", "err", refusal)
 			return
 		}
@@ -166,7 +163,7 @@ func (n *Node) ownership() (*ownership.State, error) {
 }
 
 // transferLeader answers cluster.transfer_leader.
-func (n *Node) transferLeader(ctx context.Context, _ operations.Caller, p *messages.TransferParams) (*messages.TransferResult, *messages.Error) {
+func (n *Node) transferLeader(ctx context.Context, p *messages.TransferParams) (*messages.TransferResult, *messages.Error) {
 	before := n.consensus.State()
 	if before.Leading && messages.NodeID(p.Node) == before.Node {
 		return &messages.TransferResult{Leader: p.Node, Term: before.Term}, nil

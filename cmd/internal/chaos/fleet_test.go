@@ -38,6 +38,7 @@ type fleet struct {
 	secure *tls.Config // of the test's own calls; nil without TLS
 	begun  time.Time
 	load   *load       // the one under way; nil without
+	market bool        // fees come in beside the load
 	over   atomic.Bool // nobody waits for outcomes any more
 	// shunned is a node that no client of the load calls; nil for none.
 	shunned atomic.Pointer[node]

@@ -227,7 +227,7 @@ func (l *load) accrue(c *caller, client int, amount messages.Amount) {
 		l.fault("%s: %v", params.RequestID, err)
 		return
 	}
-	l.note(client, begun, moneyAccrue{int64(amount)}, moneyIs{int64(result.Balance)})
+	l.note(client, begun, moneyAccrue{int64(amount)}, l.moneyIs(result.Balance))
 }
 
 // requestID is one that no other call has.
@@ -242,7 +242,11 @@ func (l *load) balance(c *caller, client int) {
 		l.fault("balance: %v", err)
 		return
 	}
-	l.note(client, begun, moneyLook{}, moneyIs{int64(result.Balance)})
+	l.note(client, begun, moneyLook{}, l.moneyIs(result.Balance))
+}
+
+func (l *load) moneyIs(balance messages.Amount) moneyIs {
+	return moneyIs{balance: int64(balance), fees: l.fleet.market}
 }
 
 // openBallot puts a new proposal to the vote.

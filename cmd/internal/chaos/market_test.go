@@ -36,6 +36,7 @@ func TestMarket(t *testing.T) {
 	needs(t, "short")
 	f := newFleet(t)
 	f.launch()
+	f.market = true
 	l := f.startLoad()
 	b := f.openBazaar()
 	took := make([]time.Duration, pick(20, 3))
